@@ -1,0 +1,106 @@
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Session(models.Model):
+    """One login on one device: the chain of refresh tokens that descends from it.
+
+    ``current`` is the only token of the chain that may be rotated; ``previous`` the one it
+    replaced at ``rotated_at``, which is all that the grace needs to know.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="token_sessions",
+        verbose_name=_("user"),
+    )
+    # Kept as text too, so that the row still reads when the account is gone.
+    username = models.CharField(_("user name"), max_length=254)
+    # A digest of the password hash the login was made with: a password changed by any road,
+    # plain SQL included, ends the session at its next use.
+    password_mark = models.CharField(max_length=32)
+    created_at = models.DateTimeField(_("created"))
+    last_used_at = models.DateTimeField(_("last used"))
+    expires_at = models.DateTimeField(_("expires"))
+    ip = models.GenericIPAddressField(_("address"), null=True, unpack_ipv4=True)
+    user_agent = models.CharField(_("user agent"), max_length=512, blank=True)
+    client = models.CharField(_("client"), max_length=100, blank=True)
+    rotations = models.PositiveIntegerField(_("rotations"), default=0)
+    current = models.OneToOneField(
+        "token_blacklist.OutstandingToken",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="current_of",
+        verbose_name=_("current token"),
+    )
+    previous = models.ForeignKey(
+        "token_blacklist.OutstandingToken",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        db_index=False,
+    )
+    rotated_at = models.DateTimeField(_("rotated"), null=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True)
+    revoked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("revoked by"),
+    )
+    revoked_by_name = models.CharField(max_length=254, blank=True)
+    revoke_reason = models.CharField(_("reason"), max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+        default_permissions = ("view",)
+        permissions = [
+            ("revoke_token", "Can revoke tokens, sessions and all tokens of a user"),
+            ("inspect_token", "Can inspect a pasted token"),
+            ("introspect_token", "Can introspect tokens through the API (RFC 7662)"),
+        ]
+        indexes = [
+            # The sessions page: newest use first, by key.
+            models.Index(fields=["-last_used_at", "-id"], name="tokens_session_used"),
+            # One person's sessions; revoke-all of a user.
+            models.Index(fields=["user", "-created_at"], name="tokens_session_user"),
+            models.Index(fields=["ip", "-last_used_at"], name="tokens_session_ip"),
+            # Live sessions alone: overview, preview of a revocation, cut-offs.
+            models.Index(
+                fields=["created_at"],
+                name="tokens_session_live",
+                condition=models.Q(revoked_at=None),
+            ),
+            models.Index(fields=["expires_at"], name="tokens_session_expires"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.username} {self.id}"
+
+
+class SessionToken(models.Model):
+    """Which session an outstanding token belongs to. A table of our own, because simplejwt's
+    has no room for it and other services share that one."""
+
+    token = models.OneToOneField(
+        "token_blacklist.OutstandingToken",
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="membership",
+    )
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="memberships")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.token_id} of {self.session_id}"

@@ -1,0 +1,1 @@
+"""The reads, and the only definition of `status`."""
