@@ -9,7 +9,7 @@ from csp.constants import NONCE, NONE, SELF
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+environ.Env.read_env(env.str("ENV_FILE", str(BASE_DIR / ".env")))
 
 # --- Secrets and hosts. Empty secrets start nothing: `manage.py check` names them (tokens.E001…).
 DEBUG = env.bool("DEBUG", False)
@@ -172,7 +172,7 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Tests and a fresh checkout have no manifest; `make run` and a deployment collect one.
 STORAGES = {

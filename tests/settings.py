@@ -1,0 +1,50 @@
+"""The portal's own settings with what a test run must not share with anybody: secrets, the
+database and the collected static files. ``DATABASE_URL`` chooses PostgreSQL."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+# One scratch folder for the whole run: xdist's workers inherit it from the first process.
+if "PORTAL_TEST_DIR" not in os.environ:
+    os.environ["PORTAL_TEST_DIR"] = tempfile.mkdtemp(prefix="token-portal-test-")
+    atexit.register(shutil.rmtree, os.environ["PORTAL_TEST_DIR"], ignore_errors=True)
+SCRATCH = Path(os.environ["PORTAL_TEST_DIR"])
+
+# A developer's own .env, and what their shell exports, must not change what is tested.
+os.environ |= {
+    "ENV_FILE": os.devnull,
+    "SECRET_KEY": "test-secret-key-that-opens-nothing-anywhere-0123456789-abcdef",
+    "JWT_SIGNING_KEY": "test-signing-key-that-opens-nothing-anywhere-0123456789-abcd",
+    "DEBUG": "off",
+    "HTTPS": "off",
+    "STATIC_ROOT": str(SCRATCH / "static"),
+    "LOG_LEVEL": "WARNING",
+}
+os.environ.setdefault("DATABASE_URL", f"sqlite:///{SCRATCH / 'unused.sqlite3'}")
+for name in (
+    "ALLOWED_HOSTS", "CACHE_URL", "CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS",
+    "ACCESS_TOKEN_MINUTES", "JWT_ALGORITHM", "JWT_AUDIENCE", "JWT_ISSUER", "JWT_RETIRED_KEYS",
+    "LOGIN_ATTEMPTS", "LOGIN_WINDOW_SECONDS", "REFRESH_GRACE_SECONDS", "REFRESH_TOKEN_DAYS",
+    "SESSION_DAYS", "TRUSTED_PROXIES",
+):  # fmt: skip
+    os.environ.pop(name, None)
+
+from portal.settings import *  # noqa: E402, F403
+from portal.settings import DATABASES, PASSWORD_HASHERS, STORAGES  # noqa: E402
+
+# A file, not memory: threads and the served portal must see the same database, with the locks
+# of the real thing. The process id keeps runs on one server apart.
+DATABASES["default"]["TEST"] = {"NAME": f"test_portal_{os.getpid()}"}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["TEST"]["NAME"] = str(SCRATCH / f"test-{os.getpid()}.sqlite3")
+    DATABASES["default"]["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
+
+# The same algorithm at a price that lets every test log somebody in.
+PASSWORD_HASHERS = ["tests.support.hashers.CheapArgon2PasswordHasher", *PASSWORD_HASHERS]
+# Templates are rendered without collecting files first; the served portal has the manifest.
+STORAGES["staticfiles"] = {
+    "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage",
+}
