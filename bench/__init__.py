@@ -1,0 +1,1 @@
+"""The benchmark: this portal beside plain simplejwt, and both at ten million tokens."""

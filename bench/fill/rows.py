@@ -1,0 +1,179 @@
+"""What the filled tables hold, as SELECTs for PostgreSQL in which every row is a function of its
+number: nothing is looked up, nothing is sorted, and tokens come in the order of their creation.
+
+Logins come in cohorts. The sessions of one cohort open one after the other, then each of them
+rotates, in the same order, until it has had `ROUNDS` tokens; then the next cohort opens. So
+token ``n`` is the successor of token ``n - cohort``. Every fifth session belongs to one of the
+users who have 5,000 each; every other to a user who has that one. Of the sessions' last tokens
+the older cohorts' have expired, and one session in twenty was revoked.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+COHORTS = 20
+ROUNDS = 10
+HEAVY_SESSIONS = 5_000
+REFRESH_DAYS = 7
+SESSION_DAYS = 30
+
+AGENTS = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/131.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like "
+    "Gecko) Version/18.1 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/18.1 Safari/605.1.15",
+    "okhttp/4.12.0",
+    "python-requests/2.32.3",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """``tokens`` is rounded down to whole cohorts. ``token_base`` and ``user_base`` are the
+    highest ids in use; ``header`` is the encoded header that every token carries; ``signature``
+    is stored behind it (nothing, here; 43 characters at the stock peer)."""
+
+    tokens: int
+    end: datetime
+    days: float
+    header: str
+    password: str
+    password_mark: str
+    signature: str
+    token_base: int = 0
+    user_base: int = 0
+    cohorts: int = COHORTS
+    rounds: int = ROUNDS
+
+    @property
+    def cohort(self) -> int:
+        return max(1, self.tokens // (self.cohorts * self.rounds))
+
+    @property
+    def sessions(self) -> int:
+        return self.cohort * self.cohorts
+
+    @property
+    def total(self) -> int:
+        return self.sessions * self.rounds
+
+    @property
+    def heavy_users(self) -> int:
+        return -(-self.sessions // (5 * HEAVY_SESSIONS))
+
+
+@dataclass(frozen=True)
+class Rows:
+    table: str
+    columns: tuple[str, ...]
+    select: str
+
+
+def shared(plan: Plan) -> Iterator[Rows]:
+    """The rows of the tables that both have: users, and simplejwt's two."""
+    yield Rows(
+        "auth_user",
+        (
+            "id password is_superuser username first_name last_name email is_staff is_active"
+            " date_joined"
+        ).split(),
+        _users(plan),
+    )
+    yield Rows(
+        "token_blacklist_outstandingtoken",
+        "id user_id jti token created_at expires_at".split(),
+        f"""SELECT token_id, user_id, jti, '{plan.header}.' || translate(encode(convert_to(
+            '{{"token_type":"refresh","exp":' || extract(epoch FROM expires)::bigint
+            || ',"iat":' || extract(epoch FROM at)::bigint || ',"jti":"' || jti
+            || '","user_id":"' || user_id || '","sid":"' || session_id || '"}}',
+            'UTF8'), 'base64'), E'+/=\\n', '-_') || '.{plan.signature}', at, expires
+        FROM ({_tokens(plan)}) t""",
+    )
+    yield Rows(
+        "token_blacklist_blacklistedtoken",
+        "token_id blacklisted_at".split(),
+        f"""SELECT token_id, next_at FROM ({_tokens(plan)}) t
+        WHERE round < {plan.rounds - 1} OR revoked""",
+    )
+
+
+def ours(plan: Plan) -> Iterator[Rows]:
+    """The rows of the portal's own tables."""
+    last = (plan.rounds - 1) * plan.cohort
+    previous = f"token_id + {last - plan.cohort}" if plan.rounds > 1 else "NULL::bigint"
+    rotated = f"at + {_ticks(plan, last)}" if plan.rounds > 1 else "NULL::timestamptz"
+    yield Rows(
+        "tokens_session",
+        (
+            "id user_id username password_mark created_at last_used_at expires_at ip user_agent"
+            " client rotations current_id previous_id rotated_at revoked_at revoked_by_name"
+            " revoke_reason"
+        ).split(),
+        f"""SELECT session_id, user_id, 'user' || user_id, '{plan.password_mark}', at,
+            at + {_ticks(plan, last)}, at + interval '{SESSION_DAYS} days', ip, agent, '',
+            {plan.rounds - 1}, token_id + {last}, {previous}, {rotated},
+            CASE WHEN revoked THEN at + {_ticks(plan, last + plan.cohort)} END, '',
+            CASE WHEN revoked THEN 'lost device' ELSE '' END
+        FROM ({_tokens(plan)}) t WHERE round = 0""",
+    )
+    yield Rows(
+        "tokens_sessiontoken",
+        "token_id session_id".split(),
+        f"SELECT token_id, session_id FROM ({_tokens(plan)}) t",
+    )
+    yield Rows(
+        "tokens_event",
+        (
+            "at kind actor_id actor_name subject_id subject_name session_id jti ip user_agent"
+            " client request_id reason count data"
+        ).split(),
+        f"""SELECT at, CASE round WHEN 0 THEN 'login' ELSE 'refresh' END, user_id,
+            'user' || user_id, user_id, 'user' || user_id, session_id, jti, ip, agent, '',
+            left(jti, 16), '', 1, '{{}}'::jsonb FROM ({_tokens(plan)}) t
+        UNION ALL SELECT next_at, 'revoke_session', NULL, '', user_id, 'user' || user_id,
+            session_id, jti, ip, agent, '', left(jti, 16), 'lost device', 1, '{{}}'::jsonb
+        FROM ({_tokens(plan)}) t WHERE revoked AND round = {plan.rounds - 1}""",
+    )
+
+
+def _users(plan: Plan) -> str:
+    every = f"'{plan.password}', false, 'user' || id, 'User', id::text, 'user' || id"
+    return f"""SELECT id, {every} || '@example.org', false, true,
+            timestamptz '{(plan.end - timedelta(days=plan.days)).isoformat()}'
+        FROM (SELECT {plan.user_base} + h AS id FROM generate_series(1, {plan.heavy_users}) h
+              UNION ALL
+              SELECT {plan.user_base + plan.heavy_users + 1} + s
+              FROM generate_series(0, {plan.sessions - 1}) s WHERE s % 5 <> 0) u"""
+
+
+def _ticks(plan: Plan, tokens: int) -> str:
+    """How long ``tokens`` tokens take to issue, as an SQL interval."""
+    return f"interval '{plan.days * 86_400 * tokens / plan.total:.6f} seconds'"
+
+
+def _tokens(plan: Plan) -> str:
+    start = plan.end - timedelta(days=plan.days)
+    agents = "ARRAY[" + ", ".join(f"'{agent}'" for agent in AGENTS) + "]"
+    tick = plan.days * 86_400 / plan.total
+    return f"""SELECT *, at + {_ticks(plan, plan.cohort)} AS next_at,
+            least(at + interval '{REFRESH_DAYS} days',
+                  opened + interval '{SESSION_DAYS} days') AS expires,
+            s % 20 = 7 AS revoked,
+            md5('session {plan.token_base} ' || s)::uuid AS session_id,
+            ('10.' || s / 65536 % 256 || '.' || s / 256 % 256 || '.' || s % 256)::inet AS ip,
+            ({agents})[1 + s % {len(AGENTS)}] AS agent,
+            CASE WHEN s % 5 = 0 THEN {plan.user_base + 1} + s / {5 * HEAVY_SESSIONS}
+                 ELSE {plan.user_base + plan.heavy_users + 1} + s END AS user_id
+        FROM (SELECT n, n / {plan.cohort} % {plan.rounds} AS round,
+                n / {plan.cohort * plan.rounds} * {plan.cohort} + n % {plan.cohort} AS s,
+                {plan.token_base + 1} + n AS token_id,
+                md5('token {plan.token_base} ' || n) AS jti,
+                timestamptz '{start.isoformat()}' + n * interval '{tick:.9f} seconds' AS at,
+                timestamptz '{start.isoformat()}' + (n / {plan.cohort * plan.rounds}
+                  * {plan.cohort * plan.rounds} + n % {plan.cohort})
+                  * interval '{tick:.9f} seconds' AS opened
+              FROM generate_series(0, {plan.total - 1}) n) base"""
