@@ -1,10 +1,11 @@
 """Who and where a request came from, for the audit trail. No HTTP type enters here: the
 middleware fills it in, commands run with the empty one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class Origin:
 
 
 _current: ContextVar[Origin] = ContextVar("tokens_origin", default=Origin())
+_actor: ContextVar[Callable[[], Any | None]] = ContextVar("tokens_actor", default=lambda: None)
 
 
 def current_origin() -> Origin:
@@ -33,3 +35,19 @@ def acting_from(origin: Origin) -> Iterator[None]:
         yield
     finally:
         _current.reset(reset)
+
+
+def current_actor() -> Any | None:
+    """The account on whose behalf this runs, for acts that nobody hands an actor to (a saved
+    user form); None is the system."""
+    return _actor.get()()
+
+
+@contextmanager
+def on_behalf_of(actor: Callable[[], Any | None]) -> Iterator[None]:
+    """``actor`` is called only when somebody asks: loading it may cost a query."""
+    reset = _actor.set(actor)
+    try:
+        yield
+    finally:
+        _actor.reset(reset)

@@ -1,0 +1,23 @@
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from tokens import health
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name=settings.LOGIN_REDIRECT_URL), name="home"),
+    path("api/", include("tokens.api.urls")),
+    path("", include("tokens.api.wellknown")),
+    path("staff/", include("tokens.staff.urls")),
+    path("account/", include("tokens.account.urls")),
+    path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+]
+
+handler400 = "tokens.faults.bad_request"
+handler404 = "tokens.faults.not_found"
+handler500 = "tokens.faults.server_error"

@@ -1,0 +1,30 @@
+"""Django's authentication backend with the throttle in it, so that the API, the admin and the
+staff pages cannot differ in how they check a password."""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.backends import ModelBackend
+from django.http import HttpRequest
+
+from tokens import logins
+
+
+class ThrottledModelBackend(ModelBackend):
+    """`ModelBackend`, less its password check; may raise `tokens.logins.LoginLocked`."""
+
+    def authenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
+    ) -> Any | None:
+        name = username or kwargs.get(get_user_model().USERNAME_FIELD)
+        if name is None or password is None or "\0" in name:
+            return None
+        user = get_user_model()._default_manager.filter(
+            **{get_user_model().USERNAME_FIELD: name}
+        ).first()
+        good = logins.check(user=user, username=name, password=password)
+        return user if good else None

@@ -1,0 +1,66 @@
+"""What the faces share of HTTP: where a request comes from, and whether it wants a fragment."""
+
+import re
+import uuid
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from tokens.origin import Origin
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+@lru_cache(maxsize=8)
+def _networks(spelled: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(ip_network(text, strict=False) for text in spelled)
+
+
+def _trusted(address: str) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in _networks(tuple(settings.TRUSTED_PROXIES)))
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The nearest address that is no trusted proxy of ours. What stands further left in
+    X-Forwarded-For was written by the client, and is not believed."""
+    address = str(request.META.get("REMOTE_ADDR", ""))
+    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
+    while hops and _trusted(address):
+        hop = hops.pop()
+        try:
+            address = str(ip_address(hop))
+        except ValueError:
+            break
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return None
+
+
+def origin_of(request: HttpRequest) -> Origin:
+    given = request.headers.get("X-Request-ID", "")
+    return Origin(
+        ip=client_address(request),
+        user_agent=_clean(request.headers.get("User-Agent", ""))[:512],
+        client=_clean(request.headers.get("X-Client", ""))[:100],
+        request_id=given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex,
+    )
+
+
+def _clean(text: str) -> str:
+    """Header text without what a database or a log cannot hold."""
+    return "".join(c if c.isprintable() and not "\ud800" <= c <= "\udfff" else "?" for c in text)
+
+
+def wants_fragment(request: HttpRequest) -> bool:
+    """The one answer to "fragment or page": htmx asked, and neither boosts a link nor restores
+    history (both want the whole page). It never grants anything."""
+    htmx: Any = getattr(request, "htmx", None)
+    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request

@@ -1,0 +1,79 @@
+"""What every request passes through."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from tokens.faults import answer_for
+from tokens.http import origin_of
+from tokens.origin import acting_from, on_behalf_of
+
+Handler = Callable[[HttpRequest], HttpResponseBase]
+
+
+class RequestContextMiddleware:
+    """Where the request comes from, for the audit trail; and no body over the limit."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        origin = origin_of(request)
+        with acting_from(origin):
+            response = self._too_large(request) or self.get_response(request)
+        response.headers["X-Request-ID"] = origin.request_id
+        return response
+
+    @staticmethod
+    def _too_large(request: HttpRequest) -> HttpResponseBase | None:
+        # Before anything reads it: Django itself would answer 400 when the body is touched.
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if length.isdigit() and limit is not None and int(length) > limit:
+            return JsonResponse({"detail": _("The body is too large.")}, status=413)
+        return None
+
+
+class FaultMiddleware:
+    """Faults and locks as clear answers, told apart from refusals (503 and 429, not 401)."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
+        return answer_for(request, exception)
+
+
+class ViewerMiddleware:
+    """Who acts, for acts that nobody hands an actor to; and the viewer's own time zone."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        def actor() -> Any | None:
+            return request.user if request.user.is_authenticated else None
+
+        with ExitStack() as stack:
+            stack.enter_context(on_behalf_of(actor))
+            if zone := _zone(request.COOKIES.get("tz", "")):
+                stack.enter_context(timezone.override(zone))
+            return self.get_response(request)
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None

@@ -1,0 +1,83 @@
+"""The two statements that end sessions, and the locks that come before them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.db.models import DateTimeField, QuerySet, Value
+from django.utils import timezone
+
+from tokens.audit.record import name_of
+from tokens.models import BlacklistedToken, OutstandingToken, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """What one act ended. All zero where there was nothing left to end."""
+
+    tokens: int = 0
+    sessions: int = 0
+    users: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.tokens or self.sessions)
+
+    def __add__(self, other: "Revocation") -> "Revocation":
+        return Revocation(
+            self.tokens + other.tokens, self.sessions + other.sessions, self.users + other.users
+        )
+
+
+def hold_user(*, user: Any) -> None:
+    """Lock the user's row, as a login does. A user who is gone has nothing in flight."""
+    users = get_user_model()._default_manager.select_for_update(no_key=True)
+    list(users.filter(pk=user.pk).values_list("pk"))
+
+
+def hold_sessions(*, keys: list[UUID]) -> None:
+    """Lock sessions in the order of their keys."""
+    locked = Session.objects.select_for_update(no_key=True).filter(pk__in=keys)
+    list(locked.order_by("pk").values_list("pk"))
+
+
+def end_sessions(
+    *, sessions: "QuerySet[Session]", actor: Any | None, reason: str, users: int = 1
+) -> Revocation:
+    """Mark the sessions revoked, and blacklist the token of each that could still be rotated.
+
+    Two statements whatever their number. ``sessions`` must not filter on what they change.
+    The update waits for a rotation that holds a row, and the insert then reads the successor.
+    """
+    now = timezone.now()
+    ended = sessions.filter(revoked_at=None).update(
+        revoked_at=now,
+        revoked_by=actor,
+        revoked_by_name=name_of(actor),
+        revoke_reason=reason[:500],
+    )
+    if not ended:
+        return Revocation()
+    doomed = sessions.filter(revoked_at=now, current__isnull=False)
+    return Revocation(_blacklist(doomed, "current_id", now), ended, users)
+
+
+def end_tokens(*, tokens: "QuerySet[OutstandingToken]", users: int = 1) -> Revocation:
+    """Blacklist tokens that belong to no session of ours."""
+    ended = _blacklist(tokens, "pk", timezone.now())
+    return Revocation(ended, 0, users if ended else 0)
+
+
+def _blacklist(rows: "QuerySet[Any]", token: str, now: datetime) -> int:
+    """INSERT … SELECT into simplejwt's blacklist; rows already there stay as they are."""
+    chosen = rows.order_by().annotate(ended_at=Value(now, output_field=DateTimeField()))
+    select, params = chosen.values_list(token, "ended_at").query.sql_with_params()
+    table = connection.ops.quote_name(BlacklistedToken._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (token_id, blacklisted_at) {select} ON CONFLICT DO NOTHING",  # noqa: S608
+            params,
+        )
+        return int(cursor.rowcount)

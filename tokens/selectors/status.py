@@ -1,0 +1,103 @@
+"""The one definition of `status`.
+
+A token is exactly one of: ``rotated`` (used up for its successor), ``revoked`` (ended on
+purpose, or its session, user or a cut-off ended it), ``expired``, ``active``. A session has the
+same states less ``rotated``.
+"""
+
+from django.db.models import (
+    Case,
+    CharField,
+    DateTimeField,
+    Exists,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    TextChoices,
+    Value,
+    When,
+)
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tokens.models import BlacklistedToken, Cutoff, OutstandingToken, Session
+
+
+class Status(TextChoices):
+    ACTIVE = "active", _("active")
+    REVOKED = "revoked", _("revoked")
+    ROTATED = "rotated", _("rotated")
+    EXPIRED = "expired", _("expired")
+
+
+def _latest_cutoff(**whose: object) -> Subquery:
+    rows = Cutoff.objects.filter(**whose).order_by("-not_before").values("not_before")[:1]
+    return Subquery(rows, output_field=DateTimeField())
+
+
+def _cut_off(prefix: str) -> Q:
+    """Opened before the latest cut-off of its user, or of everybody."""
+    created = f"{prefix}created_at__lt"
+    return Q(**{created: _latest_cutoff(user=None)}) | Q(
+        **{created: _latest_cutoff(user=OuterRef(f"{prefix}user"))}
+    )
+
+
+def with_token_status(tokens: "QuerySet[OutstandingToken]") -> "QuerySet[OutstandingToken]":
+    """Annotate ``status`` (a `Status`) and ``session_id``."""
+    now = timezone.now()
+    session = "membership__session__"
+    return tokens.annotate(
+        session_id=F("membership__session_id"),
+        used_up=Exists(BlacklistedToken.objects.filter(token=OuterRef("pk"))),
+        status=Case(
+            When(
+                Q(used_up=True)
+                & Q(membership__isnull=False)
+                & (Q(**{f"{session}current__isnull": True}) | ~Q(**{f"{session}current": F("pk")})),
+                then=Value(Status.ROTATED),
+            ),
+            When(
+                Q(used_up=True) | Q(**{f"{session}revoked_at__isnull": False}),
+                then=Value(Status.REVOKED),
+            ),
+            When(
+                Q(expires_at__lte=now) | Q(**{f"{session}expires_at__lte": now}),
+                then=Value(Status.EXPIRED),
+            ),
+            When(Q(user=None) | Q(user__is_active=False), then=Value(Status.REVOKED)),
+            When(_cut_off(session), then=Value(Status.REVOKED)),
+            default=Value(Status.ACTIVE),
+            output_field=CharField(),
+        ),
+    )
+
+
+def with_session_status(sessions: "QuerySet[Session]") -> "QuerySet[Session]":
+    """Annotate ``status``: active, revoked or expired."""
+    now = timezone.now()
+    return sessions.annotate(
+        status=Case(
+            When(revoked_at__isnull=False, then=Value(Status.REVOKED)),
+            When(
+                Exists(BlacklistedToken.objects.filter(token=OuterRef("current"))),
+                then=Value(Status.REVOKED),
+            ),
+            When(
+                Q(expires_at__lte=now) | Q(current=None) | Q(current__expires_at__lte=now),
+                then=Value(Status.EXPIRED),
+            ),
+            When(Q(user=None) | Q(user__is_active=False), then=Value(Status.REVOKED)),
+            When(_cut_off(""), then=Value(Status.REVOKED)),
+            default=Value(Status.ACTIVE),
+            output_field=CharField(),
+        ),
+    )
+
+
+def live(sessions: "QuerySet[Session]") -> "QuerySet[Session]":
+    """The sessions that have something to end: not revoked, not past their end. A session that
+    a cut-off has killed but nobody has settled yet is among them."""
+    return sessions.filter(revoked_at=None, expires_at__gt=timezone.now())

@@ -1,0 +1,62 @@
+"""What happens to an account happens to its tokens, whichever code does it: admin,
+`changepassword`, a project's own views. (Plain SQL is caught at the next use of a token, by
+`tokens.verdict`.)
+
+The tokens end before the account is saved: where the event cannot be written the account stays
+as it is, and a login in between carries the mark of the old password, which opens nothing.
+"""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db.models.signals import post_save, pre_delete, pre_save
+from django.dispatch import receiver
+
+from tokens.models import Kind
+from tokens.origin import current_actor
+from tokens.revocation import revoke_user
+
+WATCHED = frozenset({"password", "is_active"})
+REASONS = {
+    Kind.PASSWORD_CHANGED: "password changed",
+    Kind.USER_DEACTIVATED: "user deactivated",
+    Kind.USER_DELETED: "user deleted",
+}
+
+
+def _end(user: Any, kind: Kind) -> None:
+    revoke_user(user=user, actor=current_actor(), reason=REASONS[kind], kind=kind)
+
+
+@receiver(pre_save)
+def before_save(
+    sender: type[Any], instance: Any, raw: bool, update_fields: Any, **_: Any
+) -> None:
+    if sender is not get_user_model() or raw or instance._state.adding:
+        return
+    if update_fields is not None and not WATCHED & set(update_fields):
+        return
+    before = sender._default_manager.filter(pk=instance.pk).values(*WATCHED).first()
+    if before is None:
+        return
+    if before["password"] != instance.password:
+        _end(instance, Kind.PASSWORD_CHANGED)
+    if before["is_active"] and not instance.is_active:
+        _end(instance, Kind.USER_DEACTIVATED)
+
+
+@receiver(post_save)
+def after_save(sender: type[Any], instance: Any, created: bool, **_: Any) -> None:
+    """A login that slipped in just before the account was deactivated must not come back with
+    it later; the first call has written the event, and this one writes one only if it found
+    such a login."""
+    if sender is get_user_model() and not created and not instance.is_active:
+        revoke_user(
+            user=instance, actor=current_actor(), reason=REASONS[Kind.USER_DEACTIVATED]
+        )
+
+
+@receiver(pre_delete)
+def before_delete(sender: type[Any], instance: Any, **_: Any) -> None:
+    if sender is get_user_model():
+        _end(instance, Kind.USER_DELETED)
