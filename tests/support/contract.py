@@ -17,8 +17,8 @@ LAYERS = (
     ("rotation",),
     ("logins",),
     ("backends", "checks", "signals"),
-    ("apps", "http"),
-    ("middleware",),
+    ("apps", "faults", "http"),
+    ("health", "middleware"),
     ("api", "staff", "account", "admin", "management"),
 )
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
@@ -32,7 +32,7 @@ SIMPLEJWT_MODULES = {
     "tokens/signing.py",
     "tokens/checks.py",
     "tokens/api/authentication.py",
-    "tokens/api/errors.py",
+    "tokens/api/refusals.py",
 }
 
 
