@@ -12,6 +12,7 @@ if "PORTAL_TEST_DIR" not in os.environ:
     os.environ["PORTAL_TEST_DIR"] = tempfile.mkdtemp(prefix="token-portal-test-")
     atexit.register(shutil.rmtree, os.environ["PORTAL_TEST_DIR"], ignore_errors=True)
 SCRATCH = Path(os.environ["PORTAL_TEST_DIR"])
+(SCRATCH / "static").mkdir(exist_ok=True)
 
 # A developer's own .env, and what their shell exports, must not change what is tested.
 os.environ |= {
