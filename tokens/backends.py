@@ -23,8 +23,10 @@ class ThrottledModelBackend(ModelBackend):
         name = username or kwargs.get(get_user_model().USERNAME_FIELD)
         if name is None or password is None or "\0" in name:
             return None
-        user = get_user_model()._default_manager.filter(
-            **{get_user_model().USERNAME_FIELD: name}
-        ).first()
+        user = (
+            get_user_model()
+            ._default_manager.filter(**{get_user_model().USERNAME_FIELD: name})
+            .first()
+        )
         good = logins.check(user=user, username=name, password=password)
         return user if good else None

@@ -12,11 +12,20 @@ from tokens.keys import is_symmetric, make_key
 # RFC 7518, section 3.2: a key of the hash's own size or larger.
 MIN_SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 PUBLISHED = (
-    "secret", "changeme", "change-me", "password", "your-256-bit-secret",
-    "your-secret-key", "django-insecure", "insecure", "example", "a-string-secret-at-least",
+    "secret",
+    "changeme",
+    "change-me",
+    "password",
+    "your-256-bit-secret",
+    "your-secret-key",
+    "django-insecure",
+    "insecure",
+    "example",
+    "a-string-secret-at-least",
 )
-ASYMMETRIC = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
-                        "ES256", "ES384", "ES512", "EdDSA"})
+ASYMMETRIC = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
 
 
 def _published(text: str) -> bool:
@@ -111,9 +120,7 @@ def lifetimes(**_: Any) -> list[CheckMessage]:
             )
         )
     if not 0 <= settings.REFRESH_GRACE_SECONDS <= 60:
-        found.append(
-            Error("REFRESH_GRACE_SECONDS must lie between 0 and 60.", id="tokens.E031")
-        )
+        found.append(Error("REFRESH_GRACE_SECONDS must lie between 0 and 60.", id="tokens.E031"))
     if settings.LOGIN_ATTEMPTS < 1 or settings.LOGIN_WINDOW_SECONDS < 1:
         found.append(
             Error("LOGIN_ATTEMPTS and LOGIN_WINDOW_SECONDS must be positive.", id="tokens.E032")

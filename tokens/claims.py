@@ -60,7 +60,7 @@ def _segment(text: str) -> dict[str, Any]:
 def parse(token: str) -> Parts:
     """Header and claims of ``token``; raises `Malformed`. A redacted token (nothing after the
     second dot) parses too, with ``signed`` false."""
-    if not isinstance(token, str) or not token.isascii() or len(token) > MAX_TOKEN_CHARS:
+    if len(token) > MAX_TOKEN_CHARS or not token.isascii():
         raise Malformed(str(_("This is not a token, or it is far too long to be one.")))
     pieces = token.split(".")
     if len(pieces) != 3:

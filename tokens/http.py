@@ -27,6 +27,12 @@ def _trusted(address: str) -> bool:
     return any(parsed in network for network in _networks(tuple(settings.TRUSTED_PROXIES)))
 
 
+def drop_untrusted_scheme(request: HttpRequest) -> None:
+    """X-Forwarded-Proto counts (SECURE_PROXY_SSL_HEADER) only when a proxy of ours set it."""
+    if not _trusted(str(request.META.get("REMOTE_ADDR", ""))):
+        request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+
+
 def client_address(request: HttpRequest) -> str | None:
     """The nearest address that is no trusted proxy of ours. What stands further left in
     X-Forwarded-For was written by the client, and is not believed."""

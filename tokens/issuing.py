@@ -52,9 +52,7 @@ def open_session(*, user: Any, origin: Origin | None = None, **claims: Any) -> I
             user_agent=where.user_agent[:512],
             client=where.client[:100],
         )
-        refresh = new_refresh(
-            user=account, sid=session.id, expires_at=session.expires_at, **claims
-        )
+        refresh = new_refresh(user=account, sid=session.id, expires_at=session.expires_at, **claims)
         signed, outstanding = store(refresh=refresh, user=account, now=now)
         session.current = outstanding
         session.save(force_insert=True)
@@ -91,4 +89,3 @@ def _hold(user: Any) -> Any:
     if held is None or not held.is_active or held.password != user.password:
         raise LoginSuperseded
     return held
-

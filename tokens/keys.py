@@ -17,9 +17,8 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from jwt import get_algorithm_by_name
 
-
-def _algorithm_object(algorithm: str) -> Any:
-    return get_algorithm_by_name(algorithm)
+# RFC 7638, section 3.2: the members that a thumbprint is made of.
+REQUIRED = frozenset({"kty", "crv", "x", "y", "n", "e"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +51,10 @@ def make_key(*, material: str, algorithm: str) -> Key:
     pem = material.replace("\\n", "\n").encode()
     private: PrivateKeyTypes = serialization.load_pem_private_key(pem, password=None)
     public = private.public_key()
-    jwk: dict[str, str] = _algorithm_object(algorithm).to_jwk(public, as_dict=True)
+    algorithm_object: Any = get_algorithm_by_name(algorithm)
+    jwk: dict[str, str] = algorithm_object.to_jwk(public, as_dict=True)
     jwk.pop("key_ops", None)
-    required = {name: jwk[name] for name in ("kty", "crv", "x", "y", "n", "e") if name in jwk}
-    kid = _thumbprint(required)
+    kid = _thumbprint({name: value for name, value in jwk.items() if name in REQUIRED})
     return Key(kid, private, public, {**jwk, "kid": kid, "use": "sig", "alg": algorithm})
 
 

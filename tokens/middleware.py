@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from tokens.faults import answer_for
-from tokens.http import origin_of
+from tokens.http import drop_untrusted_scheme, origin_of
 from tokens.origin import acting_from, on_behalf_of
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
@@ -24,6 +24,7 @@ class RequestContextMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        drop_untrusted_scheme(request)
         origin = origin_of(request)
         with acting_from(origin):
             response = self._too_large(request) or self.get_response(request)
@@ -34,8 +35,7 @@ class RequestContextMiddleware:
     def _too_large(request: HttpRequest) -> HttpResponseBase | None:
         # Before anything reads it: Django itself would answer 400 when the body is touched.
         length = request.META.get("CONTENT_LENGTH") or "0"
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if length.isdigit() and limit is not None and int(length) > limit:
+        if length.isdigit() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return JsonResponse({"detail": _("The body is too large.")}, status=413)
         return None
 

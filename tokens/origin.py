@@ -19,7 +19,7 @@ class Origin:
     request_id: str = ""
 
 
-_current: ContextVar[Origin] = ContextVar("tokens_origin", default=Origin())
+_current: ContextVar[Origin] = ContextVar("tokens_origin", default=Origin())  # noqa: B039  (frozen)
 _actor: ContextVar[Callable[[], Any | None]] = ContextVar("tokens_actor", default=lambda: None)
 
 

@@ -29,9 +29,7 @@ def _end(user: Any, kind: Kind) -> None:
 
 
 @receiver(pre_save)
-def before_save(
-    sender: type[Any], instance: Any, raw: bool, update_fields: Any, **_: Any
-) -> None:
+def before_save(sender: type[Any], instance: Any, raw: bool, update_fields: Any, **_: Any) -> None:
     if sender is not get_user_model() or raw or instance._state.adding:
         return
     if update_fields is not None and not WATCHED & set(update_fields):
@@ -51,9 +49,7 @@ def after_save(sender: type[Any], instance: Any, created: bool, **_: Any) -> Non
     it later; the first call has written the event, and this one writes one only if it found
     such a login."""
     if sender is get_user_model() and not created and not instance.is_active:
-        revoke_user(
-            user=instance, actor=current_actor(), reason=REASONS[Kind.USER_DEACTIVATED]
-        )
+        revoke_user(user=instance, actor=current_actor(), reason=REASONS[Kind.USER_DEACTIVATED])
 
 
 @receiver(pre_delete)

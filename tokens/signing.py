@@ -14,7 +14,8 @@ import jwt
 from django.utils.translation import gettext_lazy as _
 from jwt.exceptions import ExpiredSignatureError, ImmatureSignatureError, InvalidTokenError
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
+from rest_framework_simplejwt.tokens import Token as Token
 
 from tokens.claims import Malformed, parse, redact
 from tokens.keys import key_ring
@@ -41,11 +42,11 @@ class Unreadable(Exception):
         self.message = str(message)
 
 
-class PortalAccessToken(AccessToken):
+class PortalAccessToken(AccessToken):  # type: ignore[misc]  # simplejwt ships no types
     """An access token; nothing here writes to the database."""
 
 
-class PortalRefreshToken(RefreshToken):
+class PortalRefreshToken(RefreshToken):  # type: ignore[misc]
     access_token_class = PortalAccessToken
 
 
@@ -155,7 +156,7 @@ def _decode(token: str, header: dict[str, Any]) -> dict[str, Any]:
     raise Unreadable("signature", _("Token is invalid")) from failure
 
 
-def _options() -> dict[str, Any]:
+def _options() -> Any:
     required = ["exp", "jti"]
     if api_settings.ISSUER is not None:
         required.append("iss")

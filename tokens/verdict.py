@@ -143,8 +143,8 @@ def judge(*, claims: dict[str, Any], lock: bool = False) -> Verdict:
     now = timezone.now()
     retry = refresh and not where.is_current and _within_grace(where, now)
     if refresh and not retry and (where.used_up or not where.is_current):
-        why = _("Revoked.") if where.is_current else _("Used up: it has a successor.")
-        return _refuse(claims, where, "revoked", why, reuse=True)
+        used = _("Revoked.") if where.is_current else _("Used up: it has a successor.")
+        return _refuse(claims, where, "revoked", used, reuse=True)
     if where.session.revoked_at is not None:
         why = _("Its session was revoked: %(reason)s") % {"reason": where.session.revoke_reason}
         return _refuse(claims, where, "revoked", why, reuse=refresh)

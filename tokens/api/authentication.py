@@ -10,14 +10,14 @@ from tokens.signing import ACCESS
 from tokens.verdict import Verdict, explain
 
 
-class SessionJWTAuthentication(JWTAuthentication):
+class SessionJWTAuthentication(JWTAuthentication):  # type: ignore[misc]  # it ships no types
     """simplejwt's authentication, with the session and revocation checked on every call.
 
     ``request.auth`` is the `Verdict`. The token is read from the Authorization header and from
     nowhere else; the scheme matches in any case (RFC 9110, section 11.1).
     """
 
-    def authenticate(self, request: Request) -> tuple[Any, Verdict] | None:  # type: ignore[override]
+    def authenticate(self, request: Request) -> tuple[Any, Verdict] | None:
         scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
         if scheme.lower() != "bearer":
             return None

@@ -5,7 +5,7 @@ from rest_framework_simplejwt.exceptions import InvalidToken
 from tokens.verdict import Verdict, bearer_refusal
 
 
-class BearerRefused(InvalidToken):
+class BearerRefused(InvalidToken):  # type: ignore[misc]  # simplejwt ships no types
     """A bearer call with a token that is not good."""
 
     def __init__(self, message: str) -> None:

@@ -89,9 +89,7 @@ class Event(models.Model):
                 name="tokens_event_session",
                 condition=models.Q(session_id__isnull=False),
             ),
-            models.Index(
-                fields=["jti"], name="tokens_event_jti", condition=~models.Q(jti="")
-            ),
+            models.Index(fields=["jti"], name="tokens_event_jti", condition=~models.Q(jti="")),
             models.Index(fields=["ip", "-at", "-id"], name="tokens_event_ip"),
         ]
 

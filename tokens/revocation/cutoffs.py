@@ -43,9 +43,7 @@ def cut_off(
     return settle(user=user, not_before=not_before, actor=actor, reason=reason)
 
 
-def settle(
-    *, user: Any | None, not_before: datetime, actor: Any | None, reason: str
-) -> Revocation:
+def settle(*, user: Any | None, not_before: datetime, actor: Any | None, reason: str) -> Revocation:
     """Write into the sessions and simplejwt's blacklist what a cut-off has already ended, so
     that other services on the same tables see it too. Safe to interrupt and to run again."""
     total, seen = Revocation(), set[Any]()

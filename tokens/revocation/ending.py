@@ -77,7 +77,7 @@ def _blacklist(rows: "QuerySet[Any]", token: str, now: datetime) -> int:
     table = connection.ops.quote_name(BlacklistedToken._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {table} (token_id, blacklisted_at) {select} ON CONFLICT DO NOTHING",  # noqa: S608
+            f"INSERT INTO {table} (token_id, blacklisted_at) {select} ON CONFLICT DO NOTHING",
             params,
         )
         return int(cursor.rowcount)

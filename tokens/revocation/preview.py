@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db.models import Count, Max, Q
 from django.utils import timezone
-from django.conf import settings
 
 from tokens.models import Session
 from tokens.selectors.selection import Selection, selected_foreign_tokens, selected_sessions

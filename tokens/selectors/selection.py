@@ -69,11 +69,12 @@ def selected_foreign_tokens(*, selection: Selection) -> "QuerySet[OutstandingTok
         wanted &= Q(user__in=selection.users)
     only_sessions = (selection.sessions, selection.ip, selection.client, selection.user_agent)
     if not wanted or any(only_sessions):
-        return OutstandingToken.objects.none()
+        wanted = Q(pk__in=[])
     if selection.issued_after:
         wanted &= Q(created_at__gte=selection.issued_after)
     if selection.issued_before:
         wanted &= Q(created_at__lt=selection.issued_before)
-    return OutstandingToken.objects.filter(
+    strays: QuerySet[OutstandingToken] = OutstandingToken.objects.filter(
         wanted, membership__isnull=True, blacklistedtoken__isnull=True
     )
+    return strays

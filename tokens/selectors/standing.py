@@ -89,7 +89,7 @@ def standing(*, sid: uuid.UUID, jti: str | None = None, lock: bool = False) -> S
         session=session,
         user=session.user,
         token=token,
-        used_up=bool(token and token.used_up),  # type: ignore[attr-defined]
-        current_ended=session.current_ended,  # type: ignore[attr-defined]
-        cutoff=session.cutoff,  # type: ignore[attr-defined]
+        used_up=bool(token and token.used_up),
+        current_ended=session.current_ended,
+        cutoff=session.cutoff,
     )

@@ -49,7 +49,7 @@ def with_token_status(tokens: "QuerySet[OutstandingToken]") -> "QuerySet[Outstan
     """Annotate ``status`` (a `Status`) and ``session_id``."""
     now = timezone.now()
     session = "membership__session__"
-    return tokens.annotate(
+    judged: QuerySet[OutstandingToken] = tokens.annotate(
         session_id=F("membership__session_id"),
         used_up=Exists(BlacklistedToken.objects.filter(token=OuterRef("pk"))),
         status=Case(
@@ -73,6 +73,7 @@ def with_token_status(tokens: "QuerySet[OutstandingToken]") -> "QuerySet[Outstan
             output_field=CharField(),
         ),
     )
+    return judged
 
 
 def with_session_status(sessions: "QuerySet[Session]") -> "QuerySet[Session]":
@@ -100,4 +101,5 @@ def with_session_status(sessions: "QuerySet[Session]") -> "QuerySet[Session]":
 def live(sessions: "QuerySet[Session]") -> "QuerySet[Session]":
     """The sessions that have something to end: not revoked, not past their end. A session that
     a cut-off has killed but nobody has settled yet is among them."""
-    return sessions.filter(revoked_at=None, expires_at__gt=timezone.now())
+    found: QuerySet[Session] = sessions.filter(revoked_at=None, expires_at__gt=timezone.now())
+    return found
