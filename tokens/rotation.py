@@ -16,7 +16,7 @@ from tokens.origin import Origin, acting_from, current_origin
 from tokens.revocation import revoke_session
 from tokens.selectors.standing import Standing
 from tokens.signing import REFRESH, access_for, sign, stored, successor
-from tokens.verdict import Refused, explain
+from tokens.verdict import Refused, claims_of, judge
 
 REUSE_REASON = "a used-up refresh token was presented again"
 
@@ -28,14 +28,15 @@ def rotate(*, refresh: str, origin: Origin | None = None) -> IssuedPair:
     session for good: that is committed before the refusal is raised.
     """
     where = origin or current_origin()
+    claims = claims_of(token=refresh, expected=REFRESH)
     with acting_from(where), transaction.atomic():
-        verdict = explain(token=refresh, expected=REFRESH, lock=True)
+        verdict = judge(claims=claims, lock=True)
         if verdict.active and verdict.standing is not None:
             if verdict.retry:
-                return _repeat(verdict.standing, verdict.claims)
-            return _advance(verdict.standing, verdict.claims, where)
+                return _repeat(verdict.standing, claims)
+            return _advance(verdict.standing, claims, where)
         if verdict.reuse and verdict.standing is not None:
-            _end_family(verdict.standing, verdict.claims)
+            _end_family(verdict.standing, claims)
     raise Refused(verdict)
 
 

@@ -108,19 +108,27 @@ class Refused(Exception):
         self.verdict = verdict
 
 
-def explain(*, token: str, expected: str | None = None, lock: bool = False) -> Verdict:
+def explain(*, token: str, expected: str | None = None) -> Verdict:
     """Judge ``token``. ``expected`` is the type that belongs where it was presented, None
-    where either does. ``lock`` holds the session's row, for a rotation that follows."""
+    where either does."""
+    try:
+        return judge(claims=claims_of(token=token, expected=expected))
+    except Refused as refused:
+        return refused.verdict
+
+
+def claims_of(*, token: str, expected: str | None = None) -> dict[str, Any]:
+    """The claims of a token that passes the checks which need no database; raises `Refused`."""
     try:
         claims = read(token)
     except Unreadable as error:
         # Of an unreadable token nothing is repeated but our own words.
         message = str(_("Token is invalid")) if error.check == "signature" else error.message
-        return Verdict({}, error.check, error.message, message)
+        raise Refused(Verdict({}, error.check, error.message, message)) from error
     if expected is not None and claims["token_type"] != expected:
         message = str(_("Token has wrong type"))
-        return Verdict(claims, "type", message, message)
-    return judge(claims=claims, lock=lock)
+        raise Refused(Verdict(claims, "type", message, message))
+    return claims
 
 
 def explain_stored(*, claims: dict[str, Any]) -> Verdict:
@@ -134,7 +142,8 @@ def explain_stored(*, claims: dict[str, Any]) -> Verdict:
 
 
 def judge(*, claims: dict[str, Any], lock: bool = False) -> Verdict:
-    """The checks that need the database, on claims whose signature and times are good."""
+    """The checks that need the database, on claims that have passed the others. ``lock`` holds
+    the session's row, for the rotation that follows."""
     sid = session_id(claims)
     refresh = claims["token_type"] == REFRESH
     where = _look(sid, claims["jti"] if refresh else None, lock)
