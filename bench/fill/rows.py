@@ -77,15 +77,23 @@ def shared(plan: Plan) -> Iterator[Rows]:
     """The rows of the tables that both have: users, and simplejwt's two."""
     yield Rows(
         "auth_user",
-        (
-            "id password is_superuser username first_name last_name email is_staff is_active"
-            " date_joined"
-        ).split(),
+        [
+            "id",
+            "password",
+            "is_superuser",
+            "username",
+            "first_name",
+            "last_name",
+            "email",
+            "is_staff",
+            "is_active",
+            "date_joined",
+        ],
         _users(plan),
     )
     yield Rows(
         "token_blacklist_outstandingtoken",
-        "id user_id jti token created_at expires_at".split(),
+        ["id", "user_id", "jti", "token", "created_at", "expires_at"],
         f"""SELECT token_id, user_id, jti, '{plan.header}.' || translate(encode(convert_to(
             '{{"token_type":"refresh","exp":' || extract(epoch FROM expires)::bigint
             || ',"iat":' || extract(epoch FROM at)::bigint || ',"jti":"' || jti
@@ -95,7 +103,7 @@ def shared(plan: Plan) -> Iterator[Rows]:
     )
     yield Rows(
         "token_blacklist_blacklistedtoken",
-        "token_id blacklisted_at".split(),
+        ["token_id", "blacklisted_at"],
         f"""SELECT token_id, next_at FROM ({_tokens(plan)}) t
         WHERE round < {plan.rounds - 1} OR revoked""",
     )
@@ -108,11 +116,25 @@ def ours(plan: Plan) -> Iterator[Rows]:
     rotated = f"at + {_ticks(plan, last)}" if plan.rounds > 1 else "NULL::timestamptz"
     yield Rows(
         "tokens_session",
-        (
-            "id user_id username password_mark created_at last_used_at expires_at ip user_agent"
-            " client rotations current_id previous_id rotated_at revoked_at revoked_by_name"
-            " revoke_reason"
-        ).split(),
+        [
+            "id",
+            "user_id",
+            "username",
+            "password_mark",
+            "created_at",
+            "last_used_at",
+            "expires_at",
+            "ip",
+            "user_agent",
+            "client",
+            "rotations",
+            "current_id",
+            "previous_id",
+            "rotated_at",
+            "revoked_at",
+            "revoked_by_name",
+            "revoke_reason",
+        ],
         f"""SELECT session_id, user_id, 'user' || user_id, '{plan.password_mark}', at,
             at + {_ticks(plan, last)}, at + interval '{SESSION_DAYS} days', ip, agent, '',
             {plan.rounds - 1}, token_id + {last}, {previous}, {rotated},
@@ -122,15 +144,28 @@ def ours(plan: Plan) -> Iterator[Rows]:
     )
     yield Rows(
         "tokens_sessiontoken",
-        "token_id session_id".split(),
+        ["token_id", "session_id"],
         f"SELECT token_id, session_id FROM ({_tokens(plan)}) t",
     )
     yield Rows(
         "tokens_event",
-        (
-            "at kind actor_id actor_name subject_id subject_name session_id jti ip user_agent"
-            " client request_id reason count data"
-        ).split(),
+        [
+            "at",
+            "kind",
+            "actor_id",
+            "actor_name",
+            "subject_id",
+            "subject_name",
+            "session_id",
+            "jti",
+            "ip",
+            "user_agent",
+            "client",
+            "request_id",
+            "reason",
+            "count",
+            "data",
+        ],
         f"""SELECT at, CASE round WHEN 0 THEN 'login' ELSE 'refresh' END, user_id,
             'user' || user_id, user_id, 'user' || user_id, session_id, jti, ip, agent, '',
             left(jti, 16), '', 1, '{{}}'::jsonb FROM ({_tokens(plan)}) t

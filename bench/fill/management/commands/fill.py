@@ -15,7 +15,7 @@ from django.utils import timezone
 from bench.fill.load import highest, load
 from bench.fill.rows import Plan, ours, shared
 
-PASSWORD = "correct horse battery staple"  # noqa: S105 (a benchmark's users have to log in)
+PASSWORD = "correct horse battery staple"
 # From here on, dropping the indexes and making them again is faster than keeping them.
 BARE_FROM = 200_000
 
@@ -75,9 +75,9 @@ def make_plan(*, tokens: int, days: float, **shape: int) -> Plan:
 
 def _header(portal: bool) -> str:
     if portal:
-        from tokens.signing import sign_payload
+        from tokens.signing import PortalRefreshToken, sign
 
-        return sign_payload({}).split(".")[0]
+        return sign(PortalRefreshToken()).split(".")[0]
     key = settings.SIMPLE_JWT["SIGNING_KEY"]
     return jwt.encode({}, key, algorithm="HS256").split(".")[0]
 

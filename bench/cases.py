@@ -1,0 +1,104 @@
+"""What is asked of the two, and with which tokens."""
+
+import hashlib
+import hmac
+import itertools
+import json
+import random
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from jwt.utils import base64url_decode, base64url_encode
+
+from bench.fill.management.commands.fill import PASSWORD
+from bench.peers import SECRETS, Peer, server_url
+
+# How many sessions the load of a case that does not use them up is spread over.
+SPREAD = 400
+
+
+@dataclass(frozen=True)
+class Case:
+    """``one_each`` marks a case whose tokens serve one request; ``stock`` whether the stock
+    peer has such a call at all."""
+
+    name: str
+    what: str
+    stock: bool = True
+    one_each: bool = False
+
+
+CASES = {
+    case.name: case
+    for case in (
+        Case("login", "POST api/login, right password"),
+        Case("restricted", "GET api/restricted, bearer"),
+        Case("refresh", "POST api/refresh, with rotation"),
+        Case("verify", "POST api/verify, an access token"),
+        Case("introspect", "POST api/introspect, an access token", stock=False),
+        Case("logout", "POST api/logout, a live session each", one_each=True),
+    )
+}
+
+
+def signed(unsigned: str) -> str:
+    """``header.payload`` as a client holds it."""
+    key = SECRETS["JWT_SIGNING_KEY"].encode()
+    return f"{unsigned}.{_b64(hmac.new(key, unsigned.encode(), hashlib.sha256).digest())}"
+
+
+def access(unsigned: str) -> str:
+    """An access token such as goes with the refresh token, good for longer than the run."""
+    header, payload = unsigned.split(".")
+    claims = json.loads(base64url_decode(payload))
+    now = int(time.time())
+    claims |= {"token_type": "access", "iat": now, "exp": now + 6 * 3600}
+    claims["jti"] = f"{random.getrandbits(128):032x}"
+    return signed(f"{header}.{_b64(json.dumps(claims, separators=(',', ':')).encode())}")
+
+
+def _b64(raw: bytes) -> str:
+    return base64url_encode(raw).decode()
+
+
+class Pools:
+    """The lines that wrk's threads read, for one peer."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self._standing = self._ask(str(SPREAD), "--operator")
+        self._fresh: Iterator[tuple[str, str]] = iter(())
+
+    def prepare(self, case: Case, count: int) -> None:
+        """Make ``count`` sessions for a case that uses one up with each request. Not earlier:
+        another case's load could pick them."""
+        if case.one_each:
+            self._fresh = iter(self._ask(str(count), "--fresh"))
+
+    def _ask(self, *args: str) -> list[tuple[str, str]]:
+        lines = self.peer.manage("pool", *args, "--rows-from", server_url()).splitlines()
+        pairs = [line.split("\t") for line in lines if "\t" in line]
+        return [(token, username) for token, username in pairs]
+
+    def lines(self, case: Case, one_each: int) -> list[str]:
+        if case.one_each:
+            return [signed(token) for token, _ in itertools.islice(self._fresh, one_each)]
+        if case.name == "refresh":
+            return self.refresh()
+        if case.name == "login":
+            people = dict.fromkeys(username for _, username in self._standing)
+            return [json.dumps({"username": name, "password": PASSWORD}) for name in people]
+        return [access(token) for token, _ in self._standing]
+
+    def refresh(self) -> list[str]:
+        # The last round's load rotated these: ask for what is good now.
+        self._standing = self._ask(str(SPREAD))
+        return [signed(token) for token, _ in self._standing]
+
+    def write(self, case: Case, one_each: int) -> Path:
+        path = Path(tempfile.gettempdir()) / f"{self.peer.database}.{case.name}.pool"
+        path.write_text("\n".join(self.lines(case, one_each)) + "\n")
+        return path
