@@ -1,0 +1,109 @@
+"""What happened how often: the figures and charts of the overview."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.conf import settings
+from django.db.models import Count, Max, QuerySet
+from django.db.models.functions import TruncHour
+from django.utils import timezone
+
+from tokens.models import Event, Kind, Session
+from tokens.selectors.status import live
+
+UTC = timezone.get_fixed_timezone(0)
+
+
+class Measure(StrEnum):
+    LOGINS = "logins"
+    REFRESHES = "refreshes"
+    REFUSALS = "refusals"
+    REUSE = "reuse"
+    REVOCATIONS = "revocations"
+
+
+MEASURES: dict[str, Measure] = {
+    Kind.LOGIN: Measure.LOGINS,
+    Kind.REFRESH: Measure.REFRESHES,
+    Kind.LOGIN_REFUSED: Measure.REFUSALS,
+    # The attempt that locks is refused too, and has no event of its own beside this one.
+    Kind.LOGIN_LOCKED: Measure.REFUSALS,
+    Kind.REUSE: Measure.REUSE,
+    Kind.REVOKE_TOKEN: Measure.REVOCATIONS,
+    Kind.REVOKE_SESSION: Measure.REVOCATIONS,
+    Kind.REVOKE_USER: Measure.REVOCATIONS,
+    Kind.REVOKE_MATCHING: Measure.REVOCATIONS,
+    Kind.CUTOFF: Measure.REVOCATIONS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What happened from ``start`` until the next bucket's; zero for what did not."""
+
+    start: datetime
+    counts: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """A count that stopped at a limit: ``more`` says that there are more than ``number``."""
+
+    number: int
+    more: bool
+
+
+def activity(*, since: datetime, until: datetime, step: timedelta) -> list[Bucket]:
+    """Events by `Measure`, in buckets of ``step`` (whole hours) from ``since`` on. Counted by
+    the hour in UTC; an hour that straddles two buckets belongs to the one it begins in."""
+    buckets = [
+        Bucket(since + step * number, Counter()) for number in range(-(-(until - since) // step))
+    ]
+    rows = (
+        Event.objects.filter(kind__in=list(MEASURES), at__gte=since, at__lt=until)
+        .annotate(hour=TruncHour("at", tzinfo=UTC))
+        .values_list("hour", "kind")
+        .annotate(number=Count("pk"))
+        .order_by()
+    )
+    for hour, kind, number in rows:
+        place = max(0, (hour - since) // step)
+        buckets[place].counts[MEASURES[kind]] += number
+    return buckets
+
+
+def live_sessions(*, limit: int = 10_000) -> Bounded:
+    """How many sessions can still be refreshed, counted as far as ``limit``. Counted from the
+    latest use back, and not past what has been idle for a refresh token's whole lifetime."""
+    idle = timezone.now() - settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"]
+    used = live(Session.objects.filter(last_used_at__gt=idle)).order_by("-last_used_at")
+    number = used.values("pk")[: limit + 1].count()
+    return Bounded(min(number, limit), number > limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    user_id: int
+    username: str
+    sessions: int
+
+
+def crowded_users(*, at_least: int = 10, among: int = 5_000, most: int = 5) -> list[Crowd]:
+    """The users with unusually many live sessions among the newest ``among``, most first."""
+    newest = live(Session.objects.exclude(user=None)).order_by("-created_at").values("pk")[:among]
+    rows: QuerySet[Session, tuple[int, str, int]] = (
+        Session.objects.filter(pk__in=newest)
+        .values_list("user_id")
+        .annotate(name=Max("username"), number=Count("pk"))
+        .filter(number__gte=at_least)
+        .order_by("-number", "user_id")
+    )[:most]
+    return [Crowd(*row) for row in rows]
+
+
+def last_of(*, kind: str) -> datetime | None:
+    """When something last happened, if ever."""
+    newest = Event.objects.filter(kind=kind).order_by("-at", "-id")
+    return newest.values_list("at", flat=True).first()

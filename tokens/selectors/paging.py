@@ -1,0 +1,165 @@
+"""Pages by key: page 400,000 costs what the first one does, and a row that arrives in the
+meantime shifts nothing.
+
+A cursor is the key of the row at the page's edge and the way to go from there. It is text for
+the address bar, and grants nothing: whoever edits it lands elsewhere in the same list.
+"""
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Q, QuerySet
+
+M = TypeVar("M", bound=Model)
+PAGE = 50
+# How many rows one page looks through for those that a condition without an index lets pass: a
+# few first, which is enough for a common one.
+WINDOWS = (500, 4000)
+
+Narrow = Callable[["QuerySet[M]"], "QuerySet[M]"]
+Values = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[M]):
+    """``newer`` and ``older`` are the cursors of the neighbours, empty where there is none.
+    ``partial`` says that the search stopped at its limit before the page was full, at
+    ``reached`` where the list goes by an instant: the next cursor goes on from there."""
+
+    rows: list[M]
+    newer: str = ""
+    older: str = ""
+    partial: bool = False
+    reached: datetime | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+
+def unchanged(rows: "QuerySet[M]") -> "QuerySet[M]":
+    return rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing(Generic[M]):
+    """A filtered list. ``rows`` is what an index finds, in the order of ``key``; ``finish`` adds
+    what a row is shown with; ``residue`` is what no index answers, judged row by row."""
+
+    rows: "QuerySet[M]"
+    key: tuple[str, ...]
+    finish: "Narrow[M]" = field(default=unchanged)
+    residue: Q | None = None
+
+    def page(self, *, cursor: str = "", size: int = PAGE) -> Page[M]:
+        if self.residue is None:
+            return page_of(self.finish(self.rows), key=self.key, cursor=cursor, size=size)
+        residue, finish = self.residue, self.finish
+        return page_of(
+            self.rows,
+            key=self.key,
+            cursor=cursor,
+            size=size,
+            narrow=lambda rows: finish(rows).filter(residue),
+        )
+
+
+def page_of(
+    rows: "QuerySet[M]",
+    *,
+    key: tuple[str, ...],
+    cursor: str = "",
+    size: int = PAGE,
+    narrow: "Narrow[M] | None" = None,
+) -> Page[M]:
+    """The rows around ``cursor``, newest first. ``key`` names one unique field, or an indexed
+    instant and a unique field. ``narrow`` filters on what has no index, within `WINDOWS`. A
+    cursor that is none (cut off in a mail, edited) gives the first page."""
+    way, edge = _read(cursor, len(key))
+    forward = way != "newer"
+    chosen = rows
+    if edge is not None:
+        try:
+            chosen = rows.filter(_beyond(key, edge, forward))
+        except (ValidationError, ValueError, TypeError, OverflowError):
+            edge, forward = None, True
+    chosen = chosen.order_by(*(f"-{name}" if forward else name for name in key))
+    found, stopped = _find(chosen, key, size, narrow)
+    more, found = len(found) > size, found[:size]
+    if not forward:
+        found.reverse()
+        if not found and stopped is None:
+            return page_of(rows, key=key, size=size, narrow=narrow)
+    first = _values(found[0], key) if found else (edge if stopped is None else stopped)
+    last = _values(found[-1], key) if found else edge
+    onward, back = more or stopped is not None, edge is not None
+    if stopped is not None and not more:
+        first, last = (first, stopped) if forward else (stopped, last)
+    newer, older = (back, onward) if forward else (onward, True)
+    reached = stopped[0] if stopped is not None and len(key) > 1 else None
+    return Page(
+        found,
+        _write("newer", first) if newer else "",
+        _write("older", last) if older else "",
+        stopped is not None,
+        reached,
+    )
+
+
+def _find(
+    ordered: "QuerySet[M]", key: tuple[str, ...], size: int, narrow: "Narrow[M] | None"
+) -> tuple[list[M], Values | None]:
+    """Up to ``size`` + 1 rows, and the key at which the search stopped short of them."""
+    if narrow is None:
+        return list(ordered[: size + 1]), None
+    found: list[M] = []
+    stopped: Values | None = None
+    for window in WINDOWS:
+        inside = ordered.filter(pk__in=ordered.values("pk")[:window])
+        found = list(narrow(inside)[: size + 1])
+        if len(found) > size:
+            return found, None
+        stopped = ordered.values_list(*key)[window - 1 : window].first()
+        if stopped is None:
+            return found, None
+    return found, stopped
+
+
+def _beyond(key: tuple[str, ...], edge: Values, forward: bool) -> Q:
+    """``at <= x AND (at < x OR unique < y)``: the first half alone bounds the index."""
+    than = "lt" if forward else "gt"
+    if len(key) == 1:
+        return Q(**{f"{key[0]}__{than}": edge[0]})
+    at, unique = key
+    bound = Q(**{f"{at}__{than}e": edge[0]})
+    return bound & (Q(**{f"{at}__{than}": edge[0]}) | Q(**{f"{unique}__{than}": edge[1]}))
+
+
+def _values(row: Model, key: tuple[str, ...]) -> Values:
+    return tuple(getattr(row, name) for name in key)
+
+
+def _write(way: str, values: Values | None) -> str:
+    if values is None:
+        return ""
+    texts = [v.isoformat() if isinstance(v, datetime) else str(v) for v in values]
+    return base64.urlsafe_b64encode(json.dumps([way, *texts]).encode()).decode().rstrip("=")
+
+
+def _read(cursor: str, columns: int) -> tuple[str, Values | None]:
+    """Way and key; all columns but the last, which is unique, are instants."""
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        way, *texts = json.loads(raw)
+        instants = [datetime.fromisoformat(text) for text in texts[:-1]]
+    except (ValueError, TypeError, RecursionError):
+        return "older", None
+    if len(texts) != columns or not isinstance(texts[-1], str):
+        return "older", None
+    if any(instant.tzinfo is None for instant in instants):
+        return "older", None
+    return str(way), (*instants, texts[-1])
