@@ -3,6 +3,7 @@ staff pages cannot differ in how they check a password."""
 
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
@@ -30,3 +31,14 @@ class ThrottledModelBackend(ModelBackend):
         )
         good = logins.check(user=user, username=name, password=password)
         return user if good else None
+
+    async def aauthenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
+    ) -> Any | None:
+        # `ModelBackend` has one of its own, which knows of no throttle.
+        check = sync_to_async(self.authenticate)
+        return await check(request, username=username, password=password, **kwargs)

@@ -1,6 +1,7 @@
 """Start-up checks (`manage.py check`): keys that protect nothing, and simplejwt settings that
 would break an invariant."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -43,7 +44,7 @@ def keys(**_: Any) -> list[CheckMessage]:
         return [Error("SECRET_KEY and JWT_SIGNING_KEY must be set.", hint=hint, id="tokens.E001")]
     if algorithm not in MIN_SECRET_BYTES.keys() | ASYMMETRIC:
         return [Error(f"JWT_ALGORITHM {algorithm!r} is none we sign with.", id="tokens.E002")]
-    if key == settings.SECRET_KEY:
+    if settings.SECRET_KEY in {key, *settings.JWT_RETIRED_KEYS}:
         found.append(
             Error(
                 "JWT_SIGNING_KEY is SECRET_KEY: whoever learns one forges with the other.",
@@ -51,17 +52,24 @@ def keys(**_: Any) -> list[CheckMessage]:
             )
         )
     if is_symmetric(algorithm):
-        if not settings.DEBUG and len(key.encode()) < MIN_SECRET_BYTES[algorithm]:
+        # A key that only verifies any more forges just as well.
+        secrets = (key, *settings.JWT_RETIRED_KEYS)
+        shortest = min(len(secret.encode()) for secret in secrets)
+        if not settings.DEBUG and shortest < MIN_SECRET_BYTES[algorithm]:
             found.append(
                 Error(
-                    f"JWT_SIGNING_KEY is shorter than the {MIN_SECRET_BYTES[algorithm]} bytes "
-                    f"that {algorithm} needs (RFC 7518, section 3.2).",
+                    f"JWT_SIGNING_KEY or a retired key is shorter than the "
+                    f"{MIN_SECRET_BYTES[algorithm]} bytes that {algorithm} needs "
+                    "(RFC 7518, section 3.2).",
                     id="tokens.E004",
                 )
             )
-        if not settings.DEBUG and _published(key):
+        if not settings.DEBUG and any(_published(secret) for secret in secrets):
             found.append(
-                Error("JWT_SIGNING_KEY is, or resembles, a published example.", id="tokens.E005")
+                Error(
+                    "JWT_SIGNING_KEY or a retired key is, or resembles, a published example.",
+                    id="tokens.E005",
+                )
             )
     for text in (key, *settings.JWT_RETIRED_KEYS):
         try:
@@ -111,7 +119,7 @@ def lifetimes(**_: Any) -> list[CheckMessage]:
     access = settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"]
     refresh = settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"]
     found: list[CheckMessage] = []
-    if not access < refresh or refresh.days > settings.SESSION_DAYS:
+    if not timedelta(0) < access < refresh or refresh.days > settings.SESSION_DAYS:
         found.append(
             Error(
                 "ACCESS_TOKEN_MINUTES, REFRESH_TOKEN_DAYS and SESSION_DAYS must grow in that "

@@ -15,6 +15,8 @@ from django.views import defaults
 from tokens.logins import LoginLocked
 
 RETRY_AFTER_SECONDS = 5
+# PostgreSQL files a table that this role may not write under wrong statements.
+INSUFFICIENT_PRIVILEGE = "42501"
 logger = logging.getLogger(__name__)
 
 
@@ -36,6 +38,10 @@ def answer_for(request: HttpRequest, exception: BaseException | None) -> HttpRes
 def is_fault(exception: BaseException | None) -> bool:
     """Whether the database could not do its work: away, full, read-only, at its limit, or
     refusing the event. A wrong statement is a bug of ours, and stays a 500."""
+    if exception is None:
+        return False
+    if getattr(exception.__cause__, "sqlstate", None) == INSUFFICIENT_PRIVILEGE:
+        return True
     return isinstance(exception, Error) and not isinstance(exception, DataError | ProgrammingError)
 
 

@@ -3,7 +3,7 @@
 import re
 import uuid
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 from django.conf import settings
@@ -19,12 +19,21 @@ def _networks(spelled: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(ip_network(text, strict=False) for text in spelled)
 
 
-def _trusted(address: str) -> bool:
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+    """The address, an IPv4 one that came through an IPv6 socket as what it is, and without the
+    zone of a link-local one, which no database column holds."""
     try:
-        parsed = ip_address(address)
+        parsed = ip_address(address.partition("%")[0])
     except ValueError:
-        return False
-    return any(parsed in network for network in _networks(tuple(settings.TRUSTED_PROXIES)))
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def _trusted(address: str) -> bool:
+    parsed = _parsed(address)
+    return parsed is not None and any(
+        parsed in network for network in _networks(tuple(settings.TRUSTED_PROXIES))
+    )
 
 
 def drop_untrusted_scheme(request: HttpRequest) -> None:
@@ -39,15 +48,12 @@ def client_address(request: HttpRequest) -> str | None:
     address = str(request.META.get("REMOTE_ADDR", ""))
     hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
     while hops and _trusted(address):
-        hop = hops.pop()
-        try:
-            address = str(ip_address(hop))
-        except ValueError:
+        hop = _parsed(hops.pop())
+        if hop is None:
             break
-    try:
-        return str(ip_address(address))
-    except ValueError:
-        return None
+        address = str(hop)
+    parsed = _parsed(address)
+    return None if parsed is None else str(parsed)
 
 
 def origin_of(request: HttpRequest) -> Origin:

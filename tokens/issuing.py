@@ -52,7 +52,9 @@ def open_session(*, user: Any, origin: Origin | None = None, **claims: Any) -> I
             user_agent=where.user_agent[:512],
             client=where.client[:100],
         )
-        refresh = new_refresh(user=account, sid=session.id, expires_at=session.expires_at, **claims)
+        refresh = new_refresh(
+            user=account, sid=session.id, expires_at=session.expires_at, claims=claims
+        )
         signed, outstanding = store(refresh=refresh, user=account, now=now)
         session.current = outstanding
         session.save(force_insert=True)

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from math import ceil
 from typing import Any
 
@@ -64,7 +65,7 @@ def check(*, user: Any | None, username: str, password: str) -> bool:
         make_password(password)
         matches = False
     else:
-        matches = check_password(password, user.password, lambda raw: _upgrade(user, raw))
+        matches = _matches(user, password)
     if matches and user is not None and user.is_active:
         _release(username, places)
         return True
@@ -75,6 +76,17 @@ def check(*, user: Any | None, username: str, password: str) -> bool:
         reason=_why(user, matches),
     )
     return False
+
+
+def _matches(user: Any, raw: str) -> bool:
+    """Whether ``raw`` is the password now: where it was changed at this very moment, or another
+    login upgraded its hasher first, what stands there by then is what counts."""
+    upgraded: list[bool] = []
+    matches = check_password(raw, user.password, lambda raw: upgraded.append(_upgrade(user, raw)))
+    if matches and upgraded == [False]:
+        user.refresh_from_db(fields=["password"])
+        return check_password(raw, user.password)
+    return matches
 
 
 def _why(user: Any | None, matches: bool) -> str:
@@ -94,24 +106,25 @@ def unlock(*, username: str, actor: Any | None, reason: str) -> bool:
         return bool(lifted)
 
 
-def _upgrade(user: Any, raw: str) -> None:
-    """A better hasher, the same password: not a password change, so nothing ends by it. No
-    signal either, and nothing where somebody changes the password at this very moment."""
+def _upgrade(user: Any, raw: str) -> bool:
+    """A better hasher, the same password: not a password change, so nothing ends by it, and no
+    signal is sent. False, and nothing done, where somebody else was faster."""
     before, mark = user.password, password_mark(user)
     user.password = make_password(raw)
+    account = type(user)._default_manager.filter(pk=user.pk, password=before)
     with transaction.atomic():
-        type(user)._default_manager.filter(pk=user.pk, password=before).update(
-            password=user.password
-        )
+        if not account.update(password=user.password):
+            return False
         Session.objects.filter(user=user, password_mark=mark).update(
             password_mark=password_mark(user)
         )
+    return True
 
 
 def _reserve(username: str) -> Places:
     """Take a place at each counter that applies, or raise `LoginLocked`."""
     now = timezone.now()
-    ip = current_origin().ip
+    ip = _network(current_origin().ip)
     seen = LoginThrottle.objects.filter(key=_key("known", username, ip or ""), resets_at__gt=now)
     known = ip is not None and seen.exists()
     account = _key("own", username, ip or "") if known else _key("account", username)
@@ -123,7 +136,25 @@ def _reserve(username: str) -> Places:
 
 
 def _take(key: str, limit: int, username: str, scope: str, now: datetime) -> None:
-    """Add one to a counter, from one anew where its window has ended; one atomic statement."""
+    """Add one to a counter, from one anew where its window has ended; raises `LoginLocked` over
+    the limit."""
+    # The event and the counter move together: a lock that could not be written down is tried
+    # again by the next attempt, which finds the counter where it was.
+    with transaction.atomic():
+        attempts = _count(key, now)
+        if attempts == limit + 1:
+            audit.record(
+                kind=Kind.LOGIN_LOCKED,
+                subject_name=username,
+                reason="too many attempts",
+                data={"by": scope},
+            )
+    if attempts > limit:
+        ends = LoginThrottle.objects.filter(pk=key).values_list("resets_at", flat=True).first()
+        raise LoginLocked(max(1, ceil(((ends or now) - now).total_seconds())))
+
+
+def _count(key: str, now: datetime) -> int:
     window = now + timedelta(seconds=settings.LOGIN_WINDOW_SECONDS)
     adapt = connection.ops.adapt_datetimefield_value
     with connection.cursor() as cursor:
@@ -135,18 +166,7 @@ def _take(key: str, limit: int, username: str, scope: str, now: datetime) -> Non
             "RETURNING attempts",
             [key, adapt(window), adapt(now), adapt(now)],
         )
-        (attempts,) = cursor.fetchone()
-    if attempts <= limit:
-        return
-    if attempts == limit + 1:
-        audit.record(
-            kind=Kind.LOGIN_LOCKED,
-            subject_name=username,
-            reason="too many attempts",
-            data={"by": scope},
-        )
-    resets_at = LoginThrottle.objects.values_list("resets_at", flat=True).get(pk=key)
-    raise LoginLocked(max(1, ceil((resets_at - now).total_seconds())))
+        return int(cursor.fetchone()[0])
 
 
 def _release(username: str, places: Places) -> None:
@@ -159,9 +179,17 @@ def _release(username: str, places: Places) -> None:
     )
     if not places.known:
         LoginThrottle.objects.update_or_create(
-            key=_key("known", username, current_origin().ip or ""),
+            key=_key("known", username, _network(current_origin().ip) or ""),
             defaults={"resets_at": timezone.now() + KNOWN},
         )
+
+
+def _network(ip: str | None) -> str | None:
+    """What counts as one address: of IPv6 the /64, which is one site's to draw addresses from
+    at will (RFC 4291, section 2.5.4; RFC 8981)."""
+    if ip is None or ":" not in ip:
+        return ip
+    return str(ip_network((ip, 64), strict=False))
 
 
 def _table() -> str:

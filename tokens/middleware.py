@@ -35,7 +35,7 @@ class RequestContextMiddleware:
     def _too_large(request: HttpRequest) -> HttpResponseBase | None:
         # Before anything reads it: Django itself would answer 400 when the body is touched.
         length = request.META.get("CONTENT_LENGTH") or "0"
-        if length.isdigit() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if length.isdecimal() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return JsonResponse({"detail": _("The body is too large.")}, status=413)
         return None
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tokens import audit
 from tokens.issuing import IssuedPair, store
-from tokens.models import BlacklistedToken, Kind, SessionToken
+from tokens.models import BlacklistedToken, Event, Kind, SessionToken
 from tokens.origin import Origin, acting_from, current_origin
 from tokens.revocation import revoke_session
 from tokens.selectors.standing import Standing
@@ -70,6 +70,9 @@ def _repeat(standing: Standing, claims: dict[str, Any]) -> IssuedPair:
     if current is None:
         raise LookupError("a session without a current token was judged good")
     token = stored(text=current.token)
+    # A fresh access token goes out: how long it lives is counted from here.
+    session.last_used_at = timezone.now()
+    session.save(update_fields=["last_used_at"])
     _record(Kind.REFRESH_RETRY, standing, jti=current.jti, presented=claims["jti"])
     access = access_for(refresh=token, expires_at=session.expires_at)
     return IssuedPair(session, sign(token), sign(access))
@@ -81,7 +84,8 @@ def _end_family(standing: Standing, claims: dict[str, Any]) -> None:
     ended = revoke_session(
         session=standing.session, actor=None, reason=REUSE_REASON, kind=Kind.REUSE, jti=jti
     )
-    if not ended:
+    # Told once for each token: whoever repeats a dead one must not fill the trail with it.
+    if not ended and not Event.objects.filter(jti=jti, kind=Kind.REUSE).exists():
         _record(Kind.REUSE, standing, jti=jti, presented=jti, count=0)
 
 

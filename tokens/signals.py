@@ -12,9 +12,10 @@ from django.contrib.auth import get_user_model
 from django.db.models.signals import post_save, pre_delete, pre_save
 from django.dispatch import receiver
 
-from tokens.models import Kind
+from tokens.models import Kind, Session
 from tokens.origin import current_actor
 from tokens.revocation import revoke_user
+from tokens.selectors.status import live
 
 WATCHED = frozenset({"password", "is_active"})
 REASONS = {
@@ -48,7 +49,9 @@ def after_save(sender: type[Any], instance: Any, created: bool, **_: Any) -> Non
     """A login that slipped in just before the account was deactivated must not come back with
     it later; the first call has written the event, and this one writes one only if it found
     such a login."""
-    if sender is get_user_model() and not created and not instance.is_active:
+    if sender is not get_user_model() or created or instance.is_active:
+        return
+    if live(Session.objects.filter(user=instance)).exists():
         revoke_user(user=instance, actor=current_actor(), reason=REASONS[Kind.USER_DEACTIVATED])
 
 

@@ -17,7 +17,7 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 from rest_framework_simplejwt.tokens import Token as Token
 
-from tokens.claims import Malformed, parse, redact
+from tokens.claims import MAX_TOKEN_CHARS, Malformed, parse, redact
 from tokens.keys import key_ring
 
 ACCESS = "access"
@@ -50,7 +50,9 @@ class PortalRefreshToken(RefreshToken):  # type: ignore[misc]
     access_token_class = PortalAccessToken
 
 
-def new_refresh(*, user: Any, sid: uuid.UUID, expires_at: datetime, **claims: Any) -> Token:
+def new_refresh(
+    *, user: Any, sid: uuid.UUID, expires_at: datetime, claims: dict[str, Any]
+) -> Token:
     """A refresh token of ``user`` that has been neither stored nor signed. Raises ValueError
     for a custom claim that is the portal's own."""
     if taken := RESERVED & claims.keys():
@@ -96,14 +98,18 @@ def _fill(token: Token, claims: dict[str, Any], expires_at: datetime) -> Token:
 
 
 def sign(token: Token) -> str:
-    """The token as a client gets it (RFC 7515, compact form)."""
+    """The token as a client gets it (RFC 7515, compact form). Raises ValueError where it would be
+    too long to be read again."""
     ring = key_ring()
-    return jwt.encode(
+    signed = jwt.encode(
         token.payload,
         ring.current.signing,
         algorithm=ring.algorithm,
         headers={"kid": ring.current.kid},
     )
+    if len(signed) > MAX_TOKEN_CHARS:
+        raise ValueError(f"The token would be {len(signed)} characters long")
+    return signed
 
 
 def at_rest(signed: str) -> str:
@@ -181,7 +187,8 @@ def _sane(claims: dict[str, Any]) -> dict[str, Any]:
     jti = claims["jti"]
     if not isinstance(jti, str) or not 0 < len(jti) <= 255 or not jti.isprintable():
         raise Unreadable("type", _("Token has no usable id"))
-    if claims.get(api_settings.TOKEN_TYPE_CLAIM) not in {ACCESS, REFRESH}:
+    # A tuple: what is compared may be a list, which no set takes.
+    if claims.get(api_settings.TOKEN_TYPE_CLAIM) not in (ACCESS, REFRESH):
         raise Unreadable("type", _("Token has wrong type"))
     return claims
 

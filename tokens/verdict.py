@@ -149,6 +149,10 @@ def judge(*, claims: dict[str, Any], lock: bool = False) -> Verdict:
     where = _look(sid, claims["jti"] if refresh else None, lock)
     if where is None or (refresh and where.token is None):
         return _refuse(claims, where, "known", _("No session or token of ours has this id."))
+    if where.session.current_id is None:
+        # Its row was deleted from simplejwt's table, and what that row said about the session
+        # went with it.
+        return _refuse(claims, where, "known", _("Its session has lost its refresh token."))
     now = timezone.now()
     retry = refresh and not where.is_current and _within_grace(where, now)
     if refresh and not retry and (where.used_up or not where.is_current):
@@ -177,7 +181,9 @@ def _within_grace(where: Standing, now: datetime) -> bool:
     session = where.session
     grace = timedelta(seconds=settings.REFRESH_GRACE_SECONDS)
     return (
-        where.token is not None
+        # No grace is none at all, even where this host's clock runs behind the other's.
+        bool(grace)
+        and where.token is not None
         and where.token.pk == session.previous_id
         and session.rotated_at is not None
         and now - session.rotated_at < grace

@@ -46,16 +46,18 @@ def cut_off(
 def settle(*, user: Any | None, not_before: datetime, actor: Any | None, reason: str) -> Revocation:
     """Write into the sessions and simplejwt's blacklist what a cut-off has already ended, so
     that other services on the same tables see it too. Safe to interrupt and to run again."""
-    total, seen = Revocation(), set[Any]()
+    total = Revocation()
+    seen: set[Any] = {None}
     doomed = _doomed(user=user, not_before=not_before).order_by("pk")
     while batch := list(doomed.values_list("pk", "user_id")[:BATCH]):
         keys = [pk for pk, _owner in batch]
         owners = {owner for _pk, owner in batch} - seen
         seen |= owners
         with transaction.atomic():
-            hold_sessions(keys=keys)
+            chosen = Session.objects.filter(pk__in=keys)
+            hold_sessions(sessions=chosen)
             total += end_sessions(
-                sessions=Session.objects.filter(pk__in=keys),
+                sessions=chosen,
                 actor=actor,
                 reason=reason,
                 users=len(owners),

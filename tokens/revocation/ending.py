@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import connection
@@ -33,14 +32,18 @@ class Revocation:
 
 def hold_user(*, user: Any) -> None:
     """Lock the user's row, as a login does. A user who is gone has nothing in flight."""
+    hold_users(keys=[user.pk])
+
+
+def hold_users(*, keys: list[Any]) -> None:
+    """Lock users in the order of their keys."""
     users = get_user_model()._default_manager.select_for_update(no_key=True)
-    list(users.filter(pk=user.pk).values_list("pk"))
+    list(users.filter(pk__in=keys).order_by("pk").values_list("pk"))
 
 
-def hold_sessions(*, keys: list[UUID]) -> None:
+def hold_sessions(*, sessions: "QuerySet[Session]") -> None:
     """Lock sessions in the order of their keys."""
-    locked = Session.objects.select_for_update(no_key=True).filter(pk__in=keys)
-    list(locked.order_by("pk").values_list("pk"))
+    list(sessions.select_for_update(no_key=True).order_by("pk").values_list("pk"))
 
 
 def end_sessions(

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from tokens import audit
 from tokens.models import Kind, OutstandingToken, Session
-from tokens.revocation.ending import Revocation, end_sessions, end_tokens, hold_sessions
+from tokens.revocation.ending import Revocation, end_sessions, end_tokens, hold_sessions, hold_users
 from tokens.selectors.selection import Selection, selected_foreign_tokens, selected_sessions
 
 BATCH = 1000
@@ -27,16 +27,21 @@ def revoke_in_batches(
 ) -> Iterator[Revocation]:
     """`revoke_matching` step by step, for whoever shows progress. A user whose sessions fall
     into two batches is counted in the first."""
-    seen: set[Any] = set()
+    if selection.users:
+        # A login of theirs that is in flight commits before the first batch looks for it.
+        with transaction.atomic():
+            hold_users(keys=[getattr(user, "pk", user) for user in selection.users])
+    seen: set[Any] = {None}
     sessions = selected_sessions(selection=selection).order_by("pk")
     while batch := list(sessions.values_list("pk", "user_id")[:size]):
         owners = {owner for _pk, owner in batch} - seen
         seen |= owners
         keys = [pk for pk, _owner in batch]
         with transaction.atomic():
-            hold_sessions(keys=keys)
+            chosen = Session.objects.filter(pk__in=keys)
+            hold_sessions(sessions=chosen)
             ended = end_sessions(
-                sessions=Session.objects.filter(pk__in=keys),
+                sessions=chosen,
                 actor=actor,
                 reason=reason,
                 users=len(owners),
@@ -48,8 +53,8 @@ def revoke_in_batches(
         owners = {owner for _pk, owner in strays} - seen
         seen |= owners
         with transaction.atomic():
-            chosen = OutstandingToken.objects.filter(pk__in=[pk for pk, _owner in strays])
-            ended = end_tokens(tokens=chosen, users=len(owners))
+            doomed = OutstandingToken.objects.filter(pk__in=[pk for pk, _owner in strays])
+            ended = end_tokens(tokens=doomed, users=len(owners))
             _record(ended, actor=actor, reason=reason, sample=[])
         yield ended
 

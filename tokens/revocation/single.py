@@ -57,10 +57,9 @@ def revoke_session(
     """End one session. ``kind`` and ``jti`` name the act in the trail: a log-out, a reuse, the
     token that staff chose."""
     with transaction.atomic():
-        hold_sessions(keys=[session.pk])
-        ended = end_sessions(
-            sessions=Session.objects.filter(pk=session.pk), actor=actor, reason=reason
-        )
+        chosen = Session.objects.filter(pk=session.pk)
+        hold_sessions(sessions=chosen)
+        ended = end_sessions(sessions=chosen, actor=actor, reason=reason)
         if ended:
             audit.record(
                 kind=kind,
@@ -92,9 +91,10 @@ def revoke_user(
         sessions = Session.objects.filter(user=user, expires_at__gt=now)
         if keep is not None:
             sessions = sessions.exclude(pk=keep.pk)
+        hold_sessions(sessions=sessions.filter(revoked_at=None))
         ended = end_sessions(sessions=sessions, actor=actor, reason=reason)
         foreign = selected_foreign_tokens(selection=Selection(users=(user.pk,)))
-        ended += end_tokens(tokens=foreign.filter(expires_at__gt=now))
+        ended += end_tokens(tokens=foreign)
         ended = Revocation(ended.tokens, ended.sessions, 1 if ended else 0)
         # A deleted account needs none, and the row would hang from nothing.
         if keep is None and kind is not Kind.USER_DELETED:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from tokens.models import OutstandingToken, Session
 from tokens.selectors.status import live
@@ -60,7 +61,7 @@ def selected_sessions(*, selection: Selection) -> "QuerySet[Session]":
 
 
 def selected_foreign_tokens(*, selection: Selection) -> "QuerySet[OutstandingToken]":
-    """The outstanding tokens of ``selection`` that belong to no session of ours: another
+    """The unexpired outstanding tokens of ``selection`` that belong to no session of ours: another
     service on the same tables issued them. Only what names tokens or users can reach them."""
     wanted = Q()
     if selection.jtis:
@@ -75,6 +76,9 @@ def selected_foreign_tokens(*, selection: Selection) -> "QuerySet[OutstandingTok
     if selection.issued_before:
         wanted &= Q(created_at__lt=selection.issued_before)
     strays: QuerySet[OutstandingToken] = OutstandingToken.objects.filter(
-        wanted, membership__isnull=True, blacklistedtoken__isnull=True
+        wanted,
+        membership__isnull=True,
+        blacklistedtoken__isnull=True,
+        expires_at__gt=timezone.now(),
     )
     return strays

@@ -54,8 +54,9 @@ def with_token_status(tokens: "QuerySet[OutstandingToken]") -> "QuerySet[Outstan
         used_up=Exists(BlacklistedToken.objects.filter(token=OuterRef("pk"))),
         status=Case(
             When(
-                Q(used_up=True)
-                & Q(membership__isnull=False)
+                # Whether or not simplejwt's blacklist still says so: a row deleted there brings
+                # nothing back.
+                Q(membership__isnull=False)
                 & (Q(**{f"{session}current__isnull": True}) | ~Q(**{f"{session}current": F("pk")})),
                 then=Value(Status.ROTATED),
             ),
