@@ -4,14 +4,17 @@ asks the database before it believes a signature."""
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from django.db.models import DateTimeField, Exists, Max, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce, Greatest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.db.models import Max, Q
 from django.utils import timezone
 
-from tokens.models import BlacklistedToken, Cutoff, OutstandingToken, Session
+from tokens.models import BlacklistedToken, Cutoff, OutstandingToken, Session, SessionToken
+from tokens.selectors.statement import Columns, as_instant, fetch_one
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.get_fixed_timezone(0))
 
@@ -49,11 +52,6 @@ class Standing:
         return self.cutoff is not None and self.session.created_at < self.cutoff
 
 
-def _latest(**whose: object) -> Coalesce:
-    rows = Cutoff.objects.filter(**whose).order_by("-not_before").values("not_before")[:1]
-    return Coalesce(Subquery(rows), EPOCH, output_field=DateTimeField())
-
-
 def latest_cutoff(*, user: Any) -> datetime:
     """The cut-off in force for ``user``: the later of his own and everybody's; 1970 if none."""
     rows = Cutoff.objects.filter(Q(user=user) | Q(user=None))
@@ -64,32 +62,84 @@ def standing(*, sid: uuid.UUID, jti: str | None = None, lock: bool = False) -> S
     """Session, user, cut-off and (for a refresh token's ``jti``) token of a session, or None
     where the session is unknown. ``lock`` holds the session's row until the transaction ends.
     """
-    if lock:
-        # A statement of its own: a locking read that had to wait goes on with the joined rows
-        # of its old snapshot (READ COMMITTED re-checks only the locked row), and would not see
-        # the successor that the other transaction has just written.
-        held = Session.objects.select_for_update(no_key=True).filter(pk=sid)
-        if not held.values_list("pk").first():
-            return None
-    sessions = Session.objects.filter(pk=sid).select_related("user", "current")
-    session = sessions.annotate(
-        cutoff=Greatest(_latest(user=None), _latest(user=OuterRef("user"))),
-        current_ended=Exists(BlacklistedToken.objects.filter(token=OuterRef("current"))),
-    ).first()
-    if session is None:
-        return None
-    token = None
-    if jti is not None:
-        token = (
-            OutstandingToken.objects.filter(jti=jti, membership__session=session)
-            .annotate(used_up=Exists(BlacklistedToken.objects.filter(token=OuterRef("pk"))))
-            .first()
+    where = _look(sid, jti, lock)
+    if where is None or not lock or where.is_current:
+        return where
+    # A locking read that had to wait goes on with the joined rows of its old snapshot (READ
+    # COMMITTED reads anew only the row that it locks), so it may have missed a successor that
+    # the other transaction has just written. The session's own row is always the latest, and
+    # says so: look again, now that nobody else can move it.
+    return _look(sid, jti, lock=False)
+
+
+def _look(sid: uuid.UUID, jti: str | None, lock: bool) -> Standing | None:
+    query = _query(connection.vendor)
+    key = Session._meta.pk.get_db_prep_value(sid, connection)
+    if jti is None:
+        row = fetch_one(query.session_alone, [key])
+    else:
+        row = fetch_one(query.locking if lock else query.with_token, [jti, key])
+    return query.read(row) if row is not None else None
+
+
+SESSION = """SELECT
+    (SELECT not_before FROM {cutoff} WHERE user_id IS NULL ORDER BY not_before DESC LIMIT 1),
+    (SELECT not_before FROM {cutoff} WHERE user_id = s.user_id ORDER BY not_before DESC LIMIT 1),
+    EXISTS (SELECT 1 FROM {blacklist} WHERE token_id = s.current_id), {s}, {u}"""
+PRESENTED = ", EXISTS (SELECT 1 FROM {blacklist} WHERE token_id = t.id), {t}"
+SOURCE = " FROM {session} s LEFT JOIN {user} u ON u.{user_key} = s.user_id"
+JOIN_PRESENTED = """ LEFT JOIN {outstanding} t ON t.jti = %s AND EXISTS
+    (SELECT 1 FROM {membership} m WHERE m.token_id = t.id AND m.session_id = s.id)"""
+
+
+class _Query:
+    """The one statement, in the forms in which it is asked."""
+
+    def __init__(self) -> None:
+        self._session = Columns(Session, "s")
+        self._user = Columns(get_user_model(), "u")
+        self._token = Columns(OutstandingToken, "t")
+        self._instant: Any = Cutoff._meta.get_field("not_before")
+        quote = connection.ops.quote_name
+        tables = {
+            "cutoff": Cutoff,
+            "blacklist": BlacklistedToken,
+            "session": Session,
+            "user": get_user_model(),
+            "membership": SessionToken,
+            "outstanding": OutstandingToken,
+        }
+        names = {name: quote(model._meta.db_table) for name, model in tables.items()}
+        names |= {"user_key": quote(str(get_user_model()._meta.pk.column))}
+        names |= {"s": self._session.sql, "u": self._user.sql, "t": self._token.sql}
+        session, source, presented, join = (
+            text.format(**names) for text in (SESSION, SOURCE, PRESENTED, JOIN_PRESENTED)
         )
-    return Standing(
-        session=session,
-        user=session.user,
-        token=token,
-        used_up=bool(token and token.used_up),
-        current_ended=session.current_ended,
-        cutoff=session.cutoff,
-    )
+        one = " WHERE s.id = %s"
+        self.session_alone = session + source + one
+        self.with_token = session + presented + source + join + one
+        # SQLite has no row locks: there the transaction took the write lock when it began.
+        locks = connection.features.has_select_for_no_key_update
+        self.locking = self.with_token + (" FOR NO KEY UPDATE OF s" if locks else "")
+
+    def read(self, row: tuple[Any, ...]) -> Standing:
+        everybody, own, current_ended = row[:3]
+        instants = [as_instant(raw, self._instant) for raw in (everybody, own) if raw is not None]
+        at = 3 + self._session.width
+        session = self._session.instance(row[3:at])
+        session.user = user = self._user.instance(row[at : at + self._user.width])
+        at += self._user.width
+        token = self._token.instance(row[at + 1 :]) if len(row) > at else None
+        return Standing(
+            session=session,
+            user=user,
+            token=token,
+            used_up=token is not None and bool(row[at]),
+            current_ended=bool(current_ended),
+            cutoff=max((instant for instant in instants if instant is not None), default=None),
+        )
+
+
+@lru_cache(maxsize=2)
+def _query(vendor: str) -> _Query:
+    return _Query()

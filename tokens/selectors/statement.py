@@ -1,0 +1,78 @@
+"""Statements written by hand, for the few calls that every user waits for.
+
+The ORM spends more time making the text of such a statement than the database does answering it,
+and the database more on planning it than on running it. So the text is made once, and on
+PostgreSQL a server-side prepared statement is used: psycopg prepares what it has seen a few
+times (OPTIONS ``prepare_threshold``), but only where the parameters are bound by the server, which
+Django's own cursors do not do.
+
+Everything still goes through Django's cursor wrapper: transactions, `execute_wrapper`, the query
+log and the translation of errors work as for any other statement.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import Field, Model
+
+
+def fetch_one(sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
+    """The first row of ``sql``, or None."""
+    if connection.vendor != "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            row: tuple[Any, ...] | None = cursor.fetchone()
+            return row
+    from psycopg import Cursor
+
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        bare: Any = Cursor(connection.connection)
+    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    with wrap(bare) as cursor:
+        cursor.execute(sql, params)
+        found: tuple[Any, ...] | None = cursor.fetchone()
+        return found
+
+
+class Columns:
+    """The columns of a model in a statement, and its instances out of the statement's rows."""
+
+    def __init__(self, model: type[Model], alias: str) -> None:
+        quote = connection.ops.quote_name
+        # A parent's columns stand in another table: they stay deferred, and load when read.
+        fields = model._meta.local_concrete_fields
+        self.model = model
+        self.sql = ", ".join(f"{alias}.{quote(str(field.column))}" for field in fields)
+        self.width = len(fields)
+        self._names = [field.attname for field in fields]
+        self._key = next(at for at, field in enumerate(fields) if field.primary_key)
+        self._converters = [
+            (at, convert, field) for at, field in enumerate(fields) for convert in converters(field)
+        ]
+
+    def instance(self, values: Sequence[Any]) -> Any:
+        """None where an outer join found no row."""
+        row = list(values)
+        if row[self._key] is None:
+            return None
+        for at, convert, field in self._converters:
+            row[at] = convert(row[at], field, connection)
+        return self.model.from_db(connection.alias, self._names, row)
+
+
+def converters(field: "Field[Any, Any]") -> list[Any]:
+    """What turns a column's raw value into the field's: nothing at all on PostgreSQL for most
+    fields, several on SQLite."""
+    column = field.get_col(field.model._meta.db_table)
+    own: list[Any] = column.get_db_converters(connection)
+    return connection.ops.get_db_converters(column) + own
+
+
+def as_instant(value: Any, field: "Field[Any, Any]") -> datetime | None:
+    """A computed instant, such as a subquery's, read like a column of ``field``."""
+    for convert in converters(field):
+        value = convert(value, field, connection)
+    return value  # type: ignore[no-any-return]
