@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
-from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt import settings as simplejwt_settings
 
 from tokens.keys import is_symmetric, make_key
 
@@ -105,7 +105,7 @@ def simplejwt(**_: Any) -> list[CheckMessage]:
     return [
         Error(f"SIMPLE_JWT[{name!r}] must be {_shown(name, value)}: {why}.", id="tokens.E020")
         for name, (value, why) in required.items()
-        if getattr(api_settings, name) != value
+        if getattr(simplejwt_settings.api_settings, name) != value
     ]
 
 
