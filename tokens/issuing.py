@@ -56,7 +56,7 @@ def open_session(*, user: Any, origin: Origin | None = None, **claims: Any) -> I
             user=account, sid=session.id, expires_at=session.expires_at, claims=claims
         )
         signed, outstanding = store(refresh=refresh, user=account, now=now)
-        session.current = outstanding
+        session.current, session.ends_at = outstanding, outstanding.expires_at
         session.save(force_insert=True)
         SessionToken.objects.create(token=outstanding, session=session)
         audit.record(

@@ -50,8 +50,9 @@ def _advance(standing: Standing, claims: dict[str, Any], where: Origin) -> Issue
     BlacklistedToken.objects.create(token=used)
     session.previous, session.current = used, outstanding
     session.rotated_at = session.last_used_at = now
+    session.ends_at = outstanding.expires_at
     session.rotations += 1
-    changed = ["previous", "current", "rotated_at", "last_used_at", "rotations"]
+    changed = ["previous", "current", "rotated_at", "last_used_at", "rotations", "ends_at"]
     if where.ip is not None:
         # Where the session is now; where it was at each step stands in the events.
         session.ip, session.user_agent = where.ip, where.user_agent[:512]

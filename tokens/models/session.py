@@ -28,6 +28,9 @@ class Session(models.Model):
     created_at = models.DateTimeField(_("created"))
     last_used_at = models.DateTimeField(_("last used"))
     expires_at = models.DateTimeField(_("expires"))
+    # When the current token expires: the session's end unless it is used again. Kept here
+    # because "active" and "expired" could have no index across two tables.
+    ends_at = models.DateTimeField(_("ends unless used"), null=True)
     ip = models.GenericIPAddressField(_("address"), null=True, unpack_ipv4=True)
     user_agent = models.CharField(_("user agent"), max_length=512, blank=True)
     client = models.CharField(_("client"), max_length=100, blank=True)
@@ -81,6 +84,27 @@ class Session(models.Model):
                 condition=models.Q(revoked_at=None),
             ),
             models.Index(fields=["expires_at"], name="tokens_session_expires"),
+            # The lists by status. 60 bytes a session each: 40 MB and 3 MB where ten million
+            # tokens belong to a million sessions of which one in twenty was revoked.
+            models.Index(
+                fields=["-ends_at", "-id"],
+                name="tokens_session_ends",
+                condition=models.Q(revoked_at=None),
+            ),
+            models.Index(
+                fields=["-revoked_at", "-id"],
+                name="tokens_session_revoked",
+                condition=models.Q(revoked_at__isnull=False),
+            ),
+            # The list by the time of login (57 MB), and by client (only where one is named).
+            models.Index(fields=["-created_at", "-id"], name="tokens_session_opened"),
+            models.Index(
+                fields=["client", "-last_used_at"],
+                name="tokens_session_client",
+                condition=~models.Q(client=""),
+            ),
+            # One person's sessions in the order of the list (65 MB): 5,000 of them need no sort.
+            models.Index(fields=["user", "-last_used_at", "-id"], name="tokens_session_mine"),
         ]
 
     def __str__(self) -> str:
