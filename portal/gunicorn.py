@@ -33,4 +33,4 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 def child_exit(server: Any, worker: Any) -> None:
     from prometheus_client import multiprocess
 
-    multiprocess.mark_process_dead(worker.pid)
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

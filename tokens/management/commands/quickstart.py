@@ -48,7 +48,7 @@ class Command(BaseCommand):
             return existing.get_username(), FROM_SHELL if known else UNKNOWN
         username = os.environ.get("DJANGO_SUPERUSER_USERNAME") or "admin"
         password = given or secrets.token_urlsafe(12)
-        users.create_superuser(  # type: ignore[attr-defined]
+        users.create_superuser(
             username,
             os.environ.get("DJANGO_SUPERUSER_EMAIL") or f"{username}@localhost.localdomain",
             password,

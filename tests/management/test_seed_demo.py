@@ -1,0 +1,72 @@
+"""The demo is lived, not painted: what it leaves is what the core would have written."""
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from tokens.claims import parse
+from tokens.models import Event, Kind, OutstandingToken, Session
+
+pytestmark = pytest.mark.django_db
+
+
+def seed(**options):
+    out = StringIO()
+    call_command("seed_demo", json=True, days=3, people=5, stdout=out, **options)
+    return json.loads(out.getvalue())
+
+
+def test_it_tells_a_story_that_has_everything():
+    counts = seed()
+    assert counts["seeded"] is True
+    assert counts["people"] == User.objects.count()
+    assert 0 < counts["live sessions"] < Session.objects.count()
+    told = set(Event.objects.values_list("kind", flat=True))
+    assert told >= {
+        Kind.LOGIN, Kind.LOGIN_REFUSED, Kind.LOGIN_LOCKED, Kind.REFRESH, Kind.LOGOUT, Kind.REUSE,
+        Kind.REVOKE_SESSION, Kind.REVOKE_USER, Kind.PASSWORD_CHANGED, Kind.USER_DEACTIVATED,
+    }  # fmt: skip
+
+
+def test_claims_rows_and_events_agree_on_when():
+    seed()
+    login = Event.objects.filter(kind=Kind.LOGIN).earliest("at")
+    token = OutstandingToken.objects.get(jti=login.jti)
+    session = Session.objects.get(pk=login.session_id)
+    assert login.at < timezone.now() - timedelta(days=1)
+    assert abs(session.created_at - login.at) < timedelta(seconds=1)
+    assert abs(parse(token.token).payload["iat"] - login.at.timestamp()) < 2
+
+
+def test_running_it_again_changes_nothing():
+    seed()
+    before = Event.objects.count(), Session.objects.count()
+    assert seed(seed=8) == {"seeded": False}
+    assert (Event.objects.count(), Session.objects.count()) == before
+
+
+def test_nobody_can_log_in_as_them_unless_a_password_is_given():
+    seed()
+    usable = {user.username for user in User.objects.all() if user.has_usable_password()}
+    # One of them changes the password, to one that is drawn and kept nowhere.
+    changed = Event.objects.get(kind=Kind.PASSWORD_CHANGED)
+    assert usable == {changed.subject_name}
+
+
+def test_a_given_password_opens_the_staff_account():
+    seed(password="a demo password 7")
+    assert User.objects.get(username="mira.okafor").check_password("a demo password 7")
+
+
+def test_it_refuses_a_deployment_unless_told_twice(settings):
+    settings.HTTPS = True
+    with pytest.raises(CommandError, match="looks like a deployment"):
+        seed()
+    assert not User.objects.exists()
+    assert seed(yes=True)["seeded"] is True
