@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -61,7 +60,8 @@ def sessions(
         if before is not None:
             timed &= Q(**{f"{name}__lt": before})
     walked = [name for name, limits in ranges.items() if any(limits)]
-    rows, key = Session.objects.order_by(), BY_USE
+    rows: Sessions = Session.objects.order_by()
+    key: tuple[str, ...] = BY_USE
     if walked and not named:
         key = (walked[0], "id")
     elif not named:

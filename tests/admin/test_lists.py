@@ -1,0 +1,70 @@
+"""Change lists open, filter, search and page; nothing on them is a signature."""
+
+import pytest
+from django.urls import reverse
+
+from tests.support.lifecycle import pair_of
+
+TOKENS = "admin:token_blacklist_outstandingtoken_changelist"
+LISTS = (
+    TOKENS, "admin:tokens_session_changelist", "admin:tokens_event_changelist",
+    "admin:tokens_cutoff_changelist", "admin:auth_user_changelist",
+)  # fmt: skip
+
+
+@pytest.fixture
+def boss(client, sam):
+    client.force_login(sam)
+    return client
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_each_list_opens(boss, alice, name):
+    pair_of(alice)
+    assert boss.get(reverse(name)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["status=active", "issued=hour", "expires=week", "user=alice", "ip=10.0.0.1", "device=x", "q=al",
+     "cursor=rubbish", "status=nonsense", "user=nobody"],
+)  # fmt: skip
+@pytest.mark.parametrize("name", LISTS[:2])
+def test_each_filter_answers(boss, alice, name, query):
+    pair_of(alice)
+    assert boss.get(f"{reverse(name)}?{query}").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["when=day", "kind=login", "user=alice", "q=alice", "q=10.0.0.1"])
+def test_each_filter_of_events_answers(boss, alice, query):
+    pair_of(alice)
+    answer = boss.get(f"{reverse(LISTS[2])}?{query}")
+    assert answer.status_code == 200
+
+
+def test_a_list_pages_by_key(boss, alice):
+    for _ in range(51):
+        pair_of(alice)
+    first = boss.get(reverse(TOKENS)).context["cl"]
+    assert len(first.result_list) == 50
+    second = boss.get(reverse(TOKENS) + first.older_link).context["cl"]
+    assert len(second.result_list) == 1
+    assert second.newer_link
+
+
+def test_a_list_neither_counts_nor_grows_in_statements(
+    boss, alice, bob, django_assert_max_num_queries
+):
+    for user in (alice, bob):
+        for _ in range(5):
+            pair_of(user)
+    boss.get(reverse(TOKENS))
+    with django_assert_max_num_queries(6) as seen:
+        boss.get(reverse(TOKENS))
+    counts = [q["sql"] for q in seen.captured_queries if "COUNT(" in q["sql"]]
+    assert all("LIMIT" in sql for sql in counts)
+
+
+def test_a_search_text_stays_text(boss, alice):
+    answer = boss.get(reverse(TOKENS), {"q": "<script>alert(1)</script>"})
+    assert b"<script>alert(1)" not in answer.content

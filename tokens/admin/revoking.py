@@ -1,0 +1,117 @@
+"""The review before a revocation in the admin: what would end, the reason, and only then the
+act, with a line in the admin's own history."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from tokens.revocation import Preview, Revocation, Selection, preview
+
+# Above so many sessions the number is typed, so that nobody ends a company by a slip.
+TYPED_ABOVE = 25
+
+
+class ReasonForm(forms.Form):
+    """``number`` is asked for where it says how much would end."""
+
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=500, strip=True)
+    number = forms.CharField(label=gettext_lazy("Number of sessions, to confirm"), required=False)
+
+    def __init__(self, *args: Any, sessions: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sessions = sessions
+        self.fields["reason"].widget.attrs |= {"class": "vTextField", "autocomplete": "off"}
+        if sessions <= TYPED_ABOVE:
+            del self.fields["number"]
+
+    def clean_number(self) -> str:
+        number = str(self.cleaned_data["number"]).strip().replace(",", "")
+        if number != str(self.sessions):
+            raise forms.ValidationError(
+                _("Type %(number)s to confirm."), params={"number": self.sessions}
+            )
+        return number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """``act`` is called with the reason. ``kept`` goes through the form unseen (the selection of
+    a list action); ``objects`` are written into the history, each."""
+
+    title: str
+    selection: Selection
+    act: Callable[[str], Revocation]
+    back: str
+    objects: list[Any] = field(default_factory=list)
+    kept: list[tuple[str, str]] = field(default_factory=list)
+
+
+def review(request: HttpRequest, *, model_admin: Any, what: Review) -> HttpResponse:
+    """Show the review, or act on it. Raises PermissionDenied without ``revoke_token``."""
+    if not model_admin.has_revoke_permission(request):
+        raise PermissionDenied
+    expected = preview(selection=what.selection)
+    confirmed = request.method == "POST" and "confirm" in request.POST
+    form = ReasonForm(request.POST if confirmed else None, sessions=expected.sessions)
+    if confirmed and form.is_valid():
+        reason = form.cleaned_data["reason"]
+        ended = what.act(reason)
+        write_history(request, model=model_admin.model, objects=what.objects, reason=reason)
+        messages.success(request, said(ended))
+        return HttpResponseRedirect(what.back)
+    return _page(request, model_admin, what, expected, form)
+
+
+def _page(
+    request: HttpRequest, model_admin: Any, what: Review, expected: Preview, form: ReasonForm
+) -> HttpResponse:
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": what.title,
+        "opts": model_admin.model._meta,
+        "media": model_admin.media,
+        "preview": expected,
+        "form": form,
+        "what": what,
+    }
+    return TemplateResponse(request, "admin/tokens/review.html", context)
+
+
+def said(ended: Revocation) -> str:
+    if not ended:
+        return _("There was nothing left to end.")
+    return _("Ended %(sessions)s sessions and %(tokens)s tokens of %(users)s users.") % {
+        "sessions": ended.sessions,
+        "tokens": ended.tokens,
+        "users": ended.users,
+    }
+
+
+def write_history(
+    request: HttpRequest, *, model: type[Model], objects: list[Any], reason: str
+) -> None:
+    """One line for each object in the admin's history, or one for a whole selection."""
+    message = _("Revoked: %(reason)s") % {"reason": reason}
+    entries = [
+        LogEntry(
+            user_id=request.user.pk,
+            content_type=ContentType.objects.get_for_model(type(obj) if obj is not None else model),
+            object_id=str(obj.pk) if obj is not None else None,
+            object_repr=str(obj)[:200] if obj is not None else _("all that matched"),
+            action_flag=CHANGE,
+            change_message=message,
+        )
+        for obj in (objects or [None])
+    ]
+    LogEntry.objects.bulk_create(entries)

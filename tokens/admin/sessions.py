@@ -1,0 +1,163 @@
+"""Sessions in the admin."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from tokens.admin import filters
+from tokens.admin.base import ReadOnlyAdmin, short, staff_page, user_link
+from tokens.admin.outstanding import NOT_AS_ONE, TIMELINE, matching
+from tokens.admin.revoking import Review, review
+from tokens.models import Session
+from tokens.revocation import Selection, revoke_matching, revoke_session
+from tokens.selectors.events import events
+from tokens.selectors.paging import Listing
+from tokens.selectors.sessions import session_row, sessions
+
+
+class SessionAdmin(ReadOnlyAdmin):
+    list_display = (
+        "sid_shown", "status_shown", "user_shown", "created_at", "last_used_at", "expires_at",
+        "device", "ip",
+    )  # fmt: skip
+    list_filter = (
+        filters.SessionStatusFilter, filters.IssuedFilter, filters.UsedFilter,
+        filters.ExpiresFilter, filters.UserFilter, filters.IpFilter, filters.DeviceFilter,
+        filters.ClientFilter,
+    )  # fmt: skip
+    fields = (
+        "id", "status_shown", "user_shown", "created_at", "last_used_at", "expires_at", "ip",
+        "user_agent", "client", "rotations", "current_shown", "revoked_at", "revoked_by_name",
+        "revoke_reason",
+    )  # fmt: skip
+    readonly_fields = fields
+    search_help_text = gettext_lazy("User name, e-mail, jti or its start, sid or address")
+    actions = ("revoke_selected",)
+
+    def listing(self, **chosen: Any) -> Listing[Session]:
+        spans = {name: chosen.pop(name) for name in ("issued", "used", "expires")}
+        for name, (after, before) in spans.items():
+            chosen |= {f"{name}_after": after, f"{name}_before": before}
+        return sessions(**chosen)
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Session | None:
+        try:
+            return session_row(pk=UUID(object_id))
+        except ValueError:
+            return None
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path(
+                "revoke-matching/", view(self.revoke_matching_view), name="tokens_session_matching"
+            ),
+            path("<path:object_id>/revoke/", view(self.revoke_view), name="tokens_session_revoke"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        session = self.get_object(request, object_id)
+        extra = dict(extra_context or {})
+        if session is not None:
+            revocable = self.has_revoke_permission(request) and session.revoked_at is None
+            extra |= {
+                "title": _("Session %(sid)s") % {"sid": short(str(session.pk))},
+                "subtitle": None,
+                "timeline": list(events(session=session.pk)[:TIMELINE]),
+                "revoke_url": reverse("admin:tokens_session_revoke", args=[session.pk])
+                if revocable
+                else "",
+                "revoke_label": _("Revoke session"),
+                "staff_url": staff_page("session", session.pk),
+            }
+        return super().change_view(request, object_id, form_url, extra)
+
+    def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        session = self.get_object(request, object_id)
+        if not self.has_view_permission(request, session):
+            raise PermissionDenied
+        if session is None:
+            raise Http404
+        target = session
+        what = Review(
+            title=_("Revoke session %(sid)s") % {"sid": short(str(target.pk))},
+            selection=Selection(sessions=(target.pk,)),
+            act=lambda reason: revoke_session(session=target, actor=request.user, reason=reason),
+            back=reverse("admin:tokens_session_change", args=[target.pk]),
+            objects=[target],
+        )
+        return review(request, model_admin=self, what=what)
+
+    @admin.action(description=gettext_lazy("Revoke selected"), permissions=["revoke"])
+    def revoke_selected(self, request: HttpRequest, queryset: "QuerySet[Any]") -> HttpResponse:
+        chosen = list(queryset.order_by("pk")[: self.list_per_page])
+        selection = Selection(sessions=tuple(session.pk for session in chosen))
+        what = Review(
+            title=_("Revoke selected sessions"),
+            selection=selection,
+            act=lambda reason: revoke_matching(
+                selection=selection, actor=request.user, reason=reason
+            ),
+            back=request.get_full_path(),
+            objects=chosen,
+            kept=[
+                ("action", "revoke_selected"),
+                *(("_selected_action", str(session.pk)) for session in chosen),
+            ],
+        )
+        return review(request, model_admin=self, what=what)
+
+    def revoke_matching_view(self, request: HttpRequest) -> HttpResponse:
+        """All that the list's search and filters match, however many pages that is."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        selection = matching(**self.get_changelist_instance(request).chosen)
+        back = reverse("admin:tokens_session_changelist")
+        if selection is None:
+            self.message_user(request, NOT_AS_ONE, level="warning")
+            return HttpResponseRedirect(f"{back}?{request.GET.urlencode()}")
+        what = Review(
+            title=_("Revoke all that match"),
+            selection=selection,
+            act=lambda reason: revoke_matching(
+                selection=selection, actor=request.user, reason=reason
+            ),
+            back=back,
+        )
+        return review(request, model_admin=self, what=what)
+
+    @admin.display(description=gettext_lazy("session"))
+    def sid_shown(self, session: Session) -> str:
+        return short(str(session.pk))
+
+    @admin.display(description=gettext_lazy("user"))
+    def user_shown(self, session: Session) -> str:
+        return user_link(session.user, session.username)
+
+    @admin.display(description=gettext_lazy("current token"))
+    def current_shown(self, session: Session) -> str:
+        if session.current is None:
+            return "–"
+        url = reverse("admin:token_blacklist_outstandingtoken_change", args=[session.current.pk])
+        return format_html('<a href="{}">{}</a>', url, session.current.jti)
+
+    @admin.display(description=gettext_lazy("device"))
+    def device(self, session: Session) -> str:
+        return session.user_agent[:40]

@@ -1,0 +1,142 @@
+"""Cut-offs and the audit trail in the admin."""
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from tokens.admin import filters
+from tokens.admin.base import ReadOnlyAdmin, session_link, user_link
+from tokens.admin.revoking import said
+from tokens.models import Cutoff, Event
+from tokens.revocation import Selection, cut_off, preview
+from tokens.selectors.events import KEY, events
+from tokens.selectors.matching import as_uuid, match
+from tokens.selectors.paging import Listing
+
+EVERYBODY = "everybody"
+
+
+class EventAdmin(ReadOnlyAdmin):
+    list_display = ("at", "kind", "actor_name", "subject_name", "ip", "count", "reason")
+    list_filter = (
+        filters.WhenFilter, filters.UserFilter, filters.IpFilter, filters.KindFilter,
+    )  # fmt: skip
+    fields = (
+        "at", "kind", "actor_name", "subject_name", "session_shown", "jti", "ip", "user_agent",
+        "client", "request_id", "reason", "count", "data_shown",
+    )  # fmt: skip
+    readonly_fields = fields
+    search_help_text = gettext_lazy("User name, e-mail, jti, sid or address")
+
+    def listing(self, **chosen: Any) -> Listing[Event]:
+        when, text = chosen["when"], chosen["q"].strip()
+        wanted: dict[str, Any] = {
+            "kind": chosen["kind"] or None,
+            "subject": chosen["user"],
+            "ip": chosen["ip"] or None,
+            "after": when[0],
+            "before": when[1],
+        }
+        if not text:
+            return Listing(rows=events(**wanted), key=KEY)
+        found = match(text)
+        if found.ip:
+            wanted["ip"] = found.ip
+        elif found.users:
+            return Listing(rows=events(**wanted).filter(subject__in=found.users), key=KEY)
+        elif (sid := as_uuid(text)) is not None and "-" in text:
+            wanted["session"] = sid
+        else:
+            wanted["jti"] = text[:255]
+        return Listing(rows=events(**wanted), key=KEY)
+
+    @admin.display(description=gettext_lazy("session"))
+    def session_shown(self, event: Event) -> str:
+        return session_link(event.session_id)
+
+    @admin.display(description=gettext_lazy("data"))
+    def data_shown(self, event: Event) -> str:
+        return json.dumps(event.data, ensure_ascii=False)
+
+
+class EverybodyForm(forms.Form):
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=500)
+    typed = forms.CharField(label=gettext_lazy("Type “everybody” to confirm"))
+
+    def clean_typed(self) -> str:
+        typed = str(self.cleaned_data["typed"]).strip()
+        if typed != EVERYBODY:
+            raise forms.ValidationError(_("Type “everybody” to confirm."))
+        return typed
+
+
+class CutoffAdmin(ReadOnlyAdmin):
+    list_display = ("not_before", "whom", "actor_shown", "reason", "created_at")
+    list_filter = (filters.UserFilter,)
+    fields = ("whom", "not_before", "actor_shown", "reason", "created_at")
+    readonly_fields = fields
+    search_fields = ()
+    list_select_related = ("user", "actor")
+
+    def listing(self, **chosen: Any) -> Listing[Cutoff]:
+        rows = Cutoff.objects.select_related("user", "actor")
+        if chosen["user"] is not None:
+            rows = rows.filter(user_id=chosen["user"])
+        return Listing(rows=rows, key=("id",))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tokens.add_cutoff")
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """A cut-off for everybody, now; it takes a typed word, for it ends every login."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = EverybodyForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            return self._cut_everybody_off(request, form.cleaned_data["reason"])
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Cut everybody off"),
+            "opts": self.opts,
+            "media": self.media,
+            "preview": preview(selection=Selection(everybody=True)),
+            "form": form,
+            "everybody": True,
+        }
+        return TemplateResponse(request, "admin/tokens/review.html", context)
+
+    def _cut_everybody_off(self, request: HttpRequest, reason: str) -> HttpResponse:
+        ended = cut_off(not_before=timezone.now(), actor=request.user, reason=reason)
+        LogEntry.objects.create(
+            user_id=request.user.pk,
+            content_type=ContentType.objects.get_for_model(Cutoff),
+            object_repr=EVERYBODY,
+            action_flag=ADDITION,
+            change_message=reason,
+        )
+        messages.success(request, said(ended))
+        return HttpResponseRedirect(reverse("admin:tokens_cutoff_changelist"))
+
+    @admin.display(description=gettext_lazy("whom"))
+    def whom(self, cutoff: Cutoff) -> str:
+        return user_link(cutoff.user) if cutoff.user is not None else EVERYBODY
+
+    @admin.display(description=gettext_lazy("set by"))
+    def actor_shown(self, cutoff: Cutoff) -> str:
+        return user_link(cutoff.actor, cutoff.actor_name)
