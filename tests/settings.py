@@ -17,8 +17,8 @@ SCRATCH = Path(os.environ["PORTAL_TEST_DIR"])
 # A developer's own .env, and what their shell exports, must not change what is tested.
 os.environ |= {
     "ENV_FILE": os.devnull,
-    "SECRET_KEY": "test-secret-key-that-opens-nothing-anywhere-0123456789-abcdef",
-    "JWT_SIGNING_KEY": "test-signing-key-that-opens-nothing-anywhere-0123456789-abcd",
+    "SECRET_KEY": "django-key-of-the-tests-opening-nothing-anywhere-0123456789",
+    "JWT_SIGNING_KEY": "signing-key-of-the-tests-opening-nothing-anywhere-012345678",
     "DEBUG": "off",
     "HTTPS": "off",
     "STATIC_ROOT": str(SCRATCH / "static"),
