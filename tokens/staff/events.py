@@ -1,0 +1,116 @@
+"""The audit trail: filtered by the address bar, paged by key, exported while it streams."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET, require_POST
+
+from tokens import audit
+from tokens.audit.export import write_csv, write_jsonl
+from tokens.http import wants_fragment
+from tokens.models import Event, Kind
+from tokens.selectors.events import KEY, events
+from tokens.selectors.matching import as_address, as_uuid, matching_users
+from tokens.selectors.paging import page_of
+from tokens.staff.guards import staff_may
+
+FORMATS: dict[str, tuple[str, Callable[["QuerySet[Event]"], Iterator[str]]]] = {
+    "csv": ("text/csv; charset=utf-8", write_csv),
+    "jsonl": ("application/x-ndjson; charset=utf-8", write_jsonl),
+}
+
+
+class Filters(forms.Form):
+    """What narrows the trail. A field that makes no sense is said to, and finds nothing: a list
+    that ignored it would look like an answer."""
+
+    kind = forms.ChoiceField(
+        label=_("What"), required=False, choices=[("", _("Everything")), *Kind.choices]
+    )
+    actor = forms.CharField(label=_("By"), required=False, max_length=254)
+    subject = forms.CharField(label=_("About"), required=False, max_length=254)
+    session = forms.CharField(label=_("Session"), required=False, max_length=64)
+    jti = forms.CharField(label=_("Token (jti)"), required=False, max_length=255)
+    ip = forms.CharField(label=_("Address"), required=False, max_length=64)
+    after = forms.DateTimeField(label=_("From"), required=False)
+    before = forms.DateTimeField(label=_("Until"), required=False)
+
+    def clean_session(self) -> Any:
+        return self._read("session", as_uuid, _("This is not a session's id."))
+
+    def clean_ip(self) -> Any:
+        return self._read("ip", as_address, _("This is not an address."))
+
+    def clean_actor(self) -> Any:
+        return self._account("actor")
+
+    def clean_subject(self) -> Any:
+        return self._account("subject")
+
+    def _account(self, name: str) -> Any:
+        return self._read(name, _account, _("No account has this name or e-mail address."))
+
+    def _read(self, name: str, reader: Callable[[str], Any], complaint: Any) -> Any:
+        text = self.cleaned_data[name].strip()
+        if not text:
+            return None
+        value = reader(text)
+        if value is None:
+            raise forms.ValidationError(complaint)
+        return value
+
+    def found(self) -> "QuerySet[Event]":
+        return events(**self.cleaned_data) if self.is_valid() else Event.objects.none()
+
+    @property
+    def narrowed(self) -> dict[str, str]:
+        """What was asked for, as it goes into an address."""
+        return {name: self.data[name] for name in self.fields if self.data.get(name)}
+
+
+def _account(text: str) -> Any | None:
+    """The one account that ``text`` names; ``#12`` is a key, also of an account that is gone."""
+    if text.startswith("#") and text[1:].isdecimal() and len(text) < 19:
+        return int(text[1:])
+    keys = matching_users(text, limit=1)
+    return keys[0] if keys else None
+
+
+@require_GET
+@staff_may("tokens.view_event")
+def index(request: HttpRequest) -> HttpResponse:
+    filters = Filters(request.GET)
+    page = page_of(filters.found(), key=KEY, cursor=request.GET.get("page", ""))
+    name = "staff/_events.html" if wants_fragment(request) else "staff/events.html"
+    return render(request, name, {"filters": filters, "page": page})
+
+
+@require_POST
+@staff_may("tokens.export_event")
+def export(request: HttpRequest) -> HttpResponseBase:
+    """What the page with the same address shows, whole. The trail as it stood at the click: the
+    event of the export itself is not in it."""
+    filters = Filters(request.GET)
+    chosen = FORMATS.get(request.POST.get("format", ""))
+    if chosen is None or not filters.is_valid():
+        return HttpResponseBadRequest(_("Choose a format, and filters that make sense."))
+    media, write = chosen
+    now = timezone.now()
+    found = filters.found().filter(at__lt=now)
+    audit.record(
+        kind=Kind.EXPORTED,
+        actor=request.user,
+        data={"format": request.POST["format"], "filters": filters.narrowed},
+    )
+    response = StreamingHttpResponse(write(found), content_type=media)
+    name = f"events-{now:%Y%m%d-%H%M%S}.{request.POST['format']}"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,64 @@
+"""What narrows the lists, read from the address bar."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from tokens.models import OutstandingToken, Session
+from tokens.selectors.paging import Listing
+from tokens.selectors.sessions import sessions
+from tokens.selectors.status import Status
+from tokens.selectors.tokens import outstanding_tokens
+
+
+class Filters(forms.Form):
+    """A field that makes no sense is said to, and then finds nothing: a list that ignored it
+    would look like an answer."""
+
+    q = forms.CharField(label=_("Search"), required=False, max_length=300)
+    status = forms.ChoiceField(label=_("Status"), required=False)
+    user = forms.IntegerField(label=_("Account"), required=False, widget=forms.HiddenInput)
+    issued_after = forms.DateTimeField(label=_("Issued from"), required=False)
+    issued_before = forms.DateTimeField(label=_("Issued until"), required=False)
+    device = forms.CharField(label=_("Device"), required=False, max_length=100)
+    ip = forms.GenericIPAddressField(label=_("Address"), required=False, unpack_ipv4=True)
+    client = forms.CharField(label=_("Client"), required=False, max_length=100)
+    statuses: list[Status] = list(Status)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [("", _("Any status")), *((s.value, s.label) for s in self.statuses)]
+        self.fields["status"] = forms.ChoiceField(
+            label=_("Status"), required=False, choices=choices
+        )
+        for name in ("issued_after", "issued_before"):
+            self.fields[name].widget = forms.DateTimeInput(
+                attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"
+            )
+        for field in self.fields.values():
+            field.widget.attrs.setdefault("class", "input")
+
+    @property
+    def narrowed(self) -> dict[str, str]:
+        """What was asked for, as it goes into an address."""
+        return {name: self.data[name] for name in self.fields if self.data.get(name)}
+
+    def asked(self) -> dict[str, Any]:
+        return {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
+
+
+class TokenFilters(Filters):
+    def listing(self) -> Listing[OutstandingToken]:
+        if not self.is_valid():
+            return Listing(rows=OutstandingToken.objects.none(), key=("id",))
+        return outstanding_tokens(**self.asked())
+
+
+class SessionFilters(Filters):
+    statuses = [Status.ACTIVE, Status.REVOKED, Status.EXPIRED]
+
+    def listing(self) -> Listing[Session]:
+        if not self.is_valid():
+            return Listing(rows=Session.objects.none(), key=("pk",))
+        return sessions(**self.asked())

@@ -1,0 +1,14 @@
+from django.contrib.auth.views import LoginView
+from django.urls import reverse
+
+
+class StaffLoginView(LoginView):
+    """Django's own login (it changes the session's key, and checks ``next``), through the
+    throttle in `tokens.backends`."""
+
+    template_name = "staff/login.html"
+
+    def get_default_redirect_url(self) -> str:
+        if self.request.user.is_authenticated and not self.request.user.is_staff:
+            return reverse("account:sessions")
+        return super().get_default_redirect_url()

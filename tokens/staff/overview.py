@@ -1,0 +1,137 @@
+"""The first page: how the service does, and what needs a look."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from tokens.models import Event, Kind
+from tokens.selectors.activity import (
+    Bucket,
+    Crowd,
+    Measure,
+    activity,
+    crowded_users,
+    last_of,
+    live_sessions,
+)
+from tokens.selectors.events import SECURITY, events
+from tokens.staff.charts import NAMES, TRAFFIC, TROUBLE, change, chart, sparkline
+from tokens.staff.guards import staff_only
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    measure: Measure
+    name: str
+    number: int
+    change: str
+    points: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What somebody should look at; all empty on a good day."""
+
+    reuse: list[Event]
+    locked: list[Event]
+    crowds: list[Crowd]
+    idle_key_since: datetime | None
+
+    def __bool__(self) -> bool:
+        return bool(self.reuse or self.locked or self.crowds or self.idle_key_since)
+
+
+@staff_only
+def overview(request: HttpRequest) -> HttpResponse:
+    now = timezone.now()
+    context: dict[str, Any] = {"live": live_sessions(), "now": now}
+    if request.user.has_perm("tokens.view_event"):
+        hours, days = _hours(now), _days(now)
+        context |= {
+            "figures": figures(hours),
+            "periods": [
+                _period(_("Last 24 hours, by the hour"), hours[24:]),
+                _period(_("Last 30 days, by the day"), days),
+            ],
+            "security": list(events(kind=SECURITY)[:SHOWN]),
+        }
+    context["look"] = look(user=request.user, now=now)
+    return render(request, "staff/overview.html", context)
+
+
+def figures(hours: list[Bucket]) -> list[Figure]:
+    """The headline of each measure over the last 24 of 48 hours, against the 24 before."""
+    found = []
+    for measure in Measure:
+        values = [bucket.counts[measure] for bucket in hours]
+        today, before = sum(values[24:]), sum(values[:24])
+        found.append(
+            Figure(
+                measure,
+                str(NAMES[measure]),
+                today,
+                change(now=today, before=before),
+                sparkline(values[24:]),
+            )
+        )
+    return found
+
+
+def look(*, user: AbstractBaseUser | Any, now: datetime) -> Look:
+    """What ``user`` may know of it."""
+    sees_events = user.has_perm("tokens.view_event")
+    recent = {"after": now - DAY}
+    return Look(
+        reuse=list(events(kind=Kind.REUSE, **recent)[:SHOWN]) if sees_events else [],
+        locked=list(events(kind=Kind.LOGIN_LOCKED, **recent)[:SHOWN]) if sees_events else [],
+        crowds=crowded_users() if user.has_perm("tokens.view_session") else [],
+        idle_key_since=_idle_key(now) if sees_events else None,
+    )
+
+
+def _idle_key(now: datetime) -> datetime | None:
+    """Since when a retired key has had no living token of its own left, if one is still there:
+    no session outlives SESSION_DAYS."""
+    if not settings.JWT_RETIRED_KEYS:
+        return None
+    retired = last_of(kind=Kind.KEY_RETIRED)
+    done = retired + timedelta(days=settings.SESSION_DAYS) if retired else None
+    return done if done is not None and done <= now else None
+
+
+def _hours(now: datetime) -> list[Bucket]:
+    until = now.replace(minute=0, second=0, microsecond=0) + HOUR
+    return activity(since=until - 48 * HOUR, until=until, step=HOUR)
+
+
+def _days(now: datetime) -> list[Bucket]:
+    """The viewer's own days."""
+    midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    until = midnight.astimezone(timezone.get_fixed_timezone(0)) + DAY
+    return activity(since=until - 30 * DAY, until=until, step=DAY)
+
+
+def _period(title: str, buckets: list[Bucket]) -> dict[str, Any]:
+    return {
+        "title": title,
+        "charts": [
+            chart(title=_("Logins and refreshes"), buckets=buckets, measures=TRAFFIC),
+            chart(title=_("Refusals, revocations and reuse"), buckets=buckets, measures=TROUBLE),
+        ],
+        "names": [NAMES[measure] for measure in Measure],
+        "rows": [
+            (bucket.start, [bucket.counts[measure] for measure in Measure])
+            for bucket in reversed(buckets)
+        ],
+        "hourly": buckets[1].start - buckets[0].start < DAY,
+    }

@@ -1,0 +1,44 @@
+"""People: everything that one of them holds."""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET
+
+from tokens import audit
+from tokens.http import wants_fragment
+from tokens.models import Kind
+from tokens.revocation import Selection, preview
+from tokens.selectors.people import people
+from tokens.selectors.sessions import sessions
+from tokens.selectors.tokens import outstanding_tokens
+from tokens.staff.guards import VIEW_TOKENS, staff_may
+
+SHOWN = 20
+
+
+@require_GET
+@staff_may(VIEW_TOKENS)
+def index(request: HttpRequest) -> HttpResponse:
+    q = request.GET.get("q", "")[:300]
+    page = people(q=q).page(cursor=request.GET.get("page", ""))
+    name = "staff/_users.html" if wants_fragment(request) else "staff/users.html"
+    return render(request, name, {"q": q, "page": page})
+
+
+@require_GET
+@staff_may(VIEW_TOKENS)
+@transaction.atomic
+def detail(request: HttpRequest, pk: str) -> HttpResponse:
+    person: Any = get_object_or_404(get_user_model(), pk=pk)
+    audit.record(kind=Kind.CLAIMS_VIEWED, actor=request.user, subject=person)
+    context = {
+        "person": person,
+        "held": preview(selection=Selection(users=(person.pk,))),
+        "sessions": sessions(user=person).page(size=SHOWN),
+        "tokens": outstanding_tokens(user=person).page(size=SHOWN),
+    }
+    return render(request, "staff/user.html", context)

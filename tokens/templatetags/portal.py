@@ -1,0 +1,107 @@
+"""How ids, devices and instants are shown on the pages."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.http import HttpRequest, QueryDict
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince, timeuntil
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+register = template.Library()
+# In this order: Edge and Opera say that they are Chrome, and Chrome that it is Safari.
+BROWSERS = (
+    ("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"),
+    ("Safari", "Safari"), ("curl", "curl"), ("python", "Python"), ("okhttp", "Android app"),
+)  # fmt: skip
+SYSTEMS = (
+    ("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"),
+    ("Mac OS X", "macOS"), ("Linux", "Linux"),
+)  # fmt: skip
+
+
+@register.filter
+def device(agent: str) -> str:
+    """A user agent in two words; what nobody knows by its first."""
+    if not agent:
+        return ""
+    browser = next((name for mark, name in BROWSERS if mark.lower() in agent.lower()), "")
+    system = next((name for mark, name in SYSTEMS if mark in agent), "")
+    known = " · ".join(part for part in (browser, system) if part)
+    return known or re.split(r"[\s/(]", agent)[0][:24]
+
+
+@register.filter
+def short_id(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 12 else f"{text[:4]}…{text[-4:]}"
+
+
+@register.simple_tag
+def when(at: datetime | None) -> SafeString | str:
+    """An instant in words, the exact one under the pointer and for screen readers."""
+    if at is None:
+        return "–"
+    now = timezone.now()
+    if abs((at - now).total_seconds()) < 60:
+        words = _("just now") if at <= now else _("in a moment")
+    elif at < now:
+        words = _("%(time)s ago") % {"time": timesince(at, now, depth=1)}
+    else:
+        words = _("in %(time)s") % {"time": timeuntil(at, now, depth=1)}
+    exact = timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z")
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, words
+    )
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>',
+        static("icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def here(context: dict[str, Any], **changes: Any) -> str:
+    """This address with some of its query changed: None takes a name out."""
+    request = context.get("request")
+    query: QueryDict = request.GET.copy() if request else QueryDict(mutable=True)
+    for name, value in changes.items():
+        query.pop(name, None)
+        if value not in (None, ""):
+            query[name] = str(value)
+    return f"?{query.urlencode()}"
+
+
+NAV = (
+    ("overview", gettext_lazy("Overview"), ""),
+    ("tokens", gettext_lazy("Tokens"), "token_blacklist.view_outstandingtoken"),
+    ("sessions", gettext_lazy("Sessions"), "tokens.view_session"),
+    ("users", gettext_lazy("Users"), "token_blacklist.view_outstandingtoken"),
+    ("inspect", gettext_lazy("Inspect"), "tokens.inspect_token"),
+    ("events", gettext_lazy("Audit"), "tokens.view_event"),
+)
+
+
+@register.simple_tag
+def nav_links(request: HttpRequest) -> list[dict[str, Any]]:
+    """The staff pages that the person may see."""
+    overview = reverse("staff:overview")
+    found = []
+    for name, words, permission in NAV:
+        if permission and not request.user.has_perm(permission):
+            continue
+        href = reverse(f"staff:{name}")
+        current = request.path == href or (href != overview and request.path.startswith(href))
+        found.append({"href": href, "name": words, "current": current})
+    return found
