@@ -69,6 +69,8 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "tokens.middleware.FaultMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    # Only pages need what stands between these two; API calls go past it.
+    "portal.shortcut.PagesStart",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -79,6 +81,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "tokens.middleware.ViewerMiddleware",
+    "portal.shortcut.PagesEnd",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
@@ -117,11 +120,15 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
 else:
-    # A connection is looked at before it is lent: the first request after the database has come
-    # back works, with no restart.
+    # One connection for each thread of the server, kept, and looked at before it is used: the
+    # first request after the database has come back works, with no restart.
+    _database["ENGINE"] = "portal.postgres"
+    _database["CONN_MAX_AGE"] = None
     _database["CONN_HEALTH_CHECKS"] = True
     _database["OPTIONS"] |= {
-        "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", 8), "timeout": 5},
+        # Statements that tokens.selectors.statement binds on the server are prepared when they
+        # come up again. Off behind a pooler that hands each transaction another connection.
+        "prepare_threshold": 2 if env.bool("DATABASE_PREPARE", True) else None,
         "connect_timeout": 5,
         "options": "-c statement_timeout=30s -c lock_timeout=10s "
         "-c idle_in_transaction_session_timeout=60s",
@@ -159,6 +166,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["tokens.api.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "tokens.api.errors.handler",
+    # There is one format; looking for another in the query string costs each call its parsing.
+    "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
