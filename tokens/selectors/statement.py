@@ -27,6 +27,8 @@ def fetch_one(sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
             return row
     from psycopg import Cursor
 
+    # As Django's own `_cursor` does: a kept connection that the server has closed is made anew.
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
     with connection.wrap_database_errors:
         bare: Any = Cursor(connection.connection)
