@@ -78,6 +78,10 @@ class Pools:
         if case.one_each:
             self._fresh = iter(self._ask(str(count), "--fresh"))
 
+    def some(self, count: int) -> list[tuple[str, str]]:
+        """Unsigned refresh tokens and their users; the first is the operator's."""
+        return self._standing[:count]
+
     def _ask(self, *args: str) -> list[tuple[str, str]]:
         lines = self.peer.manage("pool", *args, "--rows-from", server_url()).splitlines()
         pairs = [line.split("\t") for line in lines if "\t" in line]
