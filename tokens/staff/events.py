@@ -42,6 +42,15 @@ class Filters(forms.Form):
     after = forms.DateTimeField(label=_("From"), required=False)
     before = forms.DateTimeField(label=_("Until"), required=False)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("after", "before"):
+            self.fields[name].widget = forms.DateTimeInput(
+                attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"
+            )
+        for field in self.fields.values():
+            field.widget.attrs["class"] = "input"
+
     def clean_session(self) -> Any:
         return self._read("session", as_uuid, _("This is not a session's id."))
 

@@ -2,20 +2,19 @@
 shows header and claims, the event says that somebody looked and what came of it."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods
 
 from tokens import audit
-from tokens.claims import INSTANTS, Malformed, Parts, meaning, parse
+from tokens.claims import Malformed, Parts, parse
 from tokens.models import Kind
 from tokens.staff.guards import staff_may
+from tokens.staff.show import rows
 from tokens.verdict import Check, Verdict, explain
 
 # The names of `tokens.verdict.CHECKS`, as questions that pass with yes.
@@ -33,10 +32,9 @@ NAMES = {
 
 @sensitive_post_parameters("token")
 @sensitive_variables("pasted")
-@never_cache
 @require_http_methods(["GET", "POST"])
 @staff_may("tokens.inspect_token")
-def inspect(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return render(request, "staff/inspect.html")
     pasted = without_wrapping(request.POST.get("token", ""))
@@ -95,27 +93,4 @@ def _check(check: Check) -> dict[str, Any]:
 
 
 def described(parts: Parts) -> dict[str, Any]:
-    return {
-        "header": [_row(name, value) for name, value in parts.header.items()],
-        "claims": [_row(name, value) for name, value in parts.payload.items()],
-    }
-
-
-def _row(name: str, value: Any) -> dict[str, Any]:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return {
-        "name": name,
-        "value": text,
-        "meaning": meaning(name),
-        "instant": _instant(value) if name in INSTANTS else None,
-    }
-
-
-def _instant(value: Any) -> datetime | None:
-    """A NumericDate (RFC 7519, section 2), where it is one that a calendar has."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return datetime.fromtimestamp(value, UTC)
-    except (OverflowError, OSError, ValueError):
-        return None
+    return {"header": rows(parts.header), "claims": rows(parts.payload)}

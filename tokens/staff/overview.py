@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
 
 from tokens.models import Event, Kind
 from tokens.selectors.activity import (
@@ -51,8 +52,9 @@ class Look:
         return bool(self.reuse or self.locked or self.crowds or self.idle_key_since)
 
 
+@require_GET
 @staff_only
-def overview(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     context: dict[str, Any] = {"live": live_sessions(), "now": now}
     if request.user.has_perm("tokens.view_event"):

@@ -6,7 +6,7 @@ from tokens.staff.login import StaffLoginView
 
 app_name = "staff"
 urlpatterns = [
-    path("", overview.overview, name="overview"),
+    path("", overview.index, name="overview"),
     path("login/", StaffLoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(next_page="staff:login"), name="logout"),
     path("tokens/", tokens.index, name="tokens"),
@@ -16,7 +16,7 @@ urlpatterns = [
     path("users/", users.index, name="users"),
     path("users/<str:pk>/", users.detail, name="user"),
     path("revoke/", revoke.revoke, name="revoke"),
-    path("inspect/", inspect.inspect, name="inspect"),
+    path("inspect/", inspect.index, name="inspect"),
     path("events/", events.index, name="events"),
     path("events/export", events.export, name="events-export"),
 ]

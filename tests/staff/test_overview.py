@@ -1,0 +1,142 @@
+"""The overview: figures that add up, and what needs a look, for those who may see it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from tokens import audit
+from tokens.issuing import open_session
+from tokens.models import Event, Kind
+from tokens.selectors.activity import Measure, activity, crowded_users, live_sessions
+from tokens.staff.charts import TRAFFIC, change, chart, nice, sparkline
+
+URL = "/staff/"
+HOUR = timedelta(hours=1)
+
+
+def happened(kind, *, ago):
+    return Event.objects.create(kind=kind, at=timezone.now() - ago, subject_name="alice")
+
+
+def test_a_day_with_nothing_in_it(client, sam):
+    client.force_login(sam)
+    answer = client.get(URL)
+    assert answer.status_code == 200
+    assert [figure.number for figure in answer.context["figures"]] == [0, 0, 0, 0, 0]
+    assert "Nothing in this time" in answer.text
+
+
+def test_figures_are_those_of_the_last_day_against_the_day_before(client, sam, alice):
+    open_session(user=alice)
+    for _ in range(2):
+        happened(Kind.LOGIN, ago=timedelta(hours=30))
+    client.force_login(sam)
+    logins = client.get(URL).context["figures"][0]
+    assert (logins.measure, logins.number) == (Measure.LOGINS, 1)
+    assert logins.change == "50% fewer than the day before"
+
+
+def test_reuse_and_locks_of_the_last_day_need_a_look(client, sam, alice):
+    audit.record(kind=Kind.REUSE, subject=alice)
+    audit.record(kind=Kind.LOGIN_LOCKED, subject_name="bob")
+    happened(Kind.REUSE, ago=timedelta(days=2))
+    client.force_login(sam)
+    look = client.get(URL).context["look"]
+    assert (len(look.reuse), len(look.locked)) == (1, 1)
+
+
+def test_a_user_with_many_sessions_needs_a_look(alice, bob):
+    for _ in range(3):
+        open_session(user=alice)
+    open_session(user=bob)
+    (crowd,) = crowded_users(at_least=3)
+    assert (crowd.user_id, crowd.sessions) == (alice.pk, 3)
+
+
+def test_live_sessions_are_counted_to_a_limit(alice):
+    for _ in range(3):
+        open_session(user=alice)
+    assert (live_sessions().number, live_sessions().more) == (3, False)
+    assert (live_sessions(limit=2).number, live_sessions(limit=2).more) == (2, True)
+
+
+def test_staff_without_the_permission_see_no_events(client, viewer, alice):
+    audit.record(kind=Kind.REUSE, subject=alice)
+    client.force_login(viewer)
+    answer = client.get(URL)
+    assert answer.status_code == 200
+    assert "figures" not in answer.context
+    assert not answer.context["look"].reuse
+
+
+def test_others_do_not_come_in(client, alice):
+    assert client.get(URL).status_code == 302
+    client.force_login(alice)
+    assert client.get(URL).status_code in (302, 403)
+
+
+def test_markup_in_a_name_is_inert(client, sam):
+    attack = "<script>alert(1)</script>"
+    audit.record(kind=Kind.LOGIN_LOCKED, subject_name=attack, reason=attack)
+    client.force_login(sam)
+    assert attack not in client.get(URL).text
+
+
+def test_the_number_of_queries_does_not_grow(client, sam, alice):
+    client.force_login(sam)
+
+    def queries():
+        with CaptureQueriesContext(connection) as seen:
+            client.get(URL)
+        return len(seen)
+
+    open_session(user=alice)
+    audit.record(kind=Kind.REUSE, subject=alice)
+    few = queries()
+    for _ in range(6):
+        open_session(user=alice)
+        audit.record(kind=Kind.REUSE, subject=alice)
+    assert queries() == few
+
+
+def test_buckets_hold_what_happened_in_them(db):
+    since = datetime(2026, 3, 1, tzinfo=UTC)
+    for minutes in (0, 59, 60, 239):
+        Event.objects.create(kind=Kind.LOGIN, at=since + timedelta(minutes=minutes))
+    Event.objects.create(kind=Kind.LOGIN, at=since + 4 * HOUR)
+    buckets = activity(since=since, until=since + 4 * HOUR, step=HOUR)
+    assert [bucket.counts[Measure.LOGINS] for bucket in buckets] == [2, 1, 0, 1]
+    (whole,) = activity(since=since, until=since + 4 * HOUR, step=4 * HOUR)
+    assert whole.counts[Measure.LOGINS] == 4
+
+
+def test_bars_stand_on_each_other_and_inside_the_picture(db):
+    since = datetime(2026, 3, 1, tzinfo=UTC)
+    buckets = activity(since=since, until=since + 2 * HOUR, step=HOUR)
+    buckets[0].counts.update({Measure.LOGINS: 1, Measure.REFRESHES: 3})
+    drawn = chart(title="x", buckets=buckets, measures=TRAFFIC)
+    first, second = drawn.columns[0].bars
+    assert drawn.top == 4
+    assert (first.y, first.height) == ("75", "25")
+    assert (second.y, second.height) == ("0", "75")
+    assert drawn.columns[1].bars == []
+
+
+@pytest.mark.parametrize(
+    ("highest", "top"), [(0, 2), (1, 2), (3, 4), (9, 10), (10, 10), (11, 20), (99, 100), (720, 800)]
+)
+def test_axes_end_at_round_numbers(highest, top):
+    assert nice(highest) == top
+
+
+def test_change_is_said_in_words():
+    assert change(now=3, before=3) == "as the day before"
+    assert change(now=3, before=0) == "none the day before"
+    assert change(now=3, before=2) == "50% more than the day before"
+
+
+def test_a_sparkline_of_nothing_is_flat():
+    assert sparkline([0, 0]) == "0,22 100,22"
