@@ -25,6 +25,9 @@ TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY", "", multiline=True)
 # Keys that signed once and still verify, newest first; `rotate_signing_key` moves them here.
 JWT_RETIRED_KEYS = env.list("JWT_RETIRED_KEYS", default=[])
+# Seals the audit trail; derived from JWT_SIGNING_KEY where there is none of its own.
+AUDIT_KEY = env.str("AUDIT_KEY", "")
+AUDIT_RETIRED_KEYS = env.list("AUDIT_RETIRED_KEYS", default=[])
 REFRESH_GRACE_SECONDS = env.int("REFRESH_GRACE_SECONDS", 10)
 SESSION_DAYS = env.int("SESSION_DAYS", 30)
 LOGIN_ATTEMPTS = env.int("LOGIN_ATTEMPTS", 10)
