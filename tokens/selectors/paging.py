@@ -21,7 +21,8 @@ PAGE = 50
 # few first, which is enough for a common one.
 WINDOWS = (500, 4000)
 
-Narrow = Callable[["QuerySet[M]"], "QuerySet[M]"]
+Narrow = Callable[[list[Any]], list[M]]
+Finish = Callable[["QuerySet[M]"], "QuerySet[M]"]
 Values = tuple[Any, ...]
 
 
@@ -52,20 +53,24 @@ class Listing(Generic[M]):
 
     rows: "QuerySet[M]"
     key: tuple[str, ...]
-    finish: "Narrow[M]" = field(default=unchanged)
+    finish: "Finish[M]" = field(default=unchanged)
     residue: Q | None = None
 
     def page(self, *, cursor: str = "", size: int = PAGE) -> Page[M]:
-        if self.residue is None:
-            return page_of(self.finish(self.rows), key=self.key, cursor=cursor, size=size)
-        residue, finish = self.residue, self.finish
         return page_of(
             self.rows,
             key=self.key,
             cursor=cursor,
             size=size,
-            narrow=lambda rows: finish(rows).filter(residue),
+            windows=WINDOWS if self.residue is not None else (size + 1,),
+            narrow=self._narrow,
         )
+
+    def _narrow(self, keys: list[Any]) -> list[M]:
+        """Of the rows with these keys those that pass, with what they are shown with. They are
+        named one by one, so that the database's plan for it depends on nothing else."""
+        rows = self.finish(self.rows.model._default_manager.filter(pk__in=keys))
+        return list(rows.filter(self.residue) if self.residue is not None else rows)
 
 
 def page_of(
@@ -74,11 +79,12 @@ def page_of(
     key: tuple[str, ...],
     cursor: str = "",
     size: int = PAGE,
+    windows: tuple[int, ...] = (),
     narrow: "Narrow[M] | None" = None,
 ) -> Page[M]:
     """The rows around ``cursor``, newest first. ``key`` names one unique field, or an indexed
-    instant and a unique field. ``narrow`` filters on what has no index, within `WINDOWS`. A
-    cursor that is none (cut off in a mail, edited) gives the first page."""
+    instant and a unique field. ``narrow`` picks rows by their keys, out of one of ``windows``
+    after the other. A cursor that is none (cut off in a mail, edited) gives the first page."""
     way, edge = _read(cursor, len(key))
     forward = way != "newer"
     chosen = rows
@@ -88,44 +94,49 @@ def page_of(
         except (ValidationError, ValueError, TypeError, OverflowError):
             edge, forward = None, True
     chosen = chosen.order_by(*(f"-{name}" if forward else name for name in key))
-    found, stopped = _find(chosen, key, size, narrow)
+    found, stopped = _find(chosen, key, size, windows, narrow)
     more, found = len(found) > size, found[:size]
     if not forward:
         found.reverse()
         if not found and stopped is None:
-            return page_of(rows, key=key, size=size, narrow=narrow)
-    first = _values(found[0], key) if found else (edge if stopped is None else stopped)
-    last = _values(found[-1], key) if found else edge
-    onward, back = more or stopped is not None, edge is not None
-    if stopped is not None and not more:
+            return page_of(rows, key=key, size=size, windows=windows, narrow=narrow)
+    first = found[0][0] if found else stopped or edge
+    last = found[-1][0] if found else edge
+    if stopped is not None:
         first, last = (first, stopped) if forward else (stopped, last)
+    onward, back = more or stopped is not None, edge is not None
     newer, older = (back, onward) if forward else (onward, True)
-    reached = stopped[0] if stopped is not None and len(key) > 1 else None
     return Page(
-        found,
+        [row for _key, row in found],
         _write("newer", first) if newer else "",
         _write("older", last) if older else "",
         stopped is not None,
-        reached,
+        stopped[0] if stopped is not None and len(key) > 1 else None,
     )
 
 
 def _find(
-    ordered: "QuerySet[M]", key: tuple[str, ...], size: int, narrow: "Narrow[M] | None"
-) -> tuple[list[M], Values | None]:
-    """Up to ``size`` + 1 rows, and the key at which the search stopped short of them."""
+    ordered: "QuerySet[M]",
+    key: tuple[str, ...],
+    size: int,
+    windows: tuple[int, ...],
+    narrow: "Narrow[M] | None",
+) -> tuple[list[tuple[Values, M]], Values | None]:
+    """Up to ``size`` + 1 rows, each with its key, and the key at which the search stopped short
+    of them."""
     if narrow is None:
-        return list(ordered[: size + 1]), None
-    found: list[M] = []
+        rows = list(ordered[: size + 1])
+        return [(tuple(getattr(row, name) for name in key), row) for row in rows], None
+    found: list[tuple[Values, M]] = []
     stopped: Values | None = None
-    for window in WINDOWS:
-        inside = ordered.filter(pk__in=ordered.values("pk")[:window])
-        found = list(narrow(inside)[: size + 1])
-        if len(found) > size:
-            return found, None
-        stopped = ordered.values_list(*key)[window - 1 : window].first()
-        if stopped is None:
-            return found, None
+    for window in windows:
+        keys = {pk: tuple(rest) for pk, *rest in ordered.values_list("pk", *key)[:window]}
+        passed = {row.pk: row for row in narrow(list(keys))} if keys else {}
+        found = [(value, passed[pk]) for pk, value in keys.items() if pk in passed][: size + 1]
+        stopped = None
+        if len(found) > size or len(keys) < window:
+            break
+        stopped = next(reversed(keys.values()))
     return found, stopped
 
 
@@ -137,10 +148,6 @@ def _beyond(key: tuple[str, ...], edge: Values, forward: bool) -> Q:
     at, unique = key
     bound = Q(**{f"{at}__{than}e": edge[0]})
     return bound & (Q(**{f"{at}__{than}": edge[0]}) | Q(**{f"{unique}__{than}": edge[1]}))
-
-
-def _values(row: Model, key: tuple[str, ...]) -> Values:
-    return tuple(getattr(row, name) for name in key)
 
 
 def _write(way: str, values: Values | None) -> str:

@@ -1,0 +1,123 @@
+"""The admin in a real browser: each action, with the content security policy in force and
+nothing that axe objects to."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import reverse
+
+from tests.support.lifecycle import pair_of
+from tests.support.people import PASSWORD, make_user
+from tokens.models import Session
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def sam(transactional_db):
+    return make_user("sam", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def alice(transactional_db):
+    return make_user("alice")
+
+
+@pytest.fixture
+def admin(page, sam):
+    page.goto(reverse("admin:login"))
+    page.fill("[name=username]", "sam")
+    page.fill("[name=password]", PASSWORD)
+    page.press("[name=password]", "Enter")
+    page.wait_for_selector("#user-tools")
+    return page
+
+
+def sound(page):
+    """axe's rules on the part of the page that is ours."""
+    report = Axe().run(page, context="#content")
+    found = {rule["id"]: rule["nodes"][0]["html"] for rule in report.response["violations"]}
+    assert found == {}
+
+
+def confirm(page, **typed):
+    for name, text in typed.items():
+        page.fill(f"[name={name}]", text)
+    page.click("button[name=confirm]")
+    page.wait_for_selector(".messagelist .success")
+
+
+def live():
+    return Session.objects.filter(revoked_at=None).count()
+
+
+def test_lists_and_object_pages_are_sound(admin, alice):
+    session = pair_of(alice).session
+    for name in (
+        "token_blacklist_outstandingtoken_changelist", "tokens_session_changelist",
+        "tokens_event_changelist", "tokens_cutoff_changelist", "tokens_cutoff_add",
+    ):  # fmt: skip
+        admin.goto(reverse(f"admin:{name}"))
+        sound(admin)
+    token = reverse("admin:token_blacklist_outstandingtoken_change", args=[session.current_id])
+    for url in (token, reverse("admin:tokens_session_change", args=[session.pk])):
+        admin.goto(url)
+        sound(admin)
+    admin.goto(reverse("admin:auth_user_change", args=[alice.pk]))
+    assert admin.is_visible("text=Revoke all tokens")
+
+
+def test_revoke_selected(admin, alice):
+    pair_of(alice)
+    pair_of(alice)
+    admin.goto(reverse("admin:token_blacklist_outstandingtoken_changelist"))
+    admin.check("#action-toggle")
+    admin.select_option("[name=action]", "revoke_selected")
+    admin.click("button[name=index]")
+    sound(admin)
+    confirm(admin, reason="lost device")
+    assert live() == 0
+
+
+def test_revoke_all_that_match(admin, alice):
+    pair_of(alice)
+    admin.goto(reverse("admin:tokens_session_changelist"))
+    admin.fill("[name=user]", "alice")
+    admin.press("[name=user]", "Enter")
+    admin.click("text=Revoke all that match")
+    confirm(admin, reason="lost device")
+    assert live() == 0
+
+
+@pytest.mark.parametrize("name", ["token_blacklist_outstandingtoken", "tokens_session"])
+def test_revoke_from_the_object_page(admin, alice, name):
+    session = pair_of(alice).session
+    pk = session.pk if name == "tokens_session" else session.current_id
+    admin.goto(reverse(f"admin:{name}_change", args=[pk]))
+    admin.click(".object-tools >> text=Revoke")
+    confirm(admin, reason="lost device")
+    assert live() == 0
+
+
+def test_revoke_all_of_a_user(admin, alice):
+    pair_of(alice)
+    admin.goto(reverse("admin:auth_user_change", args=[alice.pk]))
+    admin.click("text=Revoke all tokens")
+    confirm(admin, reason="left the company")
+    assert live() == 0
+
+
+def test_revoke_all_of_many_users(admin, alice):
+    pair_of(alice)
+    admin.goto(reverse("admin:auth_user_changelist"))
+    admin.check(f"[name=_selected_action][value='{alice.pk}']")
+    admin.select_option("[name=action]", "revoke_all_tokens")
+    admin.click("button[name=index]")
+    confirm(admin, reason="left the company")
+    assert live() == 0
+
+
+def test_cut_everybody_off(admin, alice):
+    pair_of(alice)
+    admin.goto(reverse("admin:tokens_cutoff_add"))
+    confirm(admin, reason="key leaked", typed="everybody")
+    assert live() == 0
