@@ -1,6 +1,8 @@
 import uuid
 from typing import Any
 
+from django.db import connection
+
 from tokens.models import Event, Kind
 from tokens.origin import current_origin
 
@@ -10,7 +12,25 @@ def name_of(user: Any | None) -> str:
     return user.get_username()[:254] if user is not None and user.pk is not None else ""
 
 
-def record(
+def record(**line: Any) -> Event:
+    """Write one event; the arguments are those of `unwritten`."""
+    event = unwritten(**line)
+    event.save(force_insert=True)
+    return event
+
+
+def as_insert(event: Event) -> tuple[str, list[Any]]:
+    """The event as an INSERT and its parameters, for a statement that does more besides: the
+    event and the act are then written, or refused, as one."""
+    fields = [field for field in Event._meta.local_concrete_fields if not field.primary_key]
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(str(field.column)) for field in fields)
+    marks = ", ".join(["%s"] * len(fields))
+    values = [field.get_db_prep_save(getattr(event, field.attname), connection) for field in fields]
+    return f"INSERT INTO {quote(Event._meta.db_table)} ({columns}) VALUES ({marks})", values  # noqa: S608
+
+
+def unwritten(
     *,
     kind: Kind,
     actor: Any | None = None,
@@ -22,10 +42,10 @@ def record(
     count: int = 1,
     data: dict[str, Any] | None = None,
 ) -> Event:
-    """Write one event. ``actor`` None is the system (or nobody, for a refused login);
+    """One event, not yet written. ``actor`` None is the system (or nobody, for a refused login);
     ``subject_name`` stands in where there is no account, as for an unknown user name."""
     where = current_origin()
-    return Event.objects.create(
+    return Event(
         kind=kind,
         actor_id=actor.pk if actor is not None else None,
         actor_name=name_of(actor),
