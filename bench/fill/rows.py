@@ -69,7 +69,7 @@ class Plan:
 @dataclass(frozen=True)
 class Rows:
     table: str
-    columns: tuple[str, ...]
+    columns: list[str]
     select: str
 
 
@@ -139,7 +139,8 @@ def ours(plan: Plan) -> Iterator[Rows]:
         f"""SELECT session_id, user_id, 'user' || user_id, '{plan.password_mark}', at,
             at + {_ticks(plan, last)}, at + interval '{SESSION_DAYS} days',
             least(at + {_ticks(plan, last)} + interval '{REFRESH_DAYS} days',
-                  at + interval '{SESSION_DAYS} days'), ip, agent, '', {plan.rounds - 1}, token_id + {last}, {previous}, {rotated},
+                  at + interval '{SESSION_DAYS} days'),
+            ip, agent, '', {plan.rounds - 1}, token_id + {last}, {previous}, {rotated},
             CASE WHEN revoked THEN at + {_ticks(plan, last + plan.cohort)} END, '',
             CASE WHEN revoked THEN 'lost device' ELSE '' END
         FROM ({_tokens(plan)}) t WHERE round = 0""",
