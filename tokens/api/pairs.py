@@ -1,35 +1,18 @@
 """Log in, refresh, log out, verify, and the call that needs an access token."""
 
-from typing import Any
-
 from django.contrib.auth import authenticate
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from tokens.api.base import AnonymousView, ApiView
+from tokens.api.ending import end_session_of
 from tokens.api.refusals import token_not_valid
 from tokens.api.serializers import LoginSerializer, RefreshSerializer, TokenSerializer
 from tokens.issuing import IssuedPair, LoginSuperseded, open_session
-from tokens.models import Kind
-from tokens.revocation import revoke_session
 from tokens.rotation import rotate
 from tokens.verdict import explain
-
-# RFC 6749, section 5.1: an answer with a token in it is kept by nobody on the way.
-NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-
-
-class AnonymousView(APIView):
-    """A call that needs no bearer token, and looks at none."""
-
-    authentication_classes: list[Any] = []
-    permission_classes: list[Any] = []
-
-    def get_authenticate_header(self, request: Request) -> str:
-        # Without it DRF turns every 401 of a view that authenticates nobody into a 403.
-        return 'Bearer realm="api"'
 
 
 class LoginRefused(NotAuthenticated):
@@ -39,7 +22,7 @@ class LoginRefused(NotAuthenticated):
 
 
 def _pair(pair: IssuedPair) -> Response:
-    return Response({"refresh": pair.refresh, "access": pair.access}, headers=NO_STORE)
+    return Response({"refresh": pair.refresh, "access": pair.access})
 
 
 class LoginView(AnonymousView):
@@ -55,7 +38,7 @@ class LoginView(AnonymousView):
             raise LoginRefused from error
 
 
-class RestrictedView(APIView):
+class RestrictedView(ApiView):
     def get(self, request: Request) -> Response:
         return Response({"response": "YOU ARE ALLOWED HERE"})
 
@@ -73,7 +56,7 @@ class LogoutView(AnonymousView):
     def post(self, request: Request) -> Response:
         form = RefreshSerializer(data=request.data)
         if form.is_valid():
-            end_session_of(token=form.validated_data["refresh"])
+            end_session_of(token=form.validated_data["refresh"], reason="logged out")
         return Response({})
 
 
@@ -85,16 +68,3 @@ class VerifyView(AnonymousView):
         if not verdict.active:
             raise token_not_valid(verdict)
         return Response({})
-
-
-def end_session_of(*, token: str) -> None:
-    """Log out: the holder of any token of a session may end it (RFC 7009, section 2.1)."""
-    verdict = explain(token=token)
-    if verdict.session is not None:
-        revoke_session(
-            session=verdict.session,
-            actor=verdict.session.user,
-            reason="logged out",
-            kind=Kind.LOGOUT,
-            jti=verdict.claims["jti"],
-        )

@@ -2,28 +2,29 @@
 
 from rest_framework import serializers
 
+from tokens.api.fields import TextField, TokenField
+
 
 class LoginSerializer(serializers.Serializer[None]):
-    username = serializers.CharField(max_length=254)
-    password = serializers.CharField(max_length=4096, trim_whitespace=False, write_only=True)
+    username = TextField(max_length=254)
+    password = TextField(max_length=4096, trim_whitespace=False, write_only=True)
 
 
 class RefreshSerializer(serializers.Serializer[None]):
-    refresh = serializers.CharField(max_length=16384)
+    refresh = TokenField()
 
 
 class TokenSerializer(serializers.Serializer[None]):
-    token = serializers.CharField(max_length=16384)
+    token = TokenField()
 
 
-class PairSerializer(serializers.Serializer[None]):
-    refresh = serializers.CharField()
-    access = serializers.CharField()
+class ReasonSerializer(serializers.Serializer[None]):
+    reason = TextField(max_length=500)
 
 
-class EmptySerializer(serializers.Serializer[None]):
-    """The body ``{}``."""
+class EndedSerializer(serializers.Serializer[None]):
+    """What one act ended; all zero where there was nothing left to end."""
 
-
-class AllowedSerializer(serializers.Serializer[None]):
-    response = serializers.CharField()
+    tokens = serializers.IntegerField()
+    sessions = serializers.IntegerField()
+    users = serializers.IntegerField()

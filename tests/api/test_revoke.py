@@ -1,0 +1,27 @@
+"""POST api/revoke (RFC 7009): always 200, and a token of ours ends its session."""
+
+import pytest
+
+
+@pytest.mark.parametrize("kind", ["refresh", "access"])
+@pytest.mark.parametrize("body", ["json", "multipart-free-form"])
+def test_a_token_of_ours_ends_its_session(api, alice, login, kind, body):
+    pair = login(api, alice)
+    data = {"token": pair[kind]}
+    if body == "json":
+        answer = api.post("/api/revoke", data, format="json")
+    else:
+        answer = api.post(
+            "/api/revoke", f"token={pair[kind]}", content_type="application/x-www-form-urlencoded"
+        )
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert api.post("/api/refresh", {"refresh": pair["refresh"]}, format="json").status_code == 401
+    bearer = {"HTTP_AUTHORIZATION": f"Bearer {pair['access']}"}
+    assert api.get("/api/restricted", **bearer).status_code == 401
+
+
+@pytest.mark.parametrize("data", [{}, {"token": ""}, {"token": "rubbish"}, {"token": "a.b.c"}, []])
+def test_rubbish_changes_nothing(api, alice, login, data):
+    pair = login(api, alice)
+    assert api.post("/api/revoke", data, format="json").status_code == 200
+    assert api.post("/api/verify", {"token": pair["access"]}, format="json").status_code == 200

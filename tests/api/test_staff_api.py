@@ -1,0 +1,88 @@
+"""What the staff pages do, for scripts: with their permissions, and with an event."""
+
+import pytest
+
+from tests.support.people import make_staff
+from tokens.models import Event, Kind, OutstandingToken, Session
+
+LISTS = {
+    "tokens": "view_outstandingtoken",
+    "sessions": "view_session",
+    "events": "view_event",
+}
+
+
+def as_(api, login, user):
+    return {"HTTP_AUTHORIZATION": f"Bearer {login(api, user)['access']}"}
+
+
+@pytest.mark.parametrize(("name", "permission"), LISTS.items())
+def test_a_list_needs_its_permission(api, alice, login, name, permission):
+    url = f"/api/staff/{name}"
+    allowed = as_(api, login, make_staff("able", permission))
+    assert api.get(url, **allowed).json()["results"]
+    for refused in (alice, make_staff("unable", "inspect_token")):
+        assert api.get(url, **as_(api, login, refused)).status_code == 403
+        assert Event.objects.filter(kind=Kind.PERMISSION_DENIED, actor=refused).count() == 1
+    assert api.get(url).status_code == 401
+
+
+def test_reading_claims_leaves_an_event(api, alice, viewer, login):
+    login(api, alice)
+    jti = OutstandingToken.objects.get(user=alice).jti
+    body = api.get(f"/api/staff/tokens/{jti}", **as_(api, login, viewer)).json()
+    assert body["claims"]["jti"] == jti
+    event = Event.objects.get(kind=Kind.CLAIMS_VIEWED)
+    assert (event.actor_id, event.subject_id, event.jti) == (viewer.pk, alice.pk, jti)
+
+
+def test_no_answer_holds_the_text_of_a_token(api, alice, sam, login):
+    login(api, alice)
+    staff = as_(api, login, sam)
+    for name in LISTS:
+        assert b"eyJ" not in api.get(f"/api/staff/{name}", **staff).content
+
+
+@pytest.mark.parametrize("what", ["tokens", "sessions", "users"])
+def test_a_revocation_says_what_ended(api, alice, revoker, login, what):
+    pair = login(api, alice)
+    target = {
+        "tokens": OutstandingToken.objects.get(user=alice).jti,
+        "sessions": Session.objects.get(user=alice).pk,
+        "users": alice.pk,
+    }[what]
+    staff, url = as_(api, login, revoker), f"/api/staff/{what}/{target}/revoke"
+    assert api.post(url, {}, format="json", **staff).status_code == 400
+    answer = api.post(url, {"reason": "lost laptop"}, format="json", **staff)
+    assert answer.json() == {"tokens": 1, "sessions": 1, "users": 1}
+    again = api.post(url, {"reason": "lost laptop"}, format="json", **staff)
+    assert again.json() == {"tokens": 0, "sessions": 0, "users": 0}
+    assert api.post("/api/verify", {"token": pair["access"]}, format="json").status_code == 401
+    assert Event.objects.filter(actor=revoker, reason="lost laptop").count() == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "tokens/nothing",
+        "tokens/%00",
+        f"sessions/{'0' * 8}-0000-0000-0000-{'0' * 12}",
+        "users/99999999999999999999",
+    ],
+)
+def test_nothing_of_that_id_is_a_404(api, sam, login, path):
+    staff = as_(api, login, sam)
+    answer = api.post(f"/api/staff/{path}/revoke", {"reason": "x"}, format="json", **staff)
+    assert answer.status_code == 404
+    assert api.get(f"/api/staff/{path}", **staff).status_code == 404
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "status=dead", "ip=x", "q=%00", "user=x"])
+def test_a_filter_that_makes_no_sense_is_a_400(api, sam, login, query):
+    assert api.get(f"/api/staff/tokens?{query}", **as_(api, login, sam)).status_code == 400
+
+
+def test_one_account(api, alice, viewer, login):
+    login(api, alice)
+    body = api.get(f"/api/staff/users/{alice.pk}", **as_(api, login, viewer)).json()
+    assert (body["username"], len(body["sessions"]["results"])) == ("alice", 1)

@@ -1,0 +1,67 @@
+"""What every call of the API has in common."""
+
+from typing import Any
+
+from django.utils import translation
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from tokens.api.describing import ApiSchema
+
+
+class AlwaysJSON(DefaultContentNegotiation):
+    """There is one representation; ``Accept`` is not held against a client (RFC 9110, 12.5.1)."""
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
+class ApiView(APIView):
+    """A call of the API: JSON, in English, and kept by nobody on the way.
+
+    English, because the bodies are a contract; the pages are what is translated.
+    """
+
+    schema = ApiSchema()
+    content_negotiation_class: Any = AlwaysJSON
+    # For the description alone: the 401 of a call that needs no bearer token, and a 429.
+    refusal = ""
+    refusal_more: dict[str, str] = {}
+    throttled = False
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        with translation.override("en"):
+            return super().dispatch(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # Before authentication: which methods there are is no secret, and a 401 would send a
+        # client looking for a token that cannot help.
+        if request.method not in self.allowed_methods:
+            self.http_method_not_allowed(request, *args, **kwargs)
+        if request.method != "OPTIONS":
+            super().initial(request, *args, **kwargs)
+
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response(status=204)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        # RFC 6749, section 5.1; also right for lists of who is logged in where.
+        answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+
+
+class AnonymousView(ApiView):
+    """A call that needs no bearer token, and looks at none."""
+
+    authentication_classes: Any = []
+    permission_classes: Any = []
+
+    def get_authenticate_header(self, request: Request) -> str:
+        # Without it DRF turns every 401 of a view that authenticates nobody into a 403.
+        return 'Bearer realm="api"'
