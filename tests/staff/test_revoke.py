@@ -1,0 +1,97 @@
+"""The review and the act: what is said beforehand is what ends, and only on purpose."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from tokens.issuing import open_session
+from tokens.models import Event, Kind, Session
+
+REASON = {"reason": "lost device"}
+
+
+@pytest.fixture
+def staff(client: Client, revoker: User) -> Client:
+    client.force_login(revoker)
+    return client
+
+
+def live() -> int:
+    return Session.objects.filter(revoked_at=None).count()
+
+
+def test_looking_ends_nothing(staff: Client, alice) -> None:
+    session = open_session(user=alice).session
+    review = staff.get(f"/staff/revoke/?session={session.pk}").content.decode()
+    assert "This ends 1 session" in review
+    assert live() == 1
+
+
+def test_only_what_was_chosen_ends(staff: Client, revoker, alice, bob) -> None:
+    chosen = [open_session(user=user).session for user in (alice, bob)]
+    kept = open_session(user=alice).session
+    query = "&".join(f"session={session.pk}" for session in chosen)
+    answer = staff.post(f"/staff/revoke/?{query}", REASON, follow=True)
+    assert "Revoked 2 sessions of 2 people" in answer.content.decode()
+    assert list(Session.objects.filter(revoked_at=None)) == [kept]
+    event = Event.objects.get(kind=Kind.REVOKE_MATCHING)
+    assert (event.actor, event.reason, event.count) == (revoker, "lost device", 2)
+
+
+def test_repeating_it_is_harmless(staff: Client, alice) -> None:
+    session = open_session(user=alice).session
+    address = f"/staff/revoke/?session={session.pk}"
+    staff.post(address, REASON)
+    answer = staff.post(address, REASON, follow=True)
+    assert "nothing left to end" in answer.content.decode()
+    assert Event.objects.filter(kind=Kind.REVOKE_SESSION).count() == 1
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": "no such"}, {"reason": "other"}])
+def test_a_reason_is_required(staff: Client, alice, body) -> None:
+    session = open_session(user=alice).session
+    assert staff.post(f"/staff/revoke/?session={session.pk}", body).status_code == 422
+    assert live() == 1
+
+
+def test_many_are_ended_only_with_their_number_typed(staff: Client, alice) -> None:
+    for _ in range(26):
+        open_session(user=alice)
+    address = f"/staff/revoke/?user={alice.pk}"
+    assert staff.post(address, {**REASON, "typed": "25"}).status_code == 422
+    assert live() == 26
+    assert staff.post(address, {**REASON, "typed": "26"}).status_code == 302
+    assert live() == 0
+
+
+def test_all_that_match_a_filter(staff: Client, alice, bob) -> None:
+    open_session(user=alice)
+    kept = open_session(user=bob).session
+    staff.post("/staff/revoke/?matching=1&q=alice", REASON)
+    assert list(Session.objects.filter(revoked_at=None)) == [kept]
+
+
+def test_everybody_before_an_instant(client: Client, sam, alice, bob) -> None:
+    client.force_login(sam)
+    for user in (alice, bob):
+        open_session(user=user)
+    instant = timezone.now().isoformat().replace("+00:00", "Z")
+    client.post(f"/staff/revoke/?everybody=1&before={instant}", REASON)
+    assert live() == 0
+    assert Event.objects.get(kind=Kind.CUTOFF).actor == sam
+
+
+def test_no_csrf_token_no_act(revoker, alice) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(revoker)
+    session = open_session(user=alice).session
+    assert client.post(f"/staff/revoke/?session={session.pk}", REASON).status_code == 403
+    assert live() == 1
+
+
+@pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example/", "/\\evil.example"])
+def test_it_returns_to_a_page_of_ours_alone(staff: Client, alice, to) -> None:
+    session = open_session(user=alice).session
+    answer = staff.post(f"/staff/revoke/?session={session.pk}", {**REASON, "next": to})
+    assert answer["Location"] == "/staff/tokens/"
