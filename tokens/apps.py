@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class TokensConfig(AppConfig):
@@ -8,3 +9,6 @@ class TokensConfig(AppConfig):
 
     def ready(self) -> None:
         from tokens import checks, signals  # noqa: F401  (registers both)
+        from tokens.audit import guards
+
+        post_migrate.connect(guards.after_migrate, sender=self)

@@ -5,6 +5,9 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 
 from tokens.models.cutoff import Cutoff
 from tokens.models.event import Event, Kind
+from tokens.models.reader import TrailReader
+from tokens.models.rollup import Rollup
+from tokens.models.seal import Seal
 from tokens.models.session import Session, SessionToken
 from tokens.models.throttle import LoginThrottle
 
@@ -15,6 +18,9 @@ __all__ = [
     "Kind",
     "LoginThrottle",
     "OutstandingToken",
+    "Rollup",
+    "Seal",
     "Session",
     "SessionToken",
+    "TrailReader",
 ]
