@@ -1,0 +1,163 @@
+"""The database is away, restarted, read-only, full or slow: 503 with Retry-After, never a verdict
+on a token; and the first request after it has come back works, with no restart (invariant 12)."""
+
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection, transaction
+
+from tests.support.lifecycle import pair_of
+from tests.support.people import PASSWORD
+from tests.support.proxy import Proxy
+from tests.support.server import database_url
+from tokens.models import Session
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
+
+
+@pytest.fixture
+def proxy(transactional_db):
+    to = connection.settings_dict
+    with Proxy((to["HOST"] or "127.0.0.1", int(to["PORT"] or 5432))) as running:
+        yield running
+
+
+def through(proxy, user=None):
+    """DATABASE_URL through the proxy, as another role where one is named."""
+    who, _, where = database_url().removeprefix("postgres://").partition("@")
+    return f"postgres://{user or who}@127.0.0.1:{proxy.port}/{where.partition('/')[2]}"
+
+
+def calls(server, pair):
+    """One of each kind of call; none of them uses the pair's refresh token up."""
+    wrong = {"username": "nobody", "password": "wrong"}
+    return [
+        server.call("GET", "/api/restricted", token=pair.access),
+        server.call("POST", "/api/verify", json={"token": pair.refresh}),
+        server.call("POST", "/api/login", json=wrong),
+    ]
+
+
+def sql(*statements):
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def end_other_connections():
+    sql(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+
+def unable(answer):
+    return answer.status_code == 503 and int(answer.headers["Retry-After"]) > 0
+
+
+def works(server, pair):
+    """Every kind of call, by the first try; twice, so that both workers are asked."""
+    for _ in range(2):
+        assert [answer.status_code for answer in calls(server, pair)] == [200, 200, 401]
+    answer = server.call("POST", "/api/refresh", json={"refresh": pair.refresh})
+    assert answer.status_code == 200
+
+
+def test_away_and_back(serve, proxy, alice):
+    server = serve(DATABASE_URL=through(proxy))
+    pair = pair_of(alice)
+    assert [answer.status_code for answer in calls(server, pair)] == [200, 200, 401]
+    proxy.drop()
+    refresh = server.call("POST", "/api/refresh", json={"refresh": pair.refresh})
+    assert all(unable(answer) for answer in [*calls(server, pair), refresh])
+    assert server.call("GET", "/healthz").status_code == 200
+    assert unable(server.call("GET", "/readyz"))
+    proxy.restore()
+    works(server, pair)
+
+
+def test_restarted(serve, proxy, alice):
+    server = serve(DATABASE_URL=through(proxy))
+    pair = pair_of(alice)
+    for _ in range(3):
+        calls(server, pair)
+    end_other_connections()
+    works(server, pair)
+
+
+@contextmanager
+def read_only():
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    end_other_connections()
+    try:
+        yield
+    finally:
+        sql(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        end_other_connections()
+
+
+def test_read_only(serve, alice):
+    server = serve()
+    pair = pair_of(alice)
+    with read_only():
+        bearer, verify, login = calls(server, pair)
+        assert (bearer.status_code, verify.status_code) == (200, 200)
+        assert unable(login)
+        assert unable(server.call("POST", "/api/refresh", json={"refresh": pair.refresh}))
+        assert unable(server.call("POST", "/api/logout", json={"refresh": pair.refresh}))
+    works(server, pair)
+
+
+@pytest.fixture
+def role(transactional_db):
+    """A role without a superuser's exemptions, as a deployment has."""
+    name = f"portal_{connection.settings_dict['NAME'][-40:]}"
+    sql(
+        f"CREATE ROLE {name} LOGIN",
+        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}",
+        f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {name}",
+    )
+    yield name
+    end_other_connections()
+    sql(f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+
+
+def test_at_its_connection_limit(serve, proxy, role, alice):
+    server = serve(DATABASE_URL=through(proxy, role))
+    pair = pair_of(alice)
+    sql(f"ALTER ROLE {role} CONNECTION LIMIT 0")
+    end_other_connections()
+    assert all(unable(answer) for answer in calls(server, pair))
+    sql(f"ALTER ROLE {role} CONNECTION LIMIT -1")
+    works(server, pair)
+
+
+def test_a_role_that_may_not_write_events(serve, proxy, role, alice):
+    server = serve(DATABASE_URL=through(proxy, role))
+    pair = pair_of(alice)
+    sql(f"REVOKE INSERT ON tokens_event FROM {role}")
+    who = {"username": "alice", "password": PASSWORD}
+    assert unable(server.call("POST", "/api/login", json=who))
+    assert unable(server.call("POST", "/api/logout", json={"refresh": pair.refresh}))
+    sql(f"GRANT INSERT ON tokens_event TO {role}")
+    works(server, pair)
+
+
+def test_slow(serve, proxy, alice):
+    server = serve(DATABASE_URL=through(proxy))
+    pair = pair_of(alice)
+    proxy.slow(0.05)
+    works(server, pair)
+
+
+def test_a_lock_that_is_not_given_back(serve, alice):
+    """Somebody's forgotten transaction holds the session: the refresh gives up, and is no
+    refusal."""
+    server = serve()
+    pair = pair_of(alice)
+    with transaction.atomic():
+        list(Session.objects.select_for_update())
+        assert server.call("GET", "/api/restricted", token=pair.access).status_code == 200
+        assert unable(server.call("POST", "/api/refresh", json={"refresh": pair.refresh}))
+    works(server, pair)

@@ -1,0 +1,71 @@
+"""SQLite that is locked, read-only or missing: 503 with Retry-After, and then as before."""
+
+import sqlite3
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from tests.support.lifecycle import pair_of
+from tests.support.people import PASSWORD
+
+pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
+
+
+@contextmanager
+def locked():
+    """Another process is in the middle of a write that does not end."""
+    connection.ensure_connection()
+    connection.connection.execute("PRAGMA busy_timeout = 100")
+    with closing(sqlite3.connect(connection.settings_dict["NAME"])) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.rollback()
+
+
+@contextmanager
+def read_only():
+    connection.ensure_connection()
+    connection.connection.execute("PRAGMA query_only = ON")
+    yield
+    connection.connection.execute("PRAGMA query_only = OFF")
+
+
+@pytest.mark.parametrize("fault", [locked, read_only])
+def test_it_reads_on_and_refuses_nothing(api, alice, fault):
+    pair = pair_of(alice)
+    bearer = {"HTTP_AUTHORIZATION": f"Bearer {pair.access}"}
+    with fault():
+        writes = [
+            api.post("/api/refresh", {"refresh": pair.refresh}, format="json"),
+            api.post("/api/logout", {"refresh": pair.refresh}, format="json"),
+            api.post("/api/login", {"username": "alice", "password": PASSWORD}, format="json"),
+        ]
+        assert [answer.status_code for answer in writes] == [503] * 3
+        assert all(int(answer.headers["Retry-After"]) > 0 for answer in writes)
+        assert api.get("/api/restricted", **bearer).status_code == 200
+    assert api.post("/api/refresh", {"refresh": pair.refresh}, format="json").status_code == 200
+
+
+@pytest.mark.slow
+def test_a_file_that_is_missing_and_comes_back(serve, alice, tmp_path: Path):
+    folder = tmp_path / "volume"
+    pair = pair_of(alice)
+    server = serve(DATABASE_URL=f"sqlite:///{folder / 'portal.sqlite3'}")
+    for call in (
+        server.call("GET", "/api/restricted", token=pair.access),
+        server.call("POST", "/api/refresh", json={"refresh": pair.refresh}),
+        server.call("GET", "/readyz"),
+    ):
+        assert call.status_code == 503
+        assert int(call.headers["Retry-After"]) > 0
+    folder.mkdir()
+    with (
+        closing(sqlite3.connect(connection.settings_dict["NAME"])) as source,
+        closing(sqlite3.connect(folder / "portal.sqlite3")) as copy,
+    ):
+        source.backup(copy)
+    assert server.call("GET", "/api/restricted", token=pair.access).status_code == 200
+    answer = server.call("POST", "/api/refresh", json={"refresh": pair.refresh})
+    assert answer.status_code == 200
