@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from tokens.models import Session
@@ -14,6 +15,7 @@ from tokens.selectors.status import Status, live, with_session_status
 # Somebody with more has a program that logs in; a hundred is more than a person reads.
 MOST = 100
 RECENT = timedelta(days=30)
+ACTIVE = Q(status=Status.ACTIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ class OwnSessions:
 def own_sessions(*, user: Any, origin: Origin, ended: int = 10) -> OwnSessions:
     """Live sessions of ``user``, last used first, and those that ended lately."""
     mine = with_session_status(Session.objects.filter(user=user)).order_by("-last_used_at", "-pk")
-    found = list(live(mine).filter(status=Status.ACTIVE)[: MOST + 1])
-    past = mine.exclude(status=Status.ACTIVE).filter(last_used_at__gt=timezone.now() - RECENT)
+    found = list(live(mine).filter(ACTIVE)[: MOST + 1])
+    past = mine.exclude(ACTIVE).filter(last_used_at__gt=timezone.now() - RECENT)
     here = [session for session in found[:MOST] if is_here(session, origin)]
     return OwnSessions(
         here=here,
@@ -48,7 +50,7 @@ def own_sessions(*, user: Any, origin: Origin, ended: int = 10) -> OwnSessions:
 def own_session(*, user: Any, pk: uuid.UUID) -> Session | None:
     """One active session of ``user``; None for another's, an ended or an unknown one alike."""
     mine = with_session_status(live(Session.objects.filter(user=user, pk=pk)))
-    return mine.filter(status=Status.ACTIVE).first()
+    return mine.filter(ACTIVE).first()
 
 
 def is_here(session: Session, origin: Origin) -> bool:

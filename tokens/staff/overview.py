@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -89,13 +88,13 @@ def figures(hours: list[Bucket]) -> list[Figure]:
     return found
 
 
-def look(*, user: AbstractBaseUser | Any, now: datetime) -> Look:
+def look(*, user: Any, now: datetime) -> Look:
     """What ``user`` may know of it."""
     sees_events = user.has_perm("tokens.view_event")
-    recent = {"after": now - DAY}
+    since = now - DAY
     return Look(
-        reuse=list(events(kind=Kind.REUSE, **recent)[:SHOWN]) if sees_events else [],
-        locked=list(events(kind=Kind.LOGIN_LOCKED, **recent)[:SHOWN]) if sees_events else [],
+        reuse=list(events(kind=Kind.REUSE, after=since)[:SHOWN]) if sees_events else [],
+        locked=list(events(kind=Kind.LOGIN_LOCKED, after=since)[:SHOWN]) if sees_events else [],
         crowds=crowded_users() if user.has_perm("tokens.view_session") else [],
         idle_key_since=_idle_key(now) if sees_events else None,
     )
