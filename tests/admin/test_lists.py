@@ -26,7 +26,8 @@ def test_each_list_opens(boss, alice, name):
 
 @pytest.mark.parametrize(
     "query",
-    ["status=active", "issued=hour", "expires=week", "user=alice", "ip=10.0.0.1", "device=x", "q=al",
+    ["status=active", "issued=hour", "expires=week", "user=alice", "ip=10.0.0.1", "device=x",
+     "q=al",
      "cursor=rubbish", "status=nonsense", "user=nobody"],
 )  # fmt: skip
 @pytest.mark.parametrize("name", LISTS[:2])

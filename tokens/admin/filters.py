@@ -154,11 +154,10 @@ class ClientFilter(Typed):
 
 
 class UserFilter(Typed):
-    """A user by name, completed from the user admin's own search."""
+    """A user by name."""
 
     title = _("user")
     parameter_name = "user"
-    template = "admin/tokens/filter_user.html"
 
     def chosen(self) -> Any:
         """The user's key; 0, which is nobody's, for a name that nobody has."""
