@@ -57,9 +57,7 @@ def when(at: datetime | None) -> SafeString | str:
     else:
         words = _("in %(time)s") % {"time": timeuntil(at, now, depth=1)}
     exact = timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z")
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, words
-    )
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, words)
 
 
 @register.simple_tag
