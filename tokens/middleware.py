@@ -47,6 +47,8 @@ class FaultMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        # Raises DisallowedHost, a 400: the middlewares that ask for it are not on every road.
+        request.get_host()
         return self.get_response(request)
 
     def process_exception(
