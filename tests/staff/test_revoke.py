@@ -95,3 +95,12 @@ def test_it_returns_to_a_page_of_ours_alone(staff: Client, alice, to) -> None:
     session = open_session(user=alice).session
     answer = staff.post(f"/staff/revoke/?session={session.pk}", {**REASON, "next": to})
     assert answer["Location"] == "/staff/tokens/"
+
+
+@pytest.mark.parametrize("status", ["expired", "revoked", "rotated"])
+def test_a_list_of_what_has_ended_matches_nothing_live(staff: Client, alice, status) -> None:
+    open_session(user=alice)
+    address = f"/staff/revoke/?matching=1&q=alice&status={status}"
+    assert "Nothing to end" in staff.get(address).content.decode()
+    staff.post(address, REASON)
+    assert live() == 1

@@ -25,8 +25,9 @@ from tokens.http import wants_fragment
 from tokens.models import Session
 from tokens.revocation import Revocation, Selection
 from tokens.selectors.matching import match
+from tokens.selectors.status import Status
 from tokens.selectors.tokens import outstanding_tokens
-from tokens.staff.filters import SessionFilters
+from tokens.staff.filters import Filters
 from tokens.staff.guards import CUT_OFF, REVOKE, denied, staff_may
 
 TYPED_ABOVE = 25
@@ -108,10 +109,13 @@ def selection_of(query: QueryDict) -> Selection:
 
 def _matching(query: QueryDict) -> Selection:
     """A list's filters as a selection: of tokens and sessions alike, what is live."""
-    filters = SessionFilters(query)
+    filters = Filters(query)
     if not filters.is_valid():
         raise Http404
     asked = filters.asked()
+    if asked.get("status", Status.ACTIVE) != Status.ACTIVE:
+        # A list of what has ended must not end what it does not show.
+        return Selection()
     found = match(asked.get("q", ""))
     jtis: tuple[str, ...] = ()
     if asked.get("q") and not (found.users or found.sid or found.ip):
