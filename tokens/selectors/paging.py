@@ -19,7 +19,7 @@ M = TypeVar("M", bound=Model)
 PAGE = 50
 # How many rows one page looks through for those that a condition without an index lets pass: a
 # few first, which is enough for a common one.
-WINDOWS = (500, 4000)
+WINDOWS = (120, 1000, 4000)
 
 Narrow = Callable[[list[Any]], list[M]]
 Finish = Callable[["QuerySet[M]"], "QuerySet[M]"]
