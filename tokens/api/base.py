@@ -32,7 +32,7 @@ class ApiView(APIView):
     # For the description alone: the 401 of a call that needs no bearer token, and a 429.
     refusal = ""
     refusal_more: dict[str, str] = {}
-    throttled = False
+    may_lock = False
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         with translation.override("en"):
@@ -46,7 +46,7 @@ class ApiView(APIView):
         if request.method != "OPTIONS":
             super().initial(request, *args, **kwargs)
 
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         return Response(status=204)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:

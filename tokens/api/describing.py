@@ -51,7 +51,7 @@ class ApiSchema(AutoSchema):
     whether it takes a body, a bearer token, a permission or an id."""
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
-        found = super()._get_response_bodies(direction)  # type: ignore[no-untyped-call]
+        found = super()._get_response_bodies(direction)
         for code, body in self._errors().items():
             found.setdefault(code, body)
         return dict(sorted(found.items()))
@@ -94,7 +94,7 @@ class ApiSchema(AutoSchema):
             )
         if "{" in self.path:
             errors["404"] = detail("There is none of that id", "Not found.")
-        if view.throttled:
+        if view.may_lock:
             errors["429"] = detail(
                 "Too many attempts", "Too many attempts. Try again in 240 seconds.", RETRY
             )

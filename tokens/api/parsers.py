@@ -25,9 +25,7 @@ class BoundedJSONParser(JSONParser):
 class BoundedFormParser(FormParser):
     """A form, as RFC 7009 and RFC 7662 ask for; with too many fields it is a 400."""
 
-    def parse(
-        self, stream: Any, media_type: str | None = None, parser_context: Any = None
-    ) -> QueryDict:
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         try:
             return QueryDict(stream.read(), encoding="utf-8")
         except (SuspiciousOperation, ValueError) as error:

@@ -1,0 +1,181 @@
+"""Tokens that should not be believed: 401 or the documented constant answer, never a 5xx."""
+
+import base64
+import json
+
+import jwt
+import pytest
+from django.conf import settings
+from rest_framework_simplejwt.settings import api_settings
+
+from tests.support.people import make_staff
+
+KEY = settings.JWT_SIGNING_KEY
+JSON = "application/json"
+POSTS = {"refresh": "refresh", "verify": "token", "logout": "refresh", "revoke": "token"}
+
+
+def b64(value):
+    raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def claims_of(token):
+    return jwt.decode(token, options={"verify_signature": False})
+
+
+def signed(claims, headers=None):
+    return jwt.encode(claims, KEY, algorithm="HS256", headers=headers)
+
+
+def refused_everywhere(api, token, introspect):
+    if "\0" not in token and token.isascii() and "\n" not in token:
+        answer = api.get("/api/restricted", HTTP_AUTHORIZATION=f"Bearer {token}")
+        assert answer.status_code == 401, answer.content
+        assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+    for call, name in POSTS.items():
+        answer = api.post(
+            f"/api/{call}", json.dumps({name: token}), content_type="application/json"
+        )
+        expected = 200 if call in {"logout", "revoke"} else 401
+        assert answer.status_code == expected, (call, answer.content)
+    answer = api.post(
+        "/api/introspect",
+        json.dumps({"token": token}),
+        content_type="application/json",
+        **introspect,
+    )
+    assert answer.content == b'{"active":false}'
+
+
+@pytest.fixture
+def introspect(api, db, login):
+    pair = login(api, make_staff("resource", "introspect_token"))
+    return {"HTTP_AUTHORIZATION": f"Bearer {pair['access']}"}
+
+
+@pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE"])
+@pytest.mark.parametrize("signature", ["", "AAAA"])
+def test_alg_none(api, alice, login, introspect, alg, signature):
+    payload = claims_of(login(api, alice)["access"])
+    token = f"{b64({'alg': alg, 'typ': 'JWT'})}.{b64(payload)}.{signature}"
+    refused_everywhere(api, token, introspect)
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+def test_another_or_a_blank_key(api, alice, login, introspect):
+    payload = claims_of(login(api, alice)["access"])
+    for key in ("another key that is long enough to be one of the right length", "x"):
+        refused_everywhere(api, jwt.encode(payload, key, algorithm="HS256"), introspect)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"jwk": {"kty": "oct", "k": "AAAA"}},
+        {"jku": "http://127.0.0.1:9/jwks"},
+        {"x5u": "http://127.0.0.1:9/x5u"},
+        {"x5c": ["AAAA"]},
+        {"kid": "../../dev/null"},
+        {"kid": "' OR 1=1 --"},
+        {"kid": "http://127.0.0.1:9/"},
+        {"crit": ["exp"]},
+        {"zip": "DEF"},
+    ],
+)
+def test_a_header_we_never_write(api, alice, login, introspect, headers):
+    payload = claims_of(login(api, alice)["access"])
+    refused_everywhere(api, signed(payload, headers), introspect)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"exp": 1},
+        {"exp": 10**30},
+        {"exp": -1},
+        {"exp": "soon"},
+        {"exp": None},
+        {"nbf": 99999999999},
+        {"iat": 99999999999},
+        {"user_id": "abc"},
+        {"user_id": {}},
+        {"user_id": ""},
+        {"user_id": 10**40},
+        {"jti": []},
+        {"jti": ""},
+        {"jti": "x" * 300},
+        {"sid": "not-a-uuid"},
+        {"sid": []},
+        {"token_type": "sliding"},
+        {"token_type": []},
+    ],
+)
+@pytest.mark.parametrize("kind", ["access", "refresh"])
+def test_correctly_signed_but_absurd(api, alice, login, introspect, kind, change):
+    payload = {**claims_of(login(api, alice)[kind]), **change}
+    refused_everywhere(api, signed_raw(payload), introspect)
+
+
+def signed_raw(payload):
+    """PyJWT itself refuses to sign some of these."""
+    return jwt.api_jws.encode(json.dumps(payload).encode(), KEY, algorithm="HS256")
+
+
+@pytest.mark.parametrize("missing", ["exp", "jti", "user_id", "sid", "token_type"])
+def test_a_claim_is_missing(api, alice, login, introspect, missing):
+    payload = claims_of(login(api, alice)["access"])
+    del payload[missing]
+    refused_everywhere(api, signed(payload), introspect)
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", " ", "a", "a.b", "a.b.c", "a.b.c.d", "..", "\0.\0.\0", "\ud800", "é.é.é", "[].[].[]"],
+)
+def test_malformed(api, introspect, token):
+    refused_everywhere(api, token, introspect)
+
+
+def test_deep_json_in_a_token(api, introspect):
+    deep = b64(b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}")
+    refused_everywhere(api, f"{b64({'alg': 'HS256'})}.{deep}.AAAA", introspect)
+
+
+@pytest.mark.parametrize("decorate", ["{}=", "{}==", " {} ", "{}\t"])
+def test_a_revoked_token_stays_revoked_in_any_spelling(api, alice, login, introspect, decorate):
+    pair = login(api, alice)
+    api.post("/api/logout", {"refresh": pair["refresh"]}, format="json")
+    for token in pair.values():
+        refused_everywhere(api, decorate.format(token), introspect)
+
+
+def test_swapped_types(api, alice, login):
+    pair = login(api, alice)
+    answer = api.get("/api/restricted", HTTP_AUTHORIZATION=f"Bearer {pair['refresh']}")
+    assert answer.status_code == 401
+    assert api.post("/api/refresh", {"refresh": pair["access"]}, format="json").status_code == 401
+
+
+@pytest.fixture
+def configured(monkeypatch):
+    """simplejwt reads these once, at start-up."""
+    monkeypatch.setattr(api_settings, "ISSUER", "https://us")
+    monkeypatch.setattr(api_settings, "AUDIENCE", "api")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"iss": None}, {"aud": None}, {"iss": "https://them"}, {"aud": "other"}, {"aud": ["other"]}],
+)
+def test_issuer_and_audience_where_configured(api, alice, login, introspect, configured, change):
+    payload = {**claims_of(login(api, alice)["access"]), **change}
+    payload = {name: value for name, value in payload.items() if value is not None}
+    refused_everywhere(api, signed(payload), resigned(introspect))
+
+
+def resigned(bearer):
+    """The resource server's own token, as it would be issued where both are configured."""
+    payload = claims_of(bearer["HTTP_AUTHORIZATION"].removeprefix("Bearer "))
+    token = signed({**payload, "iss": "https://us", "aud": "api"})
+    return {"HTTP_AUTHORIZATION": f"Bearer {token}"}

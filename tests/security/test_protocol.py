@@ -1,0 +1,105 @@
+"""HTTP itself: challenges, methods, media types, sizes, and where a token is looked for."""
+
+import json
+
+import pytest
+
+NONE = {"detail": "Authentication credentials were not provided."}
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "Bearer", "Bearer ", "Bearer a b", "Bearer\ttoken", "Basic YTpi", "\xff\xfe", "Token x"],
+)
+def test_any_form_of_the_header_is_a_401(api, db, header):
+    answer = api.get("/api/restricted", HTTP_AUTHORIZATION=header)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+
+
+def test_no_token_has_the_documented_body_in_every_language(api, db):
+    for language in ("en", "de"):
+        answer = api.get("/api/restricted", HTTP_ACCEPT_LANGUAGE=language)
+        assert answer.json() == NONE
+        assert "error=" not in answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
+def test_the_scheme_is_matched_in_any_case(api, alice, login, scheme):
+    token = login(api, alice)["access"]
+    answer = api.get("/api/restricted", HTTP_AUTHORIZATION=f"{scheme} {token}")
+    assert answer.json() == {"response": "YOU ARE ALLOWED HERE"}
+
+
+def test_a_token_anywhere_else_is_ignored(api, alice, login):
+    token = login(api, alice)["access"]
+    api.cookies["access"] = token
+    answer = api.get("/api/restricted", {"access_token": token, "token": token})
+    assert (answer.status_code, answer.json()) == (401, NONE)
+
+
+def test_a_cookie_session_opens_nothing(client, alice):
+    client.force_login(alice)
+    assert client.get("/api/restricted").status_code == 401
+
+
+def test_answers_with_tokens_are_stored_by_nobody(api, alice, login, password):
+    body = {"username": "alice", "password": password}
+    answer = api.post("/api/login", body, format="json")
+    assert answer.headers["Cache-Control"] == "no-store"
+    again = api.post("/api/refresh", {"refresh": answer.json()["refresh"]}, format="json")
+    assert again.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("get", "login", "POST"),
+        ("put", "refresh", "POST"),
+        ("post", "restricted", "GET"),
+        ("patch", "sessions", "DELETE"),
+        ("post", "staff/tokens", "GET"),
+    ],
+)
+def test_another_method_is_a_405_that_says_which(api, db, method, path, allow):
+    answer = getattr(api, method)(f"/api/{path}")
+    assert answer.status_code == 405
+    assert allow in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize("path", ["login", "refresh", "logout", "verify", "revoke"])
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", "nonsense"])
+def test_another_type_is_a_415(api, db, path, kind):
+    assert api.post(f"/api/{path}", "x", content_type=kind).status_code == 415
+
+
+@pytest.mark.parametrize("path", ["login", "refresh", "logout", "verify", "revoke"])
+@pytest.mark.parametrize(
+    "body", [b"{", b"\xff", b"\0", b"NaN", b"[" * 60_000, b'{"a":' + b"9" * 5000 + b"}"]
+)
+def test_a_malformed_body_is_a_400(api, db, path, body):
+    answer = api.post(f"/api/{path}", body, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize("charset", ["rot13", "hex", "zlib", "utf-16", "undefined", "nonsense"])
+def test_a_charset_that_is_none_changes_nothing(api, db, charset):
+    kind = f"application/json; charset={charset}"
+    answer = api.post("/api/verify", b'{"token": "x"}', content_type=kind)
+    assert answer.status_code == 401
+    kind = f"application/x-www-form-urlencoded; charset={charset}"
+    assert api.post("/api/revoke", b"token=x", content_type=kind).status_code == 200
+
+
+def test_a_body_over_64_kib_is_a_413(api, db):
+    body = json.dumps({"token": "x" * 65536})
+    answer = api.post("/api/verify", body, content_type="application/json")
+    assert answer.status_code == 413
+    assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize("bad", ["\0", "\ud800"])
+def test_text_that_no_database_holds_is_a_400(api, db, bad):
+    body = json.dumps({"username": f"al{bad}ice", "password": "x"})
+    assert api.post("/api/login", body, content_type="application/json").status_code == 400
