@@ -66,6 +66,7 @@ class Peer:
             "DATABASE_URL": self.database_url,
             "HTTPS": "0",
             "PYTHONPATH": str(ROOT),
+            "STATIC_ROOT": str(Path(tempfile.gettempdir()) / "bench_static"),
             # Every login of the load comes from one address.
             "LOGIN_ATTEMPTS": "1000000000",
             **self.extra,
