@@ -1,121 +1,99 @@
-"""The trail as text, one line after another: a CSV for a spreadsheet, JSON Lines for a script,
-and ECS (Elastic Common Schema 8) for a SIEM. Nothing is held in memory but the line at hand."""
+"""The trail on its way out, line by line: memory does not grow with what is exported."""
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
+from tokens.audit.forms import FIELDS, ecs, plain
+from tokens.audit.record import record
 from tokens.models import Event, Kind
 
-COLUMNS = (
-    "id", "at", "kind", "actor", "actor_name", "subject", "subject_name", "session", "jti", "ip",
-    "user_agent", "client", "request_id", "reason", "count", "data",
-)  # fmt: skip
-# OWASP, CSV injection: a cell that begins with one of these is run by a spreadsheet.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 CHUNK = 2000
-REFUSALS = frozenset({Kind.LOGIN_REFUSED, Kind.LOGIN_LOCKED, Kind.REUSE,
-                      Kind.INTROSPECTION_REFUSED, Kind.PERMISSION_DENIED})  # fmt: skip
-SESSION_STARTS = frozenset({Kind.LOGIN})
-SESSION_ENDS = frozenset({Kind.LOGOUT, Kind.REVOKE_TOKEN, Kind.REVOKE_SESSION, Kind.REVOKE_USER,
-                          Kind.REVOKE_MATCHING, Kind.REUSE, Kind.CUTOFF})  # fmt: skip
+# What makes a spreadsheet take a cell for a formula (OWASP, CSV injection).
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+Row = tuple[Any, ...]
+
+
+def rows(events: "QuerySet[Event]", *, chunk: int = CHUNK) -> Iterator[Row]:
+    """The values of `FIELDS`, oldest first, in short queries by key: no cursor and no
+    transaction stays open for as long as somebody downloads."""
+    page = events.order_by("at", "id").values_list(*FIELDS)
+    found = list(page[:chunk])
+    while found:
+        yield from found
+        if len(found) < chunk:
+            return
+        last_id, last_at = found[-1][0], found[-1][1]
+        following = page.filter(at__gte=last_at).exclude(at=last_at, id__lte=last_id)
+        found = list(following[:chunk])
 
 
 def write_csv(events: "QuerySet[Event]") -> Iterator[str]:
-    """A header and one line for each event; formulas come out as text."""
-    yield _line(COLUMNS)
-    for event in _streamed(events):
-        yield _line([harmless(_text(value)) for value in fields(event).values()])
+    """RFC 4180, a header line first. A cell that a spreadsheet would run begins with a quote."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
+    writer.writerow(FIELDS)
+    for row in rows(events):
+        shown = plain(row)
+        shown["data"] = json.dumps(shown["data"], ensure_ascii=False)
+        writer.writerow([harmless(value) for value in shown.values()])
+        if buffer.tell() > 16_384:
+            yield _emptied(buffer)
+    yield _emptied(buffer)
+
+
+def harmless(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def _emptied(buffer: io.StringIO) -> str:
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text
 
 
 def write_jsonl(events: "QuerySet[Event]") -> Iterator[str]:
-    """One JSON object a line, with the columns of the CSV."""
-    for event in _streamed(events):
-        yield json.dumps(fields(event), ensure_ascii=False) + "\n"
+    """One JSON object a line, with the trail's own names."""
+    return (json.dumps(plain(row), ensure_ascii=False) + "\n" for row in rows(events))
 
 
 def write_ecs(events: "QuerySet[Event]") -> Iterator[str]:
-    """One ECS document a line, as Elastic, OpenSearch and most collectors take it."""
-    for event in _streamed(events):
-        yield json.dumps(ecs(event), ensure_ascii=False) + "\n"
+    """One JSON object a line, in the Elastic Common Schema."""
+    return (json.dumps(ecs(row), ensure_ascii=False) + "\n" for row in rows(events))
 
 
-def fields(event: Event) -> dict[str, Any]:
-    return {
-        "id": event.pk,
-        "at": event.at.isoformat(),
-        "kind": event.kind,
-        "actor": event.actor_id,
-        "actor_name": event.actor_name,
-        "subject": event.subject_id,
-        "subject_name": event.subject_name,
-        "session": str(event.session_id) if event.session_id else None,
-        "jti": event.jti,
-        "ip": event.ip,
-        "user_agent": event.user_agent,
-        "client": event.client,
-        "request_id": event.request_id,
-        "reason": event.reason,
-        "count": event.count,
-        "data": event.data,
-    }
+FORMATS: dict[str, Callable[["QuerySet[Event]"], Iterator[str]]] = {
+    "csv": write_csv,
+    "jsonl": write_jsonl,
+    "ecs": write_ecs,
+}
+CONTENT_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/x-ndjson",
+    "ecs": "application/x-ndjson",
+}
 
 
-def ecs(event: Event) -> dict[str, Any]:
-    types = ["start"] if event.kind in SESSION_STARTS else []
-    types += ["end"] if event.kind in SESSION_ENDS else []
-    document: dict[str, Any] = {
-        "@timestamp": event.at.isoformat(),
-        "ecs": {"version": "8.11.0"},
-        "event": {
-            "id": str(event.pk),
-            "kind": "event",
-            "category": ["authentication", "session"] if types else ["authentication"],
-            "type": types or ["info"],
-            "action": event.kind,
-            "outcome": "failure" if event.kind in REFUSALS else "success",
-            "reason": event.reason,
-            "provider": "token-portal",
-        },
-        "user": {"name": event.actor_name},
-        "source": {"ip": event.ip},
-        "user_agent": {"original": event.user_agent},
-        "http": {"request": {"id": event.request_id}},
-        "token_portal": {
-            "session": str(event.session_id) if event.session_id else None,
-            "jti": event.jti,
-            "client": event.client,
-            "count": event.count,
-            "data": event.data,
-        },
-    }
-    if event.actor_id is not None:
-        document["user"]["id"] = str(event.actor_id)
-    if event.subject_id is not None or event.subject_name:
-        document["user"]["target"] = {"id": str(event.subject_id), "name": event.subject_name}
-    return document
-
-
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet runs: an apostrophe makes it text."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
-
-
-def _line(cells: Iterable[str]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(cells)
-    return buffer.getvalue()
-
-
-def _streamed(events: "QuerySet[Event]") -> Iterator[Event]:
-    return events.iterator(chunk_size=CHUNK)
+def export(
+    *, events: "QuerySet[Event]", form: str, actor: Any | None, filters: dict[str, Any]
+) -> Iterator[str]:
+    """Write down who takes what, then give it out, in one of `FORMATS`. Where the event cannot
+    be written nothing leaves, so this is no generator itself: it has happened once it returns.
+    What comes in later is left out; the export holds no event of itself."""
+    write = FORMATS[form]
+    newest = Event.objects.aggregate(last=Max("pk"))["last"] or 0
+    chosen = events.filter(pk__lte=newest)
+    record(
+        kind=Kind.EXPORTED,
+        actor=actor,
+        count=chosen.order_by().count(),
+        data={"format": form, "filters": filters},
+    )
+    return write(chosen)

@@ -80,7 +80,7 @@ def _install(vendor: str, tables: list[str]) -> Iterator[str]:
         yield f"CREATE TABLE IF NOT EXISTS {PERMISSION} (granted integer NOT NULL)"
     for table in tables:
         refuse = f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
-        unless = f"WHEN NOT EXISTS (SELECT 1 FROM {PERMISSION}) " if table == EVENTS else ""
+        unless = f"WHEN NOT EXISTS (SELECT 1 FROM {PERMISSION}) " if table == EVENTS else ""  # noqa: S608
         yield (
             f"CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE UPDATE ON {table} "
             f"FOR EACH ROW {refuse}"
@@ -101,6 +101,6 @@ def retention() -> Iterator[None]:
             yield
             cursor.execute("SELECT set_config('tokens.retention', 'off', true)")
         else:
-            cursor.execute(f"INSERT INTO {PERMISSION} VALUES (1)")
+            cursor.execute(f"INSERT INTO {PERMISSION} VALUES (1)")  # noqa: S608
             yield
             cursor.execute(f"DELETE FROM {PERMISSION}")  # noqa: S608  (a constant)

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("tokens", "0002_groups"),
+        ("tokens", "0004_guards"),
         ("token_blacklist", "0013_alter_blacklistedtoken_options_and_more"),
     ]
 

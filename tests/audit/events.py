@@ -1,0 +1,47 @@
+"""Events to test with, and the hand of somebody who can write the database."""
+
+from contextlib import contextmanager
+
+from django.db import connection
+
+from tokens.audit import guards, record
+from tokens.audit.seal import seal_events
+from tokens.audit.verify import Tampered, verify_events
+from tokens.models import Event, Kind
+
+
+def write(number, **fields):
+    fields.setdefault("kind", Kind.REFRESH)
+    odd = "tab\tline\nback\\slash"
+    return [record(jti=f"jti-{n}", reason=f"{odd} {n}", **fields) for n in range(number)]
+
+
+def seal(size=10_000):
+    return list(seal_events(wait=5, size=size))
+
+
+def verify(**options):
+    """None, or what was found."""
+    try:
+        list(verify_events(**options))
+    except Tampered as found:
+        return found
+    return None
+
+
+@contextmanager
+def unguarded():
+    guards.drop(connection)
+    try:
+        yield
+    finally:
+        guards.install(connection)
+
+
+def sql(statement, *params):
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+
+
+def ids():
+    return list(Event.objects.order_by("pk").values_list("pk", flat=True))

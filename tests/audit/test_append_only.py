@@ -1,0 +1,63 @@
+import pytest
+from django.core.management import call_command
+from django.db import IntegrityError, connection, transaction
+
+from tests.audit.events import seal, sql, write
+from tokens.models import Event
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE tokens_event SET reason = 'nothing happened'",
+        "DELETE FROM tokens_event",
+        "UPDATE tokens_seal SET digest = ''",
+        "DELETE FROM tokens_seal",
+    ],
+)
+def test_the_database_refuses(statement):
+    write(2)
+    seal()
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        sql(statement)
+    assert Event.objects.filter(reason__startswith="tab").count() == 2
+
+
+@pytest.mark.postgresql
+def test_truncate_is_refused():
+    write(1)
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        sql("TRUNCATE tokens_event")
+    assert Event.objects.count() == 1
+
+
+def test_the_orm_is_refused_too():
+    (event,) = write(1)
+    event.reason = "another"
+    for act in (event.save, event.delete, Event.objects.all().delete):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            act()
+    assert Event.objects.get().reason != "another"
+
+
+def test_an_upsert_is_refused():
+    (event,) = write(1)
+    twin = Event(pk=event.pk, kind="refresh", reason="another")
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        Event.objects.bulk_create(
+            [twin], update_conflicts=True, update_fields=["reason"], unique_fields=["id"]
+        )
+    assert Event.objects.get().reason != "another"
+
+
+def test_guards_are_there_after_a_migration_that_made_the_table_anew():
+    from tokens.audit import guards
+
+    guards.drop(connection)
+    call_command("migrate", verbosity=0)
+    write(1)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        sql("DELETE FROM tokens_event")
+    assert Event.objects.count() == 1

@@ -1,0 +1,51 @@
+import json
+import logging
+
+import pytest
+from django.db import transaction
+
+from tokens.audit import record
+from tokens.issuing import open_session
+from tokens.models import Event, Kind
+
+
+@pytest.fixture
+def logged(caplog):
+    logger = logging.getLogger("tokens.events")
+    logger.addHandler(caplog.handler)
+    logger.setLevel(logging.INFO)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
+@pytest.mark.django_db
+def test_a_token_among_the_words_loses_its_signature(alice):
+    pair = open_session(user=alice)
+    event = record(kind=Kind.LOGIN_REFUSED, subject_name=pair.access, reason=f"see {pair.refresh}!")
+    signature = pair.refresh.rpartition(".")[2]
+    assert signature not in event.reason
+    assert event.reason.endswith(".!")
+
+
+@pytest.mark.django_db
+def test_one_statement(django_assert_num_queries):
+    with django_assert_num_queries(1):
+        record(kind=Kind.REFRESH)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_event_is_logged_once_it_has_committed(logged):
+    with transaction.atomic():
+        record(kind=Kind.LOGOUT, reason="done")
+        assert logged.messages == []
+    (line,) = logged.messages
+    assert json.loads(line)["reason"] == "done"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_rolled_back_is_not_logged(logged):
+    with transaction.atomic():
+        record(kind=Kind.LOGOUT)
+        transaction.set_rollback(True)
+    assert logged.messages == []
+    assert Event.objects.count() == 0

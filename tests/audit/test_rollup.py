@@ -1,0 +1,36 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from tests.audit.events import write
+from tokens.audit.rollup import roll_up
+from tokens.models import Kind, Rollup
+from tokens.selectors.activity import Measure, activity
+
+pytestmark = pytest.mark.django_db
+
+
+def counted():
+    now = timezone.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    buckets = activity(since=now - timedelta(hours=3), until=now, step=timedelta(hours=1))
+    return sum(bucket.counts[Measure.REFRESHES] for bucket in buckets)
+
+
+def test_charts_count_the_same_before_between_and_after():
+    write(5)
+    assert counted() == 5
+    list(roll_up(size=2))
+    assert counted() == 5
+    write(3)
+    assert counted() == 8
+    list(roll_up())
+    assert counted() == 8
+
+
+def test_again_adds_nothing():
+    write(5, kind=Kind.LOGOUT, count=4)
+    list(roll_up())
+    list(roll_up())
+    row = Rollup.objects.get()
+    assert (row.kind, row.events, row.total) == (Kind.LOGOUT, 5, 20)

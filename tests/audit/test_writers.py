@@ -1,0 +1,81 @@
+"""Sealing and summing while others write, and commit out of the order of their ids."""
+
+import os
+import random
+import threading
+import time
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import Sum
+
+from tests.audit.events import ids, seal, verify, write
+from tokens.audit.rollup import roll_up
+from tokens.audit.settled import StillWriting, settled_id
+from tokens.models import Rollup, Seal
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ROUNDS = int(os.environ.get("AUDIT_ROUNDS", "3"))
+
+
+def in_threads(number, act):
+    failed = []
+
+    def run():
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001
+            failed.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    return threads, failed
+
+
+def test_no_false_alarm_and_none_left_out():
+    def work():
+        for _ in range(4):
+            with transaction.atomic():
+                write(random.randint(1, 4))
+                time.sleep(random.random() / 200)
+                if random.random() < 0.2:
+                    transaction.set_rollback(True)
+
+    for _round in range(ROUNDS):
+        threads, failed = in_threads(8, work)
+        while any(thread.is_alive() for thread in threads):
+            seal(size=7)
+            list(roll_up(wait=5, size=5))
+        for thread in threads:
+            thread.join()
+        assert failed == []
+        seal(size=7)
+        list(roll_up(wait=5))
+        assert verify() is None
+    assert Seal.objects.aggregate(n=Sum("count"))["n"] == len(ids())
+    assert Rollup.objects.aggregate(n=Sum("events"))["n"] == len(ids())
+
+
+@pytest.mark.postgresql
+def test_a_lower_id_that_commits_later_is_waited_for():
+    first, go = threading.Event(), threading.Event()
+
+    def slow():
+        with transaction.atomic():
+            write(1)
+            first.set()
+            go.wait(10)
+
+    threads, failed = in_threads(1, slow)
+    assert first.wait(10)
+    write(1)
+    with pytest.raises(StillWriting):
+        settled_id(wait=0.1)
+    go.set()
+    seal()
+    threads[0].join()
+    assert failed == []
+    assert Seal.objects.get().count == 2

@@ -1,0 +1,22 @@
+"""Events to the log, as JSON lines, once they have committed."""
+
+import json
+import logging
+from functools import partial
+
+from django.db import transaction
+
+from tokens.audit.forms import plain, row_of
+from tokens.models import Event
+
+logger = logging.getLogger("tokens.events")
+
+
+def announce(event: Event) -> None:
+    """Log ``event`` if its transaction commits. A log that fails undoes nothing."""
+    if logger.isEnabledFor(logging.INFO):
+        transaction.on_commit(partial(_log, event), robust=True)
+
+
+def _log(event: Event) -> None:
+    logger.info("%s", json.dumps(plain(row_of(event)), ensure_ascii=True))
