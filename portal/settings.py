@@ -28,6 +28,16 @@ JWT_RETIRED_KEYS = env.list("JWT_RETIRED_KEYS", default=[])
 # Seals the audit trail; derived from JWT_SIGNING_KEY where there is none of its own.
 AUDIT_KEY = env.str("AUDIT_KEY", "")
 AUDIT_RETIRED_KEYS = env.list("AUDIT_RETIRED_KEYS", default=[])
+# What the seals of the audit trail are made with; without one, a key derived from the signing
+# key. Kept apart, and out of the database's reach.
+AUDIT_KEY = env.str("AUDIT_KEY", "")
+AUDIT_RETIRED_KEYS = env.list("AUDIT_RETIRED_KEYS", default=[])
+# Where `deliver_events` sends the trail: every event ("events"), or revocations as security
+# event tokens ("caep").
+WEBHOOK_URL = env.str("WEBHOOK_URL", "")
+WEBHOOK_SECRET = env.str("WEBHOOK_SECRET", "")
+WEBHOOK_FORMAT = env.str("WEBHOOK_FORMAT", "events")
+WEBHOOK_ISSUER = env.str("WEBHOOK_ISSUER", env.str("JWT_ISSUER", "") or "token-portal")
 REFRESH_GRACE_SECONDS = env.int("REFRESH_GRACE_SECONDS", 10)
 SESSION_DAYS = env.int("SESSION_DAYS", 30)
 LOGIN_ATTEMPTS = env.int("LOGIN_ATTEMPTS", 10)
@@ -232,7 +242,21 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
+        "bare": {"format": "{message}", "style": "{"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        # The audit trail as JSON lines. manage.py says stderr: a command's own output is there.
+        "events": {
+            "class": "logging.StreamHandler",
+            "formatter": "bare",
+            "stream": f"ext://sys.{env.str('EVENT_LOG', 'stdout')}",
+        },
+    },
+    "loggers": {
+        "tokens.events": {"handlers": ["events"], "level": "INFO", "propagate": False},
+    },
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
 }
