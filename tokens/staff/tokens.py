@@ -7,8 +7,8 @@ from django.views.decorators.http import require_GET
 
 from tokens import audit
 from tokens.claims import Malformed, parse
-from tokens.models import Kind, OutstandingToken
 from tokens.http import wants_fragment
+from tokens.models import Kind, OutstandingToken
 from tokens.selectors.about import about
 from tokens.selectors.tokens import token_row
 from tokens.staff.filters import TokenFilters

@@ -1,5 +1,6 @@
 """How ids, devices and instants are shown on the pages."""
 
+import json
 import re
 from datetime import datetime
 from typing import Any
@@ -36,6 +37,12 @@ def device(agent: str) -> str:
     system = next((name for mark, name in SYSTEMS if mark in agent), "")
     known = " · ".join(part for part in (browser, system) if part)
     return known or re.split(r"[\s/(]", agent)[0][:24]
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """A body as a client receives it."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 @register.filter
