@@ -9,6 +9,7 @@ import sys
 from django.db import DataError, Error, ProgrammingError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import loader
+from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views import defaults
 
@@ -21,7 +22,15 @@ logger = logging.getLogger(__name__)
 
 
 def answer_for(request: HttpRequest, exception: BaseException | None) -> HttpResponse | None:
-    """The answer to an exception that is a fault or a lock; None for any other."""
+    """The answer to an exception that is a fault or a lock; None for any other. The API's is in
+    English, as all its bodies are: they are a contract."""
+    if wants_json(request):
+        with translation.override("en"):
+            return _known(request, exception)
+    return _known(request, exception)
+
+
+def _known(request: HttpRequest, exception: BaseException | None) -> HttpResponse | None:
     if isinstance(exception, LoginLocked):
         detail = _("Too many attempts. Try again in %(seconds)s seconds.") % {
             "seconds": exception.retry_after

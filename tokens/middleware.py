@@ -25,6 +25,8 @@ class RequestContextMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         drop_untrusted_scheme(request)
+        # Addresses and forms are UTF-8, whatever codec a Content-Type names.
+        request.encoding = "utf-8"
         origin = origin_of(request)
         with acting_from(origin):
             response = self._too_large(request) or self.get_response(request)

@@ -148,7 +148,7 @@ def test_redact_takes_the_signature_and_the_token_works_on(alice):
     assert run("redact_tokens")["redacted"] == 1
     assert OutstandingToken.objects.get().token == pair.refresh.rpartition(".")[0] + "."
     assert run("redact_tokens")["redacted"] == 0
-    assert rotate(refresh=pair.refresh)
+    assert rotate(refresh=pair.refresh).refresh
 
 
 def test_inspect_reads_standard_input_and_keeps_nothing(alice, monkeypatch):

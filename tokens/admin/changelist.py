@@ -15,6 +15,11 @@ class KeyChangeList(ChangeList):
     """What is listed comes from ``model_admin.listing(...)``; filters only say what was chosen
     (``spec.chosen()``). ``cursor`` is in the address, and dropped by every change of filter."""
 
+    # What the stubs know of neither: our admins list through `listing`, our filters are `Chosen`.
+    model_admin: Any
+    filter_specs: Any
+    chosen: dict[str, Any]
+
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         self.cursor = str(self.params.pop(CURSOR, ""))
         self.filter_params.pop(CURSOR, None)
@@ -23,7 +28,7 @@ class KeyChangeList(ChangeList):
         self.clear_all_filters_qs = self.get_query_string(
             new_params=rest, remove=list(self.get_filters_params())
         )
-        self.chosen = {spec.parameter_name: spec.chosen() for spec in specs}
+        self.chosen = {spec.parameter_name: spec.chosen() for spec in self.filter_specs}
         self.chosen["q"] = self.query
         return self.root_queryset
 

@@ -141,7 +141,7 @@ class OutstandingTokenAdmin(ReadOnlyAdmin):
         """All that the list's search and filters match, however many pages that is."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        changelist = self.get_changelist_instance(request)
+        changelist: Any = self.get_changelist_instance(request)
         selection = matching(**changelist.chosen)
         back = reverse("admin:token_blacklist_outstandingtoken_changelist")
         if selection is None:
@@ -195,7 +195,8 @@ def matching(**chosen: Any) -> Selection | None:
     if chosen.get("status") not in ("", "active"):
         return None
     users: tuple[Any, ...] = (chosen["user"],) if chosen.get("user") is not None else ()
-    ip, sids = chosen.get("ip") or None, ()
+    ip = chosen.get("ip") or None
+    sids: tuple[Any, ...] = ()
     if chosen["q"].strip():
         found = match(chosen["q"])
         if found.ip and ip in (None, found.ip):

@@ -3,7 +3,7 @@ act, with a line in the admin's own history."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
@@ -105,7 +105,7 @@ def write_history(
     message = _("Revoked: %(reason)s") % {"reason": reason}
     entries = [
         LogEntry(
-            user_id=request.user.pk,
+            user_id=cast(int, request.user.pk),
             content_type=ContentType.objects.get_for_model(type(obj) if obj is not None else model),
             object_id=str(obj.pk) if obj is not None else None,
             object_repr=str(obj)[:200] if obj is not None else _("all that matched"),

@@ -128,7 +128,8 @@ class SessionAdmin(ReadOnlyAdmin):
         """All that the list's search and filters match, however many pages that is."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        selection = matching(**self.get_changelist_instance(request).chosen)
+        changelist: Any = self.get_changelist_instance(request)
+        selection = matching(**changelist.chosen)
         back = reverse("admin:tokens_session_changelist")
         if selection is None:
             self.message_user(request, NOT_AS_ONE, level="warning")

@@ -1,7 +1,7 @@
 """Cut-offs and the audit trail in the admin."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -86,7 +86,7 @@ class CutoffAdmin(ReadOnlyAdmin):
     list_filter = (filters.UserFilter,)
     fields = ("whom", "not_before", "actor_shown", "reason", "created_at")
     readonly_fields = fields
-    search_fields = ()
+    search_fields: ClassVar[Any] = ()
     list_select_related = ("user", "actor")
 
     def listing(self, **chosen: Any) -> Listing[Cutoff]:
@@ -124,7 +124,7 @@ class CutoffAdmin(ReadOnlyAdmin):
     def _cut_everybody_off(self, request: HttpRequest, reason: str) -> HttpResponse:
         ended = cut_off(not_before=timezone.now(), actor=request.user, reason=reason)
         LogEntry.objects.create(
-            user_id=request.user.pk,
+            user_id=cast(int, request.user.pk),
             content_type=ContentType.objects.get_for_model(Cutoff),
             object_repr=EVERYBODY,
             action_flag=ADDITION,

@@ -46,7 +46,8 @@ class TokensOfUser(ModelAdmin):  # type: ignore[type-arg]
         actions = super().get_actions(request)
         if self.has_revoke_permission(request):
             label = _("Revoke all tokens of the selected users")
-            actions["revoke_all_tokens"] = (revoke_all_tokens, "revoke_all_tokens", label)
+            action: Any = (revoke_all_tokens, "revoke_all_tokens", label)
+            actions["revoke_all_tokens"] = action
         return actions
 
     def get_urls(self) -> list[URLPattern]:
