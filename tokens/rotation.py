@@ -61,7 +61,7 @@ def _advance(standing: Standing, claims: dict[str, Any], where: Origin) -> Issue
     if where.ip is not None:
         # Where the session is now; where it was at each step stands in the events.
         session.ip, session.user_agent = where.ip, where.user_agent[:512]
-    event = _event(Kind.REFRESH, standing, jti=following.jti, presented=claims["jti"])
+    event = _line(Kind.REFRESH, standing, jti=following.jti, presented=claims["jti"])
     write = _write_at_once if connection.vendor == "postgresql" else _write_in_steps
     write(session, following, event)
     access = access_for(refresh=token, expires_at=session.expires_at)
@@ -72,19 +72,19 @@ MOVED = ("previous", "current", "rotated_at", "last_used_at", "ends_at", "rotati
 SEEN = ("ip", "user_agent")
 
 
-def _write_in_steps(session: Session, following: OutstandingToken, event: Event) -> None:
+def _write_in_steps(session: Session, following: OutstandingToken, event: dict[str, Any]) -> None:
     BlacklistedToken.objects.create(token_id=session.previous_id)
     following.save(force_insert=True)
     SessionToken.objects.create(token=following, session=session)
     session.current = following
     session.save(update_fields=[*MOVED, *SEEN])
-    event.save(force_insert=True)
+    audit.record(**event)
 
 
-def _write_at_once(session: Session, following: OutstandingToken, event: Event) -> None:
+def _write_at_once(session: Session, following: OutstandingToken, event: dict[str, Any]) -> None:
     """`_write_in_steps` as one statement: a refresh waits for each round trip, and five of them
     with their planning cost more than all else that it does."""
-    telling, told = audit.as_insert(event)
+    telling, told = audit.as_insert(audit.unwritten(**event))
     now = session.rotated_at
     row = fetch_one(
         AT_ONCE.format(event=telling, **_tables()),
@@ -156,17 +156,20 @@ def _end_family(standing: Standing, claims: dict[str, Any]) -> None:
 
 
 def _record(kind: Kind, standing: Standing, *, jti: str, presented: str, count: int = 1) -> None:
-    _event(kind, standing, jti=jti, presented=presented, count=count).save(force_insert=True)
+    audit.record(**_line(kind, standing, jti=jti, presented=presented, count=count))
 
 
-def _event(kind: Kind, standing: Standing, *, jti: str, presented: str, count: int = 1) -> Event:
-    return audit.unwritten(
-        kind=kind,
-        actor=None if kind is Kind.REUSE else standing.user,
-        subject=standing.user,
-        subject_name=standing.session.username,
-        session=standing.session.pk,
-        jti=jti,
-        count=count,
-        data={} if presented == jti else {"presented": presented},
-    )
+def _line(
+    kind: Kind, standing: Standing, *, jti: str, presented: str, count: int = 1
+) -> dict[str, Any]:
+    """The arguments of an event, for `tokens.audit`."""
+    return {
+        "kind": kind,
+        "actor": None if kind is Kind.REUSE else standing.user,
+        "subject": standing.user,
+        "subject_name": standing.session.username,
+        "session": standing.session.pk,
+        "jti": jti,
+        "count": count,
+        "data": {} if presented == jti else {"presented": presented},
+    }
