@@ -51,7 +51,8 @@ class Result:
     def spread(self, peer: str) -> float | None:
         """How far the rounds lie apart: half of (highest - lowest) against the median."""
         rates = [one.rate for one in getattr(self, peer)]
-        return (max(rates) - min(rates)) / 2 / statistics.median(rates) if rates else None
+        middle = statistics.median(rates) if rates else 0
+        return (max(rates) - min(rates)) / 2 / middle if middle else None
 
     def ratio(self, what: str = "rate") -> float | None:
         ours, stock = self.median("ours", what), self.median("stock", what)
