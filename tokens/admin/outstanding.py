@@ -152,6 +152,7 @@ class OutstandingTokenAdmin(ReadOnlyAdmin):
             selection=selection,
             act=lambda reason: _act(request, selection, reason),
             back=back,
+            batched=True,
         )
         return review(request, model_admin=self, what=what)
 

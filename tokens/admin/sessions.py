@@ -141,6 +141,7 @@ class SessionAdmin(ReadOnlyAdmin):
                 selection=selection, actor=request.user, reason=reason
             ),
             back=back,
+            batched=True,
         )
         return review(request, model_admin=self, what=what)
 

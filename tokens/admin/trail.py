@@ -6,7 +6,6 @@ from typing import Any, ClassVar, cast
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -17,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from tokens.admin import filters
 from tokens.admin.base import ReadOnlyAdmin, session_link, user_link
-from tokens.admin.revoking import said
+from tokens.admin.revoking import content_type_of, said
 from tokens.models import Cutoff, Event
 from tokens.revocation import Selection, cut_off, preview
 from tokens.selectors.events import KEY, events
@@ -125,7 +124,7 @@ class CutoffAdmin(ReadOnlyAdmin):
         ended = cut_off(not_before=timezone.now(), actor=request.user, reason=reason)
         LogEntry.objects.create(
             user_id=cast(int, request.user.pk),
-            content_type=ContentType.objects.get_for_model(Cutoff),
+            content_type=content_type_of(Cutoff),
             object_repr=EVERYBODY,
             action_flag=ADDITION,
             change_message=reason,
