@@ -33,7 +33,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tokens", default="1M,10k", help="rows in the tables, such as 10k or 1M")
     parser.add_argument("--connections", default="1,16")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--seconds", type=int, default=3, help="of a round")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--quick", action="store_true", help="one round of one second, no report")
@@ -138,7 +138,7 @@ def _part(
     spread = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     text = (
         f"### {vendor}, {tokens} tokens\n\n"
-        f"`{command} --seconds {load.seconds:g} --cases {','.join(load.cases)}` on {when:%Y-%m-%d},"
+        f"`{command} --seconds {load.seconds} --cases {','.join(load.cases)}` on {when:%Y-%m-%d},"
         f" {hashing.cores()} cores, Python {platform.python_version()}, gunicorn with"
         f" {load.workers} workers of {load.threads} threads; load average at the end: {spread}.\n\n"
     )

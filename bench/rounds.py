@@ -20,7 +20,7 @@ class Options:
     cases: tuple[str, ...]
     connections: tuple[int, ...]
     rounds: int
-    seconds: float
+    seconds: int
     workers: int
     threads: int
     one_each: int
@@ -73,7 +73,7 @@ def run(peers: tuple[Peer, Peer], options: Options, say: Callable[[str], None]) 
         for peer in taking_part:
             pools[peer.name].prepare(case, consumed)
             if not case.one_each:
-                _load(peer, pools[peer.name], case, 4, 1.0, options)
+                _load(peer, pools[peer.name], case, 4, 1, options)
         for connections in options.connections:
             result = Result(name, connections)
             for number in range(options.rounds):
@@ -97,12 +97,12 @@ def summary(result: Result) -> str:
 
 
 def _load(
-    peer: Peer, pools: Pools, case: Case, connections: int, seconds: float, options: Options
+    peer: Peer, pools: Pools, case: Case, connections: int, seconds: int, options: Options
 ) -> Round:
     lines = pools.write(case, options.one_each)
     # A thread of wrk's for each connection where an answer decides what is asked next.
     threads = connections if case.name in {"refresh", "logout"} else 1
-    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s"]
+    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
     command += ["-s", str(LUA), peer.url("/"), "--", case.name, str(lines), str(threads)]
     time.sleep(0.05)
     cpu = peer.cpu()
