@@ -26,6 +26,11 @@ def _pair(pair: IssuedPair) -> Response:
 
 
 class LoginView(AnonymousView):
+    """Wrong, unknown and inactive are one and the same refusal."""
+
+    refusal = "No active account found with the given credentials"
+    may_lock = True
+
     def post(self, request: Request) -> Response:
         form = LoginSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -44,6 +49,12 @@ class RestrictedView(ApiView):
 
 
 class RefreshView(AnonymousView):
+    """Each refresh token is used once; presenting it again ends the session, save for a retry
+    within a few seconds, which gets the same successor."""
+
+    refusal = "Token is no longer valid"
+    refusal_more = {"code": "token_not_valid"}
+
     def post(self, request: Request) -> Response:
         form = RefreshSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -61,6 +72,9 @@ class LogoutView(AnonymousView):
 
 
 class VerifyView(AnonymousView):
+    refusal = "Token is no longer valid"
+    refusal_more = {"code": "token_not_valid"}
+
     def post(self, request: Request) -> Response:
         form = TokenSerializer(data=request.data)
         form.is_valid(raise_exception=True)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tokens.api import oauth, own, pairs, staff_acts, staff_reads
+from tokens.api import oauth, own, pairs, schema, staff_acts, staff_reads
 
 app_name = "api"
 urlpatterns = [
@@ -33,5 +33,7 @@ urlpatterns = [
         staff_acts.RevokeUserView.as_view(),
         name="staff-revoke-user",
     ),
+    path("schema", schema.schema, name="schema"),
+    path("docs", schema.docs, name="docs"),
     path("staff/events", staff_reads.EventsView.as_view(), name="staff-events"),
 ]
