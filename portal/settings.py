@@ -71,7 +71,6 @@ INSTALLED_APPS = [
     "corsheaders",
     "csp",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "django_prometheus",
 ]
 
@@ -234,9 +233,6 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
 }
 
 LOGGING = {
