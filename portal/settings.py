@@ -146,6 +146,11 @@ else:
         "-c idle_in_transaction_session_timeout=60s",
     }
 
+# A pool shared by a process's threads instead, where there are more threads than connections.
+if _database["ENGINE"] == "portal.postgres" and (pool_size := env.int("DATABASE_POOL_SIZE", 0)):
+    _database["CONN_MAX_AGE"] = 0
+    _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 5}
+
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
 
 # --- People.
