@@ -23,7 +23,8 @@ SHOWN = 20
 @require_GET
 @staff_may(VIEW_TOKENS)
 def index(request: HttpRequest) -> HttpResponse:
-    q = request.GET.get("q", "")[:300]
+    # No account has a NUL in its name, and PostgreSQL takes none in a text.
+    q = request.GET.get("q", "").replace("\0", "")[:300]
     page = people(q=q).page(cursor=request.GET.get("page", ""))
     name = "staff/_users.html" if wants_fragment(request) else "staff/users.html"
     return render(request, name, {"q": q, "page": page})
