@@ -42,9 +42,12 @@ class Session(models.Model):
         related_name="current_of",
         verbose_name=_("current token"),
     )
+    # Compared with, never followed: no constraint, or each purged token and each deleted
+    # account would be looked for in all sessions.
     previous = models.ForeignKey(
         "token_blacklist.OutstandingToken",
-        on_delete=models.SET_NULL,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
         null=True,
         related_name="+",
         db_index=False,
@@ -53,7 +56,8 @@ class Session(models.Model):
     revoked_at = models.DateTimeField(_("revoked"), null=True)
     revoked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
         null=True,
         related_name="+",
         db_index=False,

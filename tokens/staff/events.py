@@ -1,6 +1,6 @@
 """The audit trail: filtered by the address bar, paged by key, exported while it streams."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
-from tokens import audit
-from tokens.audit.export import write_csv, write_jsonl
+from tokens.audit.export import CONTENT_TYPES, FORMATS
+from tokens.audit.export import export as write_export
 from tokens.http import wants_fragment
 from tokens.models import Event, Kind
 from tokens.selectors.events import KEY, events
@@ -21,10 +21,8 @@ from tokens.selectors.matching import as_address, as_uuid, matching_users
 from tokens.selectors.paging import page_of
 from tokens.staff.guards import staff_may
 
-FORMATS: dict[str, tuple[str, Callable[["QuerySet[Event]"], Iterator[str]]]] = {
-    "csv": ("text/csv; charset=utf-8", write_csv),
-    "jsonl": ("application/x-ndjson; charset=utf-8", write_jsonl),
-}
+# What a name on a disk ends in, where it is not the form's own.
+SUFFIXES = {"ecs": "ecs.jsonl"}
 
 
 class Filters(forms.Form):
@@ -107,19 +105,14 @@ def export(request: HttpRequest) -> HttpResponseBase:
     """What the page with the same address shows, whole. The trail as it stood at the click: the
     event of the export itself is not in it."""
     filters = Filters(request.GET)
-    chosen = FORMATS.get(request.POST.get("format", ""))
-    if chosen is None or not filters.is_valid():
+    form = request.POST.get("format", "")
+    if form not in FORMATS or not filters.is_valid():
         return HttpResponseBadRequest(_("Choose a format, and filters that make sense."))
-    media, write = chosen
-    now = timezone.now()
-    found = filters.found().filter(at__lt=now)
-    audit.record(
-        kind=Kind.EXPORTED,
-        actor=request.user,
-        data={"format": request.POST["format"], "filters": filters.narrowed},
+    lines = write_export(
+        events=filters.found(), form=form, actor=request.user, filters=filters.narrowed
     )
-    response = StreamingHttpResponse(write(found), content_type=media)
-    name = f"events-{now:%Y%m%d-%H%M%S}.{request.POST['format']}"
+    response = StreamingHttpResponse(lines, content_type=CONTENT_TYPES[form])
+    name = f"events-{timezone.now():%Y%m%d-%H%M%S}.{SUFFIXES.get(form, form)}"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["Cache-Control"] = "no-store"
     return response
