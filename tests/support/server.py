@@ -90,7 +90,8 @@ def serving(folder: Path, **overrides: str) -> Iterator[PortalServer]:
     collect_static()
     port = free_port()
     log = folder / f"portal-{port}.log"
-    env = environment(PORT=str(port), WEB_CONCURRENCY="2", **overrides)
+    # What `make` exports to a test run must not choose the port of a portal of its own.
+    env = environment(**{"WEB_CONCURRENCY": "2", **overrides, "PORT": str(port)})
     env.pop("PROMETHEUS_MULTIPROC_DIR", None)
     with log.open("wb") as output:
         process = subprocess.Popen(
