@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from tokens.faults import answer_for
@@ -28,7 +28,8 @@ class RequestContextMiddleware:
         # Addresses and forms are UTF-8, whatever codec a Content-Type names.
         request.encoding = "utf-8"
         origin = origin_of(request)
-        with acting_from(origin):
+        # A viewer's language ends with the request: the thread's next caller has one of his own.
+        with acting_from(origin), translation.override(settings.LANGUAGE_CODE):
             response = self._too_large(request) or self.get_response(request)
         response.headers["X-Request-ID"] = origin.request_id
         return response
