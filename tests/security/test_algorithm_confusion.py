@@ -1,6 +1,7 @@
 """A public key is public: nothing signed *with* it is believed, in whatever spelling."""
 
 import json
+from typing import Any
 
 import jwt
 import pytest
@@ -12,7 +13,7 @@ from tokens.issuing import open_session
 from tokens.keys import key_ring
 from tokens.verdict import explain
 
-MAKERS = {
+MAKERS: dict[str, Any] = {
     "RS256": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
     "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
 }
