@@ -46,7 +46,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 
 # The same algorithm at a price that lets every test log somebody in.
 PASSWORD_HASHERS = ["tests.support.hashers.CheapArgon2PasswordHasher", *PASSWORD_HASHERS]
-# Templates are rendered without collecting files first; the served portal has the manifest.
+# Templates are rendered without collecting files first; the served portal has the manifest, in a
+# folder of its own: another process may just be filling it.
+STATIC_ROOT = SCRATCH / "none"
+STATIC_ROOT.mkdir(exist_ok=True)
 STORAGES["staticfiles"] = {
     "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage",
 }

@@ -20,16 +20,20 @@ def locked():
     connection.connection.execute("PRAGMA busy_timeout = 100")
     with closing(sqlite3.connect(connection.settings_dict["NAME"])) as other:
         other.execute("BEGIN IMMEDIATE")
-        yield
-        other.rollback()
+        try:
+            yield
+        finally:
+            other.rollback()
 
 
 @contextmanager
 def read_only():
     connection.ensure_connection()
     connection.connection.execute("PRAGMA query_only = ON")
-    yield
-    connection.connection.execute("PRAGMA query_only = OFF")
+    try:
+        yield
+    finally:
+        connection.connection.execute("PRAGMA query_only = OFF")
 
 
 @pytest.mark.parametrize("fault", [locked, read_only])
