@@ -149,7 +149,14 @@ else:
 # A pool shared by a process's threads instead, where there are more threads than connections.
 if _database["ENGINE"] == "portal.postgres" and (pool_size := env.int("DATABASE_POOL_SIZE", 0)):
     _database["CONN_MAX_AGE"] = 0
-    _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 5}
+    # It gives up on a database that is away after a second: the next request then asks anew, and
+    # does not wait for a back-off that has grown in the meantime.
+    _database["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": pool_size,
+        "timeout": 5,
+        "reconnect_timeout": 1,
+    }
 
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
 
