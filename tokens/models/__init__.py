@@ -5,6 +5,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 
 from tokens.models.cutoff import Cutoff
 from tokens.models.event import Event, Kind
+from tokens.models.job import RevocationJob
 from tokens.models.reader import TrailReader
 from tokens.models.rollup import Rollup
 from tokens.models.seal import Seal
@@ -18,6 +19,7 @@ __all__ = [
     "Kind",
     "LoginThrottle",
     "OutstandingToken",
+    "RevocationJob",
     "Rollup",
     "Seal",
     "Session",

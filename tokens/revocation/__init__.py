@@ -10,6 +10,7 @@ Everything is harmless to repeat; ``actor`` None is the system.
 
 from tokens.revocation.cutoffs import cut_off, settle
 from tokens.revocation.ending import Revocation
+from tokens.revocation.jobs import start_job, work_off
 from tokens.revocation.many import revoke_in_batches, revoke_matching
 from tokens.revocation.preview import Preview, preview
 from tokens.revocation.single import revoke_session, revoke_token, revoke_user
@@ -27,4 +28,6 @@ __all__ = [
     "revoke_token",
     "revoke_user",
     "settle",
+    "start_job",
+    "work_off",
 ]

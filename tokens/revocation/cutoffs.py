@@ -8,11 +8,10 @@ from django.utils import timezone
 
 from tokens import audit
 from tokens.audit.record import name_of
-from tokens.models import Cutoff, Kind, Session
-from tokens.revocation.ending import Revocation, end_sessions, hold_sessions, hold_user
-from tokens.selectors.status import live
-
-BATCH = 1000
+from tokens.models import Cutoff, Kind
+from tokens.revocation.batches import end_session_batch
+from tokens.revocation.ending import Revocation, hold_user
+from tokens.selectors.selection import Selection, selected_sessions
 
 
 def cut_off(
@@ -24,6 +23,13 @@ def cut_off(
     one batch after another behind it. An instant in the future counts as now: it would refuse
     logins that have not happened yet. Raises ValueError for a naive datetime.
     """
+    not_before = declare(user=user, not_before=not_before, actor=actor, reason=reason)
+    return settle(user=user, not_before=not_before, actor=actor, reason=reason)
+
+
+def declare(*, user: Any | None, not_before: datetime, actor: Any | None, reason: str) -> datetime:
+    """The cut-off's row and its event, which is all that it needs to hold. Returns the instant
+    from which it does; `settle` does the rest."""
     if timezone.is_naive(not_before):
         raise ValueError("not_before must be an aware datetime")
     with transaction.atomic():
@@ -31,7 +37,7 @@ def cut_off(
             hold_user(user=user)
         not_before = min(not_before, timezone.now())
         set_cutoff(user=user, not_before=not_before, actor=actor, reason=reason)
-        doomed = _doomed(user=user, not_before=not_before)
+        doomed = selected_sessions(selection=before(user=user, not_before=not_before))
         audit.record(
             kind=Kind.CUTOFF,
             actor=actor,
@@ -40,29 +46,27 @@ def cut_off(
             count=doomed.count(),
             data={"not_before": not_before.isoformat(), "everybody": user is None},
         )
-    return settle(user=user, not_before=not_before, actor=actor, reason=reason)
+    return not_before
 
 
 def settle(*, user: Any | None, not_before: datetime, actor: Any | None, reason: str) -> Revocation:
     """Write into the sessions and simplejwt's blacklist what a cut-off has already ended, so
     that other services on the same tables see it too. Safe to interrupt and to run again."""
-    total = Revocation()
-    seen: set[Any] = {None}
-    doomed = _doomed(user=user, not_before=not_before).order_by("pk")
-    while batch := list(doomed.values_list("pk", "user_id")[:BATCH]):
-        keys = [pk for pk, _owner in batch]
-        owners = {owner for _pk, owner in batch} - seen
-        seen |= owners
-        with transaction.atomic():
-            chosen = Session.objects.filter(pk__in=keys)
-            hold_sessions(sessions=chosen)
-            total += end_sessions(
-                sessions=chosen,
-                actor=actor,
-                reason=reason,
-                users=len(owners),
-            )
+    total, after = Revocation(), None
+    seen: set[Any] = set()
+    doomed = before(user=user, not_before=not_before)
+    while step := end_session_batch(
+        selection=doomed, actor=actor, reason=reason, after=after, seen=seen, silent=True
+    ):
+        total, after = total + step.ended, step.after
     return total
+
+
+def before(*, user: Any | None, not_before: datetime) -> Selection:
+    """What a cut-off ends, as a selection."""
+    if user is None:
+        return Selection(everybody=True, issued_before=not_before)
+    return Selection(users=(user.pk,), issued_before=not_before)
 
 
 def set_cutoff(*, user: Any | None, not_before: datetime, actor: Any | None, reason: str) -> None:
@@ -76,8 +80,3 @@ def set_cutoff(*, user: Any | None, not_before: datetime, actor: Any | None, rea
         actor_name=name_of(actor),
         reason=reason[:500],
     )
-
-
-def _doomed(*, user: Any | None, not_before: datetime) -> Any:
-    doomed = live(Session.objects.filter(created_at__lt=not_before))
-    return doomed.filter(user=user) if user is not None else doomed

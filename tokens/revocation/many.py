@@ -4,15 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-
-from tokens import audit
-from tokens.models import Kind, OutstandingToken, Session
-from tokens.revocation.ending import Revocation, end_sessions, end_tokens, hold_sessions, hold_users
-from tokens.selectors.selection import Selection, selected_foreign_tokens, selected_sessions
-
-BATCH = 1000
-SAMPLE = 20
+from tokens.revocation.batches import BATCH, end_batch, hold_selected_users
+from tokens.revocation.ending import Revocation
+from tokens.selectors.selection import Selection
 
 
 def revoke_matching(*, selection: Selection, actor: Any | None, reason: str) -> Revocation:
@@ -27,48 +21,11 @@ def revoke_in_batches(
 ) -> Iterator[Revocation]:
     """`revoke_matching` step by step, for whoever shows progress. A user whose sessions fall
     into two batches is counted in the first."""
-    if selection.users:
-        # A login of theirs that is in flight commits before the first batch looks for it.
-        with transaction.atomic():
-            hold_users(keys=[getattr(user, "pk", user) for user in selection.users])
-    seen: set[Any] = {None}
-    sessions = selected_sessions(selection=selection).order_by("pk")
-    while batch := list(sessions.values_list("pk", "user_id")[:size]):
-        owners = {owner for _pk, owner in batch} - seen
-        seen |= owners
-        keys = [pk for pk, _owner in batch]
-        with transaction.atomic():
-            chosen = Session.objects.filter(pk__in=keys)
-            hold_sessions(sessions=chosen)
-            ended = end_sessions(
-                sessions=chosen,
-                actor=actor,
-                reason=reason,
-                users=len(owners),
-            )
-            _record(ended, actor=actor, reason=reason, sample=keys[:SAMPLE])
-        yield ended
-    foreign = selected_foreign_tokens(selection=selection).order_by("pk")
-    while strays := list(foreign.values_list("pk", "user_id")[:size]):
-        owners = {owner for _pk, owner in strays} - seen
-        seen |= owners
-        with transaction.atomic():
-            doomed = OutstandingToken.objects.filter(pk__in=[pk for pk, _owner in strays])
-            ended = end_tokens(tokens=doomed, users=len(owners))
-            _record(ended, actor=actor, reason=reason, sample=[])
-        yield ended
-
-
-def _record(ended: Revocation, *, actor: Any | None, reason: str, sample: list[UUID]) -> None:
-    if ended:
-        audit.record(
-            kind=Kind.REVOKE_MATCHING,
-            actor=actor,
-            reason=reason,
-            count=ended.tokens,
-            data={
-                "sessions": ended.sessions,
-                "users": ended.users,
-                "sample": [str(pk) for pk in sample],
-            },
-        )
+    hold_selected_users(selection=selection)
+    seen: set[Any] = set()
+    after: UUID | None = None
+    while step := end_batch(
+        selection=selection, actor=actor, reason=reason, after=after, seen=seen, size=size
+    ):
+        after = step.after
+        yield step.ended

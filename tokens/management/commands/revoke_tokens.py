@@ -1,3 +1,4 @@
+import time
 import uuid
 from typing import Any
 
@@ -6,7 +7,18 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from tokens.management.long import LongCommand, instant
-from tokens.revocation import Revocation, Selection, cut_off, preview, revoke_in_batches
+from tokens.revocation import (
+    Revocation,
+    Selection,
+    cut_off,
+    preview,
+    revoke_in_batches,
+    work_off,
+)
+from tokens.selectors.jobs import unfinished_jobs
+
+# Between two looks at a job that another worker has in hand.
+STRETCH_SECONDS = 2.0
 
 
 class Command(LongCommand):
@@ -26,8 +38,16 @@ class Command(LongCommand):
         parser.add_argument("--everybody", action="store_true")
         parser.add_argument("--reason", default="", help="Goes into the trail; needed to revoke.")
         parser.add_argument("--dry-run", action="store_true", help="Say what would end.")
+        parser.add_argument(
+            "--resume",
+            action="store_true",
+            help="Go on with the long revocations that staff began on the pages, to their end.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["resume"]:
+            self._resume(as_json=options["json"])
+            return
         selection = self._selection(options)
         if selection.empty:
             raise CommandError("Say what to revoke; for every session there is, say --everybody.")
@@ -46,6 +66,26 @@ class Command(LongCommand):
         facts = {"tokens": total.tokens, "sessions": total.sessions, "users": total.users}
         line = f"Revoked {total.tokens} tokens in {total.sessions} sessions of {total.users} users."
         self.tell(facts, line, as_json=options["json"])
+
+    def _resume(self, *, as_json: bool) -> None:
+        jobs = list(unfinished_jobs())
+        total = Revocation()
+        for job in jobs:
+            before = Revocation(job.tokens, job.sessions)
+            with self.bar(total=job.expected, initial=job.sessions, unit="session") as bar:
+                while job.finished_at is None:
+                    worked = work_off(job=job, seconds=STRETCH_SECONDS)
+                    bar.update(worked.sessions - job.sessions)
+                    if worked.worked_at == job.worked_at and worked.finished_at is None:
+                        time.sleep(STRETCH_SECONDS)
+                    job = worked
+            total += Revocation(job.tokens - before.tokens, job.sessions - before.sessions)
+        facts = {"jobs": len(jobs), "tokens": total.tokens, "sessions": total.sessions}
+        line = (
+            f"Finished {len(jobs)} long revocations: {total.tokens} tokens "
+            f"in {total.sessions} sessions."
+        )
+        self.tell(facts, line, as_json=as_json)
 
     def _revoke(self, selection: Selection, sessions: int, reason: str) -> Revocation:
         everybody = Selection(everybody=True, issued_before=selection.issued_before)
