@@ -31,6 +31,14 @@ def test_the_scheme_is_matched_in_any_case(api, alice, login, scheme):
     assert answer.json() == {"response": "YOU ARE ALLOWED HERE"}
 
 
+@pytest.mark.parametrize("path", ["login", "refresh", "verify"])
+def test_every_401_carries_a_challenge(api, db, path):
+    body = {"username": "x", "password": "x", "refresh": "x", "token": "x"}
+    answer = api.post(f"/api/{path}", body, format="json")
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+
+
 def test_a_token_anywhere_else_is_ignored(api, alice, login):
     token = login(api, alice)["access"]
     api.cookies["access"] = token
