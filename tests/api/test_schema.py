@@ -1,6 +1,7 @@
 """The API describes itself: every call, with examples and the errors that it really answers."""
 
 import pytest
+from jsonschema import Draft202012Validator
 from rest_framework.test import APIClient
 
 from tokens.api import urls
@@ -40,6 +41,25 @@ def test_every_operation_has_examples_and_its_errors(document: dict) -> None:
             assert content.get("examples"), (path, method, status)
         if method == "post":
             assert {"400", "415", "413"} <= answers.keys(), (path, method)
+
+
+def test_every_example_is_of_its_schema(document: dict) -> None:
+    seen = 0
+    for path, method, operation in operations(document):
+        bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for content in (c for body in bodies for c in body.get("content", {}).values()):
+            # The references in it are looked up in the document itself.
+            schema = {**content["schema"], "components": document["components"]}
+            for name, example in content.get("examples", {}).items():
+                wrong = [error.message for error in checked(schema, example["value"])]
+                assert wrong == [], (path, method, name)
+                seen += 1
+    assert seen > 100
+
+
+def checked(schema: dict, value: object) -> list:
+    checker = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    return list(checker.iter_errors(value))
 
 
 def test_a_bearer_call_says_so(document: dict) -> None:

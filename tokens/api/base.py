@@ -29,10 +29,12 @@ class ApiView(APIView):
 
     schema = ApiSchema()
     content_negotiation_class: Any = AlwaysJSON
-    # For the description alone: the 401 of a call that needs no bearer token, and a 429.
+    # For the description alone: the 401 of a call that needs no bearer token, a 429, and a
+    # body in which nothing is an error.
     refusal = ""
     refusal_more: dict[str, str] = {}
     may_lock = False
+    tolerant = False
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         with translation.override("en"):

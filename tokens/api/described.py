@@ -9,143 +9,136 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 
-from tokens.api import lists, oauth, own, pairs, staff_acts, staff_reads
+from tokens.api import examples, lists, oauth, own, pairs, staff_acts, staff_reads
+from tokens.api.describing import FORM, JSON
 from tokens.api.serializers import (
-    EndedSerializer,
     LoginSerializer,
     ReasonSerializer,
     RefreshSerializer,
     TokenSerializer,
 )
+from tokens.api.shapes import ref
 
-TOKEN = "eyJhbGciOiJIUzI1NiJ9.….…"  # noqa: S105  (a picture of one)
-EMPTY = {"type": "object", "properties": {}, "additionalProperties": False}
-TEXT = {"type": "string"}
-PAIR = {
-    "type": "object",
-    "properties": {"refresh": TEXT, "access": TEXT},
-    "required": ["refresh", "access"],
-}
-ALLOWED = {"type": "object", "properties": {"response": TEXT}, "required": ["response"]}
-INTROSPECTED = {
-    "type": "object",
-    "properties": {"active": {"type": "boolean"}},
-    "required": ["active"],
-    "additionalProperties": True,
-}
-OBJECT = {"type": "object", "additionalProperties": True}
-PAGE = {
-    "type": "object",
-    "properties": {
-        "next": {"type": ["string", "null"], "description": "cursor of the older page"},
-        "previous": {"type": ["string", "null"], "description": "cursor of the newer page"},
-        "partial": {"type": "boolean", "description": "the search stopped at its limit"},
-        "results": {"type": "array", "items": OBJECT},
-    },
-    "required": ["next", "previous", "partial", "results"],
-}
-ENDED = {"tokens": 1, "sessions": 1, "users": 1}
-NOTHING_LISTED: dict[str, Any] = {"next": None, "previous": None, "partial": False, "results": []}
+KEEP = OpenApiParameter(
+    "keep", str, enum=["current"], description="leave the session that this call is made with"
+)
+JTI = OpenApiParameter(
+    "jti",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+    OpenApiParameter.PATH,
+    description="a refresh token's id",
+)
 
 
 def _call(
+    tag: str,
     name: str,
     summary: str,
-    answer: Any,
+    answer: str,
     example: Any,
     *,
     body: Any = None,
     sent: Any = None,
     parameters: Any = None,
 ) -> Any:
-    examples = [OpenApiExample("Answer", value=example, response_only=True, status_codes=["200"])]
+    shown = [OpenApiExample("Answer", value=example, response_only=True, status_codes=["200"])]
     if sent is not None:
-        examples.append(OpenApiExample("Request", value=sent, request_only=True))
+        shown.append(OpenApiExample("Request", value=sent, request_only=True))
     return extend_schema(
         operation_id=name,
         summary=summary,
+        tags=[tag],
         request=body,
-        responses={200: answer},
+        responses={200: ref(answer)},
         parameters=parameters,
-        examples=examples,
+        examples=shown,
     )
 
 
-KEEP = OpenApiParameter(
-    "keep", str, enum=["current"], description="leave the session that this call is made with"
-)
-REASON = {"reason": "lost device"}
+def _tolerant(field: str, *media: str) -> Any:
+    """The body of a call that always answers 200: nothing that stands in it is an error."""
+    return {kind: {"properties": {field: {"description": "a token"}}} for kind in media}
+
+
+REFRESH, TOKEN = {"refresh": examples.TOKEN}, {"token": examples.TOKEN}
+TOKENS, OAUTH, OWN, STAFF = "Tokens", "OAuth", "Own sessions", "Staff"
 
 CALLS: list[tuple[Any, dict[str, Any]]] = [
     (pairs.LoginView, {"post": _call(
-        "login", "Open a session: a refresh and an access token", PAIR,
-        {"refresh": TOKEN, "access": TOKEN},
-        body=LoginSerializer, sent={"username": "alice", "password": "…"},
+        TOKENS, "login", "Open a session: a refresh and an access token", "Pair", examples.PAIR,
+        body=LoginSerializer, sent=examples.CREDENTIALS,
     )}),
     (pairs.RestrictedView, {"get": _call(
-        "restricted", "A call that needs an access token", ALLOWED,
-        {"response": "YOU ARE ALLOWED HERE"},
+        TOKENS, "restricted", "A call that needs an access token", "Allowed", examples.ALLOWED,
     )}),
     (pairs.RefreshView, {"post": _call(
-        "refresh", "One refresh token for the next", PAIR,
-        {"refresh": TOKEN, "access": TOKEN}, body=RefreshSerializer, sent={"refresh": TOKEN},
+        TOKENS, "refresh", "One refresh token for the next", "Pair", examples.PAIR,
+        body=RefreshSerializer, sent=REFRESH,
     )}),
     (pairs.LogoutView, {"post": _call(
-        "logout", "End the session of a refresh token", EMPTY, {},
-        body=RefreshSerializer, sent={"refresh": TOKEN},
+        TOKENS, "logout", "End the session of a refresh token", "Nothing", {},
+        body=_tolerant("refresh", JSON), sent=REFRESH,
     )}),
     (pairs.VerifyView, {"post": _call(
-        "verify", "Whether a token is good", EMPTY, {},
-        body=TokenSerializer, sent={"token": TOKEN},
+        TOKENS, "verify", "Whether a token is good", "Nothing", {},
+        body=TokenSerializer, sent=TOKEN,
     )}),
     (oauth.RevokeView, {"post": _call(
-        "revoke", "Revocation (RFC 7009)", EMPTY, {},
-        body=TokenSerializer, sent={"token": TOKEN},
+        OAUTH, "revoke", "Revocation (RFC 7009)", "Nothing", {},
+        body=_tolerant("token", JSON, FORM), sent=TOKEN,
     )}),
     (oauth.IntrospectView, {"post": _call(
-        "introspect", "Introspection (RFC 7662)", INTROSPECTED, {"active": False},
-        body=TokenSerializer, sent={"token": TOKEN},
+        OAUTH, "introspect", "Introspection (RFC 7662)", "Introspection", examples.INTROSPECTED,
+        body=TokenSerializer, sent=TOKEN,
     )}),
     (own.OwnSessionsView, {
         "get": _call(
-            "own_sessions", "Your live sessions", PAGE, NOTHING_LISTED, parameters=[lists.Paging]
+            OWN, "own_sessions", "Your live sessions", "OwnSessionPage",
+            examples.page(examples.OWN_SESSION), parameters=[lists.Paging],
         ),
         "delete": _call(
-            "end_own_sessions", "End your sessions", EndedSerializer, ENDED, parameters=[KEEP]
+            OWN, "end_own_sessions", "End your sessions", "Ended", examples.ENDED,
+            parameters=[KEEP],
         ),
     }),
     (own.OwnSessionView, {"delete": _call(
-        "end_own_session", "End one of your sessions", EndedSerializer, ENDED
+        OWN, "end_own_session", "End one of your sessions", "Ended", examples.ENDED,
     )}),
     (staff_reads.TokensView, {"get": _call(
-        "staff_tokens", "Outstanding tokens", PAGE, NOTHING_LISTED, parameters=[lists.Filters]
+        STAFF, "staff_tokens", "Outstanding tokens", "OutstandingTokenPage",
+        examples.page(examples.OUTSTANDING), parameters=[lists.Filters],
     )}),
     (staff_reads.TokenView, {"get": _call(
-        "staff_token", "One token: claims and verdict", OBJECT, {"jti": "7ca1…f028"}
+        STAFF, "staff_token", "One token and its claims; leaves an event",
+        "OutstandingTokenClaims", {**examples.OUTSTANDING, "claims": examples.CLAIMS},
+        parameters=[JTI],
     )}),
     (staff_reads.SessionsView, {"get": _call(
-        "staff_sessions", "Sessions", PAGE, NOTHING_LISTED, parameters=[lists.SessionFilters]
+        STAFF, "staff_sessions", "Sessions", "SessionPage",
+        examples.page(examples.SESSION), parameters=[lists.SessionFilters],
     )}),
     (staff_reads.SessionView, {"get": _call(
-        "staff_session", "One session", OBJECT, {"id": "d3b0c366-6904-4165-83ef-a9024339380a"}
+        STAFF, "staff_session", "One session", "Session", examples.SESSION,
     )}),
     (staff_reads.UserView, {"get": _call(
-        "staff_user", "What one person holds", OBJECT, {"id": 7, "username": "alice"}
+        STAFF, "staff_user", "An account and its sessions", "Account", examples.ACCOUNT,
+        parameters=[lists.Paging],
     )}),
     (staff_reads.EventsView, {"get": _call(
-        "staff_events", "The audit trail", PAGE, NOTHING_LISTED, parameters=[lists.EventFilters]
+        STAFF, "staff_events", "The audit trail", "EventPage",
+        examples.page(examples.EVENT), parameters=[lists.EventFilters],
     )}),
     (staff_acts.RevokeTokenView, {"post": _call(
-        "staff_revoke_token", "Revoke a token and its session", EndedSerializer, ENDED,
-        body=ReasonSerializer, sent=REASON,
+        STAFF, "staff_revoke_token", "Revoke a token and its session", "Ended", examples.ENDED,
+        body=ReasonSerializer, sent=examples.REASON, parameters=[JTI],
     )}),
     (staff_acts.RevokeSessionView, {"post": _call(
-        "staff_revoke_session", "Revoke a session", EndedSerializer, ENDED,
-        body=ReasonSerializer, sent=REASON,
+        STAFF, "staff_revoke_session", "Revoke a session", "Ended", examples.ENDED,
+        body=ReasonSerializer, sent=examples.REASON,
     )}),
     (staff_acts.RevokeUserView, {"post": _call(
-        "staff_revoke_user", "Revoke all of a person", EndedSerializer, ENDED,
-        body=ReasonSerializer, sent=REASON,
+        STAFF, "staff_revoke_user", "Revoke all of a person", "Ended", examples.ENDED,
+        body=ReasonSerializer, sent=examples.REASON,
     )}),
 ]  # fmt: skip
 

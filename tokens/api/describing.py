@@ -4,23 +4,18 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import append_meta
 
-ERROR = {
-    "type": "object",
-    "properties": {"detail": {"type": "string"}},
-    "required": ["detail"],
-}
+from tokens.api.shapes import ref
+from tokens.verdict import bearer_refusal
+
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 # RFC 9110, section 10.2.3: seconds.
 RETRY = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
 CHALLENGE = {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}}
 ALLOW = {"Allow": {"required": True, "schema": {"type": "string"}}}
-NOT_VALID = {
-    "detail": "Given token not valid for any token type",
-    "code": "token_not_valid",
-    "messages": [
-        {"token_class": "AccessToken", "token_type": "access", "message": "Token is expired"}
-    ],
-}
+NO_TOKEN = {"detail": "Authentication credentials were not provided."}
+MALFORMED = {"detail": "JSON parse error - Expecting value: line 1 column 1 (char 0)"}
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -31,27 +26,46 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 
 
-def answer(
-    description: str, example: Any, headers: Any = None, schema: Any = None
-) -> dict[str, Any]:
-    content = {"schema": schema or ERROR, "examples": {"Answer": {"value": example}}}
+def answer(description: str, schema: Any, headers: Any = None, **examples: Any) -> dict[str, Any]:
+    shown = {name.replace("_", " "): {"value": value} for name, value in examples.items()}
     return {
         "description": description,
-        "content": {"application/json": content},
+        "content": {JSON: {"schema": schema, "examples": shown}},
         **({"headers": headers} if headers else {}),
     }
 
 
 def detail(description: str, text: str, headers: Any = None) -> dict[str, Any]:
-    return answer(description, {"detail": text}, headers)
+    return answer(description, ref("Error"), headers, Answer={"detail": text})
 
 
 class ApiSchema(AutoSchema):
     """A view says what it answers when all is well; what can go wrong follows from what it is:
     whether it takes a body, a bearer token, a permission or an id."""
 
+    def _map_serializer_field(self, field: Any, direction: Any, *args: Any) -> Any:
+        described = getattr(field, "described", None)
+        if described is None:
+            return super()._map_serializer_field(field, direction, *args)  # type: ignore[no-untyped-call]
+        meta = self._get_serializer_field_meta(field, direction)  # type: ignore[no-untyped-call]
+        return append_meta(dict(described), meta)
+
+    def _insert_field_validators(self, field: Any, schema: Any) -> None:
+        if getattr(field, "described", None) is None:
+            super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
+
+    def _get_request_body(self, direction: Any = "request") -> Any:
+        body = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        if body is not None and self._takes_anything():
+            body.pop("required", None)
+        return body
+
+    def _takes_anything(self) -> bool:
+        return bool(getattr(self.view, "tolerant", False))
+
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         found = super()._get_response_bodies(direction)
+        found["200"]["description"] = "Done"
         for code, body in self._errors().items():
             found.setdefault(code, body)
         return dict(sorted(found.items()))
@@ -68,25 +82,25 @@ class ApiSchema(AutoSchema):
             ),
         }
         if self.method == "POST":
-            errors["400"] = answer(
-                "The body is malformed, or a field is missing or wrong",
-                {"detail": "JSON parse error - Expecting value: line 1 column 1 (char 0)"},
-                schema={"type": "object"},
-            )
+            errors["400"] = self._bad_body()
             errors["415"] = detail(
                 "The body is of another type", 'Unsupported media type "text/plain" in request.'
             )
-        elif self.get_override_parameters():
-            errors["400"] = answer(
-                "A parameter is wrong",
-                {"limit": ["A valid integer is required."]},
-                schema={"type": "object"},
-            )
+        elif any(p["in"] == "query" for p in self._get_parameters()):
+            wrong = self._wrong_parameter()
+            errors["400"] = answer("A parameter is wrong", ref("FieldErrors"), Answer=wrong)
         if view.authentication_classes:
-            errors["401"] = self._unauthorised()
+            errors["401"] = answer(
+                "No token was sent, or it is not good",
+                {"oneOf": [ref("Error"), ref("BearerNotValid")]},
+                CHALLENGE,
+                No_token=NO_TOKEN,
+                Token_refused=bearer_refusal("Token is expired"),
+            )
         elif view.refusal:
             body = {"detail": view.refusal, **view.refusal_more}
-            errors["401"] = answer("Refused", body, CHALLENGE)
+            shape = "TokenNotValid" if view.refusal_more else "Error"
+            errors["401"] = answer("Refused", ref(shape), CHALLENGE, Answer=body)
         if getattr(view, "permission", ""):
             errors["403"] = detail(
                 f"Without the permission {view.permission}; the attempt is in the audit trail",
@@ -100,11 +114,19 @@ class ApiSchema(AutoSchema):
             )
         return errors
 
-    def _unauthorised(self) -> dict[str, Any]:
-        none = {"detail": "Authentication credentials were not provided."}
-        body = answer("No token was sent, or it is not good", none, CHALLENGE)
-        body["content"]["application/json"]["examples"] = {
-            "No token": {"value": none},
-            "Token refused": {"value": NOT_VALID},
-        }
-        return body
+    def _bad_body(self) -> dict[str, Any]:
+        if self._takes_anything():
+            return answer("The body cannot be read", ref("Error"), Malformed=MALFORMED)
+        serializer: Any = self.get_request_serializer()
+        name = next(iter(serializer().fields))
+        return answer(
+            "The body cannot be read, or a field is missing or wrong",
+            {"oneOf": [ref("Error"), ref("FieldErrors")]},
+            Malformed=MALFORMED,
+            Field_missing={name: ["This field is required."]},
+        )
+
+    def _wrong_parameter(self) -> dict[str, Any]:
+        if self.method == "DELETE":
+            return {"keep": ['The only value is "current".']}
+        return {"limit": ["A valid integer is required."]}

@@ -7,27 +7,48 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tokens.api.fields import (
+    AddressField,
+    CursorField,
+    InstantField,
+    NumberField,
+    TextField,
+)
 from tokens.models import Kind
 from tokens.selectors.paging import Listing
 from tokens.selectors.status import Status
 
+BIG = 2**63 - 1
+
 
 class Paging(serializers.Serializer[None]):
-    cursor = serializers.CharField(required=False, allow_blank=True, max_length=1000)
-    limit = serializers.IntegerField(required=False, default=50, min_value=1, max_value=100)
+    cursor = CursorField(
+        required=False,
+        allow_blank=True,
+        max_length=300,
+        help_text="next or previous of another page of the same list",
+    )
+    limit = NumberField(
+        required=False, default=50, min_value=1, max_value=100, help_text="rows of a page"
+    )
 
 
 class Filters(Paging):
     """The pages' filters, by the same names."""
 
-    q = serializers.CharField(required=False, allow_blank=True, max_length=300)
+    q = TextField(
+        required=False,
+        allow_blank=True,
+        max_length=300,
+        help_text="a user name, an e-mail address, a jti or its start, a session id, an address",
+    )
     status = serializers.ChoiceField(required=False, choices=Status.values)
-    user = serializers.IntegerField(required=False, min_value=0, max_value=2**63 - 1)
-    issued_after = serializers.DateTimeField(required=False)
-    issued_before = serializers.DateTimeField(required=False)
-    device = serializers.CharField(required=False, max_length=100)
-    ip = serializers.IPAddressField(required=False)
-    client = serializers.CharField(required=False, max_length=100)
+    user = NumberField(required=False, min_value=0, max_value=BIG, help_text="id of an account")
+    issued_after = InstantField(required=False, help_text="included")
+    issued_before = InstantField(required=False, help_text="not included")
+    device = TextField(required=False, max_length=100, help_text="a part of the user agent")
+    ip = AddressField(required=False)
+    client = TextField(required=False, max_length=100, help_text="the label of X-Client, whole")
 
 
 class SessionFilters(Filters):
@@ -38,13 +59,17 @@ class SessionFilters(Filters):
 
 class EventFilters(Paging):
     kind = serializers.ChoiceField(required=False, choices=Kind.values)
-    actor = serializers.IntegerField(required=False, min_value=0, max_value=2**63 - 1)
-    subject = serializers.IntegerField(required=False, min_value=0, max_value=2**63 - 1)
+    actor = NumberField(
+        required=False, min_value=0, max_value=BIG, help_text="id of the account that did it"
+    )
+    subject = NumberField(
+        required=False, min_value=0, max_value=BIG, help_text="id of the account it was done to"
+    )
     session = serializers.UUIDField(required=False)
-    jti = serializers.CharField(required=False, max_length=255)
-    ip = serializers.IPAddressField(required=False)
-    after = serializers.DateTimeField(required=False)
-    before = serializers.DateTimeField(required=False)
+    jti = TextField(required=False, max_length=255)
+    ip = AddressField(required=False)
+    after = InstantField(required=False, help_text="included")
+    before = InstantField(required=False, help_text="not included")
 
 
 def asked(request: Request, form: type[Paging]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class RevokeView(AnonymousView):
     """Ends the session of a refresh or access token. RFC 7009, section 2.2: an unknown token is
     answered as a known one, or the answer would tell them apart."""
 
+    tolerant = True
     parser_classes: Any = [BoundedJSONParser, BoundedFormParser]
 
     def post(self, request: Request) -> Response:

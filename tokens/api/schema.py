@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
 from tokens.api.described import describe
+from tokens.api.shapes import SHAPES
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -23,6 +24,7 @@ def document() -> dict[str, Any]:
     describe()
     with translation.override("en"):
         found: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    found["components"]["schemas"] |= SHAPES
     return found
 
 

@@ -20,11 +20,3 @@ class TokenSerializer(serializers.Serializer[None]):
 
 class ReasonSerializer(serializers.Serializer[None]):
     reason = TextField(max_length=500)
-
-
-class EndedSerializer(serializers.Serializer[None]):
-    """What one act ended; all zero where there was nothing left to end."""
-
-    tokens = serializers.IntegerField()
-    sessions = serializers.IntegerField()
-    users = serializers.IntegerField()

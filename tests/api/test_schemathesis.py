@@ -1,0 +1,48 @@
+"""The served schema against the served portal: whatever a client sends, right or wrong, with a
+token or without, it gets an answer that the schema describes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.lifecycle import pair_of
+from tests.support.people import PASSWORD
+from tests.support.server import ROOT
+
+EXAMPLES = 20
+SECONDS = 110
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(SECONDS + 30)
+def test_every_answer_is_described(serve, alice, sam, tmp_path):
+    # Thousands of logins come from one address; their throttle has tests of its own.
+    server = serve(LOGIN_ATTEMPTS="1000000")
+    for _ in range(3):
+        pair_of(alice)
+    found = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/api/schema"),
+            *("--checks", "all", "--mode", "all", "--phases", "examples,coverage,fuzzing,stateful"),
+            *("--max-examples", str(EXAMPLES), "--seed", "1", "--generation-deterministic"),
+            *("--continue-on-failure", "--no-color"),
+        ],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks",
+            "PORTAL_URL": server.url,
+            "PORTAL_USERNAME": sam.get_username(),
+            "PORTAL_PASSWORD": PASSWORD,
+        },
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    # It warns of calls that it only ever saw refused: those would not have been tried.
+    assert "WARNINGS" not in found.stdout, found.stdout
