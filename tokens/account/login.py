@@ -7,6 +7,8 @@ class AccountLoginView(LoginView):
     (`tokens.backends`), throttle included."""
 
     template_name = "account/login.html"
+    # Django would take a PUT for a form that was sent.
+    http_method_names = ["get", "head", "post", "options"]
     redirect_authenticated_user = True
 
     def get_default_redirect_url(self) -> str:

@@ -7,6 +7,8 @@ class StaffLoginView(LoginView):
     throttle in `tokens.backends`."""
 
     template_name = "staff/login.html"
+    # Django would take a PUT for a form that was sent.
+    http_method_names = ["get", "head", "post", "options"]
 
     def get_default_redirect_url(self) -> str:
         if self.request.user.is_authenticated and not self.request.user.is_staff:

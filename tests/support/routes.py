@@ -1,0 +1,52 @@
+"""Every address of the portal, as the resolver knows it, and one of each thing named in them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
+from django.urls import URLPattern, URLResolver, get_resolver, resolve
+
+from tokens.issuing import open_session
+from tokens.models import Cutoff, Event
+
+
+def routes() -> set[str]:
+    """The pattern of every URL, as `ResolverMatch.route` spells it."""
+    return set(_walk(get_resolver(), ""))
+
+
+def _walk(resolver: URLResolver, before: str) -> Iterator[str]:
+    for entry in resolver.url_patterns:
+        spelled = before + str(entry.pattern).removeprefix("^")
+        if isinstance(entry, URLPattern):
+            yield spelled
+        else:
+            yield from _walk(entry, spelled)
+
+
+def route_of(address: str) -> str:
+    return resolve(address.partition("?")[0]).route
+
+
+class Things:
+    """One of each thing that an address can name. Bob is whom it is all about."""
+
+    def __init__(self, *, bob: User, sam: User) -> None:
+        session = open_session(user=bob).session
+        group = Group.objects.order_by("pk")[0]
+        cutoff = Cutoff.objects.create(user=bob, not_before=session.created_at, actor=sam)
+        assert session.current is not None
+        self.named: dict[str, Any] = {
+            "sid": session.pk,
+            "jti": session.current.jti,
+            "token": session.current_id,
+            "user": bob.pk,
+            "group": group.pk,
+            "cutoff": cutoff.pk,
+            "event": Event.objects.order_by("pk")[0].pk,
+            "type": ContentType.objects.get_for_model(User).pk,
+        }
+
+    def spell(self, address: str, **more: Any) -> str:
+        return address.format(**self.named, **more)
