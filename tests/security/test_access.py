@@ -73,9 +73,9 @@ class Caller:
             elif self.user is not None:
                 client.force_login(self.user)
             url = self.things.spell(row.address, mine=self.mine)
-            answer = client.generic(row.method, url, content_type=form(row), headers=sent)
+            answer: Any = client.generic(row.method, url, content_type=form(row), headers=sent)
             if answer.streaming:
-                b"".join(answer.streaming_content)  # type: ignore[arg-type]
+                answer.getvalue()
             transaction.set_rollback(True)
         return answer
 
