@@ -1,6 +1,9 @@
 // What HTML cannot do by itself. Every page works without it.
 (() => {
   const $ = (selector) => document.querySelector(selector);
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  // The server writes all texts, so that they are in the page's language.
+  const words = () => $("#words").dataset;
 
   // The viewer's own time zone, for the times that the server writes.
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -9,15 +12,23 @@
   const say = (text, kind = "error") => {
     const notice = document.createElement("div");
     notice.className = `notice notice-${kind}`;
-    const words = document.createElement("p");
-    words.textContent = text;
-    notice.append(words);
+    const said = document.createElement("p");
+    said.textContent = text;
+    const close = document.createElement("button");
+    close.type = "button";
+    close.className = "link";
+    close.dataset.dismiss = "";
+    close.textContent = words().dismiss;
+    notice.append(said, close);
     $("#notices").replaceChildren(notice);
   };
 
+  // --- Keys.
   const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape") closeMenus();
+    if (typing(event.target) || $("dialog[open]")) return;
     if (event.key === "/") {
       const search = $("[data-search]");
       if (!search) return;
@@ -28,67 +39,156 @@
     if (event.key === "?") $("#keys").showModal();
   });
 
-  addEventListener("click", async (event) => {
-    const copy = event.target.closest("[data-copy]");
-    if (copy) {
-      try {
-        await navigator.clipboard.writeText(copy.dataset.copy);
-        copy.classList.add("done");
-      } catch {
-        say("The clipboard is not available here.");
-      }
+  // --- Clicks: copy, close, dismiss, menus.
+  const closeMenus = (except = null) => {
+    for (const menu of all("details.menu[open]")) {
+      if (menu.contains(except)) continue;
+      const had = menu.contains(document.activeElement);
+      menu.open = false;
+      if (had && !except) menu.querySelector("summary").focus();
     }
+  };
+  addEventListener("click", async (event) => {
+    closeMenus(event.target);
+    if (event.target.closest("[data-dismiss]")) event.target.closest(".notice").remove();
     if (event.target.closest("dialog [data-close]")) {
       event.preventDefault();
       event.target.closest("dialog").close();
     }
-    for (const menu of document.querySelectorAll("details.menu[open]")) {
-      if (!menu.contains(event.target)) menu.open = false;
+    const copy = event.target.closest("[data-copy]");
+    if (!copy) return;
+    try {
+      await navigator.clipboard.writeText(copy.dataset.copy);
+      copy.classList.add("done");
+      say(words().copied, "success");
+    } catch {
+      say(words().clipboard);
     }
   });
 
+  // --- What is selected: counted, and nothing to revoke while it is nothing.
+  let lastPick = null;
+  const count = () => {
+    const boxes = all("[data-pick]");
+    const picked = boxes.filter((box) => box.checked).length;
+    for (const place of all("[data-picked]")) {
+      place.textContent = words().selected.replace("{n}", picked);
+      place.hidden = !picked;
+    }
+    for (const button of all("[data-needs-picks]")) button.disabled = !picked;
+    for (const box of all("[data-pick-all]")) {
+      box.disabled = !boxes.length;
+      box.checked = picked > 0 && picked === boxes.length;
+      box.indeterminate = picked > 0 && picked < boxes.length;
+    }
+  };
   addEventListener("change", (event) => {
     if (event.target.matches("[data-pick-all]")) {
-      for (const box of document.querySelectorAll("[data-pick]")) box.checked = event.target.checked;
+      for (const box of all("[data-pick]")) box.checked = event.target.checked;
     }
+    if (event.target.matches("[data-pick], [data-pick-all]")) count();
   });
+  // With shift, everything from the last one clicked to this one.
+  addEventListener("click", (event) => {
+    if (!event.target.matches("[data-pick]")) return;
+    const boxes = all("[data-pick]");
+    const [from, to] = [boxes.indexOf(lastPick), boxes.indexOf(event.target)].sort((a, b) => a - b);
+    if (event.shiftKey && from >= 0) {
+      for (const box of boxes.slice(from, to + 1)) box.checked = event.target.checked;
+      count();
+    }
+    lastPick = event.target;
+  });
+  addEventListener("DOMContentLoaded", count);
+  addEventListener("pageshow", count);
+  document.addEventListener("htmx:afterSettle", count);
 
-  // A double click on "Revoke" sends one request.
+  // --- A double click on "Revoke" sends one request. htmx drops the second by itself (hx-sync).
   addEventListener("submit", (event) => {
-    if (event.target.method !== "post") return;
+    if (event.target.method !== "post" || event.target.hasAttribute("hx-post")) return;
     if (event.target.dataset.sent) event.preventDefault();
     event.target.dataset.sent = "1";
   });
   addEventListener("pageshow", () => {
-    for (const form of document.querySelectorAll("[data-sent]")) delete form.dataset.sent;
+    for (const form of all("[data-sent]")) delete form.dataset.sent;
   });
 
+  // --- The review, in a dialog. The one live region moves into it: outside it would be inert.
+  const dialog = $("#dialog");
   let opener = null;
   document.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.detail.target && event.detail.target.id === "dialog") opener = document.activeElement;
+    const { target } = event.detail;
+    if (target && target.id === "review" && !dialog.open) opener = document.activeElement;
   });
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.id !== "dialog") return;
-    const dialog = event.detail.target;
-    if (!dialog.open) dialog.showModal();
-    const first = dialog.querySelector("[data-close]");
+    if (event.detail.target.id !== "review") return;
+    if (!dialog.open) {
+      dialog.prepend($("#notices"));
+      $("#notices").replaceChildren();
+      dialog.showModal();
+    }
+  });
+  // htmx has put the attributes of what it swapped in their place only by now.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.target.id !== "review") return;
+    const wrong = dialog.querySelector("[aria-invalid=true]");
+    const first = wrong || dialog.querySelector("[data-close]");
     if (first) first.focus();
   });
-  const dialog = $("#dialog");
-  dialog.addEventListener("close", () => opener && opener.isConnected && opener.focus());
+  dialog.addEventListener("close", () => {
+    $("#main").before($("#notices"));
+    $("#review").replaceChildren();
+    if (opener && opener.isConnected) opener.focus({ preventScroll: true });
+  });
 
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.xhr.status === 422) event.detail.shouldSwap = true;
+  // --- After the act: say what happened, and show what it changed where the person is.
+  const states = () => new Map(all("[data-row]").map((row) => [row.dataset.row, row.dataset.state]));
+  document.addEventListener("portal:revoked", (event) => {
+    const before = states();
+    dialog.close();
+    say(event.detail.said, "success");
+    const list = $("#rows");
+    const show = () => {
+      const changed = all("[data-row]").filter(
+        (row) => before.has(row.dataset.row) && before.get(row.dataset.row) !== row.dataset.state,
+      );
+      for (const row of changed) row.classList.add("changed");
+      const same = opener && opener.id ? document.getElementById(opener.id) : null;
+      const link = changed.length ? changed[0].querySelector("a") : null;
+      const places = [opener, same, link, $("#rows"), $("#main")];
+      const place = places.find((one) => one && one.isConnected && !one.disabled);
+      place.focus({ preventScroll: true });
+    };
+    document.addEventListener("htmx:afterSettle", show, { once: true });
+    htmx.ajax("GET", location.pathname + location.search, {
+      target: list ? "#rows" : "#main",
+      select: list ? undefined : "#main",
+      swap: "outerHTML",
+    });
   });
+  document.addEventListener("portal:said", (event) => say(event.detail.said, "success"));
+
+  // --- Addresses: no empty filters in them, and none twice in the history.
+  document.addEventListener("htmx:configRequest", (event) => {
+    const { verb, formData } = event.detail;
+    if (verb !== "get") return;
+    for (const [name, value] of [...formData.entries()]) if (value === "") formData.delete(name);
+  });
+  document.addEventListener("htmx:beforeHistoryUpdate", (event) => {
+    const { history } = event.detail;
+    if (history.path === location.pathname + location.search) history.type = "replace";
+  });
+
+  // --- Answers that are none.
   document.addEventListener("htmx:responseError", (event) => {
-    const status = event.detail.xhr.status;
-    if (status === 422) return;
-    if (status === 403) say("You may not do this. Ask whoever administers the portal.");
-    else if (status === 404) say("This is not there any more. Reload the page.");
-    else if (status === 503) say("The service cannot answer just now. Nothing was changed; try again in a moment.");
-    else say(`The portal answered ${status}. Nothing was changed; try again, or reload the page.`);
+    const { status } = event.detail.xhr;
+    const known = { 403: words().forbidden, 404: words().gone, 503: words().away };
+    say(known[status] || words().failed.replace("{status}", status));
   });
-  document.addEventListener("htmx:sendError", () => {
-    say("The portal cannot be reached. Nothing was changed; try again when the network is back.");
-  });
+  const unanswered = (event) => {
+    const { verb } = event.detail.requestConfig || {};
+    say(verb === "post" ? words().lost : words().offline);
+  };
+  document.addEventListener("htmx:sendError", unanswered);
+  document.addEventListener("htmx:timeout", unanswered);
 })();

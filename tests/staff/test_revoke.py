@@ -1,14 +1,18 @@
 """The review and the act: what is said beforehand is what ends, and only on purpose."""
 
+import json
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
 from tokens.issuing import open_session
-from tokens.models import Event, Kind, Session
+from tokens.models import Event, Kind, OutstandingToken, Session
 
 REASON = {"reason": "lost device"}
+HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def test_only_what_was_chosen_ends(staff: Client, revoker, alice, bob) -> None:
     kept = open_session(user=alice).session
     query = "&".join(f"session={session.pk}" for session in chosen)
     answer = staff.post(f"/staff/revoke/?{query}", REASON, follow=True)
-    assert "Revoked 2 sessions of 2 people" in answer.content.decode()
+    assert "Revoked 2 sessions of 2 people (alice, bob)" in answer.content.decode()
     assert list(Session.objects.filter(revoked_at=None)) == [kept]
     event = Event.objects.get(kind=Kind.REVOKE_MATCHING)
     assert (event.actor, event.reason, event.count) == (revoker, "lost device", 2)
@@ -77,7 +81,10 @@ def test_everybody_before_an_instant(client: Client, sam, alice, bob) -> None:
     for user in (alice, bob):
         open_session(user=user)
     instant = timezone.now().isoformat().replace("+00:00", "Z")
-    client.post(f"/staff/revoke/?everybody=1&before={instant}", REASON)
+    address = f"/staff/revoke/?everybody=1&before={instant}"
+    assert client.post(address, REASON).status_code == 422
+    assert live() == 2
+    client.post(address, {**REASON, "typed": "2"})
     assert live() == 0
     assert Event.objects.get(kind=Kind.CUTOFF).actor == sam
 
@@ -104,3 +111,60 @@ def test_a_list_of_what_has_ended_matches_nothing_live(staff: Client, alice, sta
     assert "Nothing to end" in staff.get(address).content.decode()
     staff.post(address, REASON)
     assert live() == 1
+
+
+def test_everybody_without_an_instant_is_asked_for_one(client: Client, sam, alice) -> None:
+    client.force_login(sam)
+    open_session(user=alice)
+    asked = client.get("/staff/revoke/?everybody=1").content.decode()
+    assert 'type="datetime-local"' in asked
+    assert client.get("/staff/revoke/?everybody=1&before=soon").content.decode() != ""
+    assert live() == 1
+
+
+@pytest.mark.parametrize("path", ["/staff/", "/staff/sessions/"])
+def test_who_may_end_everybody_finds_the_way_there(client: Client, sam, revoker, path) -> None:
+    client.force_login(sam)
+    assert "?everybody=1" in client.get(path).content.decode()
+    client.force_login(revoker)
+    assert "?everybody=1" not in client.get(path).content.decode()
+
+
+def test_htmx_is_told_what_happened_and_stays_where_it_is(staff: Client, alice) -> None:
+    session = open_session(user=alice).session
+    answer = staff.post(f"/staff/revoke/?session={session.pk}", REASON, headers=HTMX)
+    assert (answer.status_code, answer.content) == (204, b"")
+    said = json.loads(answer["HX-Trigger"])["portal:revoked"]["said"]
+    assert said.startswith("Revoked 1 session of 1 person (alice).")
+    assert live() == 0
+
+
+def test_htmx_gets_the_review_again_with_what_is_wrong(staff: Client, alice) -> None:
+    session = open_session(user=alice).session
+    answer = staff.post(f"/staff/revoke/?session={session.pk}", {}, headers=HTMX)
+    assert answer.status_code == 422
+    assert b"<html" not in answer.content
+    assert "Choose a reason." in answer.content.decode()
+
+
+def test_a_range_of_the_list_of_tokens_is_over_the_tokens_own_instants(staff, alice, bob) -> None:
+    old, new = open_session(user=alice).session, open_session(user=bob).session
+    last_week = timezone.now() - timedelta(days=7)
+    OutstandingToken.objects.filter(pk=old.current_id).update(created_at=last_week)
+    staff.post(
+        "/staff/revoke/?matching=tokens&issued_after=2001-01-01&issued_before="
+        f"{(last_week + timedelta(days=1)).date()}",
+        REASON,
+    )
+    assert list(Session.objects.filter(revoked_at=None)) == [new]
+
+
+@pytest.mark.parametrize("name", ["used", "expires"])
+def test_all_that_match_keeps_to_the_ranges_of_the_list(staff: Client, alice, bob, name) -> None:
+    old = open_session(user=alice).session
+    open_session(user=bob)
+    column = {"used": "last_used_at", "expires": "expires_at"}[name]
+    far = timezone.now() + timedelta(days=365)
+    Session.objects.filter(pk=old.pk).update(**{column: far})
+    staff.post(f"/staff/revoke/?matching=sessions&{name}_before={far.date()}", REASON)
+    assert list(Session.objects.filter(revoked_at=None)) == [old]

@@ -34,6 +34,8 @@ def outstanding_tokens(
     client: str = "",
     issued_after: datetime | None = None,
     issued_before: datetime | None = None,
+    used_after: datetime | None = None,
+    used_before: datetime | None = None,
     expires_after: datetime | None = None,
     expires_before: datetime | None = None,
 ) -> Listing[OutstandingToken]:
@@ -41,8 +43,9 @@ def outstanding_tokens(
     and its session; the last recorded comes first.
 
     ``q`` is a user name, e-mail, jti or its start, sid or ip; ``user`` an account or its key;
-    ``device`` and ``client`` are looked for in what the session's client said of itself. Ranges
-    include their start and not their end. Nothing is found for an ``ip`` that is none.
+    ``device`` and ``client`` are looked for in what the session's client said of itself, ``used``
+    is when the session was used last. Ranges include their start and not their end. Nothing is
+    found for an ``ip`` that is none.
 
     A status alone goes by the sessions: active and expired tokens by when they end, revoked
     ones by when that happened. A token that no session of ours holds (another service recorded
@@ -69,6 +72,7 @@ def outstanding_tokens(
         residue &= Q(membership__session__user_agent__icontains=device)
     if client:
         residue &= Q(membership__session__client=client)
+    residue &= _ranges("membership__session__last_used_at", used_after, used_before)
     return Listing(
         rows=rows.filter(named & ranges & expiry),
         key=key,

@@ -1,8 +1,14 @@
 """What narrows the lists, read from the address bar."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from tokens.models import OutstandingToken, Session
@@ -10,6 +16,21 @@ from tokens.selectors.paging import Listing
 from tokens.selectors.sessions import sessions
 from tokens.selectors.status import Status
 from tokens.selectors.tokens import outstanding_tokens
+
+RANGES = tuple(
+    f"{of}_{side}" for of in ("issued", "used", "expires") for side in ("after", "before")
+)
+# These are seen without opening anything.
+IN_SIGHT = ("q", "status")
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One filter that is on, in words, and the query without it."""
+
+    label: str
+    value: str
+    without: str
 
 
 class Filters(forms.Form):
@@ -21,6 +42,10 @@ class Filters(forms.Form):
     user = forms.IntegerField(label=_("Account"), required=False, widget=forms.HiddenInput)
     issued_after = forms.DateTimeField(label=_("Issued from"), required=False)
     issued_before = forms.DateTimeField(label=_("Issued until"), required=False)
+    used_after = forms.DateTimeField(label=_("Last used from"), required=False)
+    used_before = forms.DateTimeField(label=_("Last used until"), required=False)
+    expires_after = forms.DateTimeField(label=_("Expires from"), required=False)
+    expires_before = forms.DateTimeField(label=_("Expires until"), required=False)
     device = forms.CharField(label=_("Device"), required=False, max_length=100)
     ip = forms.GenericIPAddressField(label=_("Address"), required=False, unpack_ipv4=True)
     client = forms.CharField(label=_("Client"), required=False, max_length=100)
@@ -32,7 +57,7 @@ class Filters(forms.Form):
         self.fields["status"] = forms.ChoiceField(
             label=_("Status"), required=False, choices=choices
         )
-        for name in ("issued_after", "issued_before"):
+        for name in RANGES:
             self.fields[name].widget = forms.DateTimeInput(
                 attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"
             )
@@ -44,8 +69,29 @@ class Filters(forms.Form):
         """What was asked for, as it goes into an address."""
         return {name: self.data[name] for name in self.fields if self.data.get(name)}
 
+    @property
+    def chips(self) -> list[Chip]:
+        """The filters that the form itself does not show while its menu is closed."""
+        found = []
+        for name, text in self.narrowed.items():
+            if name not in IN_SIGHT:
+                others = {other: said for other, said in self.narrowed.items() if other != name}
+                value = getattr(self, "cleaned_data", {}).get(name, text)
+                label = str(self.fields[name].label)
+                found.append(Chip(label, _shown(name, value), f"?{urlencode(others)}"))
+        return found
+
     def asked(self) -> dict[str, Any]:
         return {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
+
+
+def _shown(name: str, value: Any) -> str:
+    if isinstance(value, datetime):
+        return date_format(timezone.localtime(value), "SHORT_DATETIME_FORMAT")
+    if name == "user":
+        person = get_user_model()._default_manager.filter(pk=value).first()
+        return person.get_username() if person is not None else str(value)
+    return str(value)
 
 
 class TokenFilters(Filters):

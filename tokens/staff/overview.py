@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from tokens.models import Event, Kind
+from tokens.models import Event, Kind, RevocationJob
 from tokens.selectors.activity import (
     Bucket,
     Crowd,
@@ -22,8 +22,9 @@ from tokens.selectors.activity import (
     live_sessions,
 )
 from tokens.selectors.events import SECURITY, events
+from tokens.selectors.jobs import unfinished_jobs
 from tokens.staff.charts import NAMES, TRAFFIC, TROUBLE, change, chart, sparkline
-from tokens.staff.guards import staff_only
+from tokens.staff.guards import REVOKE, staff_only
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SHOWN = 8
@@ -46,9 +47,11 @@ class Look:
     locked: list[Event]
     crowds: list[Crowd]
     idle_key_since: datetime | None
+    jobs: list[RevocationJob]
 
     def __bool__(self) -> bool:
-        return bool(self.reuse or self.locked or self.crowds or self.idle_key_since)
+        seen = (self.reuse, self.locked, self.crowds, self.idle_key_since, self.jobs)
+        return any(seen)
 
 
 @require_GET
@@ -97,6 +100,7 @@ def look(*, user: Any, now: datetime) -> Look:
         locked=list(events(kind=Kind.LOGIN_LOCKED, after=since)[:SHOWN]) if sees_events else [],
         crowds=crowded_users() if user.has_perm("tokens.view_session") else [],
         idle_key_since=_idle_key(now) if sees_events else None,
+        jobs=list(unfinished_jobs()[:SHOWN]) if user.has_perm(REVOKE) else [],
     )
 
 

@@ -1,35 +1,30 @@
-"""The review before a revocation, and the act.
+"""The review before a revocation, and the act. `tokens.staff.selecting` reads from the address
+what is to end."""
 
-What is to end stands in the address: ``token``, ``session`` and ``user`` (each any number of
-times), or a list's filters with ``matching``, or ``everybody`` with ``before``.
-"""
-
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import get_user_model
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
-from django.utils.dateparse import parse_datetime
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render, resolve_url
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.timezone import is_naive, make_aware
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
+from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from tokens import revocation
 from tokens.http import wants_fragment
 from tokens.models import Session
-from tokens.revocation import Revocation, Selection
-from tokens.selectors.matching import match
-from tokens.selectors.status import Status
-from tokens.selectors.tokens import outstanding_tokens
-from tokens.staff.filters import Filters
+from tokens.revocation import Preview, Revocation, Selection
 from tokens.staff.guards import CUT_OFF, REVOKE, denied, staff_may
+from tokens.staff.selecting import instant, selection_of
 
+# More than this many sessions are worked off by a job, and not while somebody waits.
+LONG = 1000
+NAMED = 3
 TYPED_ABOVE = 25
 REASONS = (
     ("lost device", gettext_lazy("lost device")),
@@ -41,7 +36,8 @@ REASONS = (
 
 
 class RevokeForm(forms.Form):
-    """``expected`` is what has to be typed, where that is asked."""
+    """``expected`` is the number of sessions; it has to be typed where there are many, or where
+    they are everybody's."""
 
     reason = forms.ChoiceField(
         choices=REASONS,
@@ -51,9 +47,9 @@ class RevokeForm(forms.Form):
     detail = forms.CharField(required=False, max_length=400)
     typed = forms.CharField(required=False, max_length=20)
 
-    def __init__(self, *args: Any, expected: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, expected: int, everybody: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.expected = expected if expected > TYPED_ABOVE else None
+        self.expected = expected if everybody or expected > TYPED_ABOVE else None
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -72,83 +68,62 @@ class RevokeForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_may(REVOKE)
 def revoke(request: HttpRequest) -> HttpResponse:
-    selection = selection_of(request.GET)
-    if selection.everybody and not request.user.has_perm(CUT_OFF):
+    everybody = bool(request.GET.get("everybody"))
+    if everybody and not request.user.has_perm(CUT_OFF):
         denied(request, CUT_OFF)
+    if everybody and instant(request.GET.get("before", "")) is None:
+        return _page(request, "before", {"now": timezone.localtime(), "back": _back(request)})
+    selection = selection_of(request.GET)
     found = revocation.preview(selection=selection)
-    form = RevokeForm(request.POST or None, expected=found.sessions)
+    posted = request.POST if request.method == "POST" else None
+    form = RevokeForm(posted, expected=found.sessions, everybody=everybody)
     if request.method == "POST" and form.is_valid():
-        ended = _end(selection, actor=request.user, reason=form.why)
-        messages.success(request, _said(ended))
-        return redirect(_back(request))
+        return _act(request, selection, found, form.why)
     context = {"found": found, "form": form, "selection": selection, "back": _back(request)}
-    name = "staff/_revoke.html" if wants_fragment(request) else "staff/revoke.html"
-    return render(request, name, context, status=422 if request.method == "POST" else 200)
+    return _page(request, "revoke", context)
 
 
-def selection_of(query: QueryDict) -> Selection:
-    """What the address asks to end; 404 where it names nothing that can be."""
-    if query.get("everybody"):
-        before = _instant(query.get("before", ""))
-        if before is None:
-            raise Http404
-        return Selection(everybody=True, issued_before=before)
-    if query.get("matching"):
-        return _matching(query)
-    try:
-        return Selection(
-            jtis=tuple(query.getlist("token")[:1000]),
-            sessions=tuple(UUID(text) for text in query.getlist("session")[:1000]),
-            users=tuple(
-                get_user_model()._meta.pk.to_python(text) for text in query.getlist("user")[:1000]
-            ),
+def _page(request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
+    name = f"_{name}" if wants_fragment(request) else name
+    status = 422 if request.method == "POST" else 200
+    return render(request, f"staff/{name}.html", context, status=status)
+
+
+def _act(request: HttpRequest, selection: Selection, found: Preview, reason: str) -> HttpResponse:
+    """Do it, or begin it where it takes long; the rows change where the person is."""
+    if found.sessions > LONG and not _one_user(selection):
+        job = revocation.start_job(
+            selection=selection, found=found, actor=request.user, reason=reason
         )
-    except (ValueError, forms.ValidationError) as error:
-        raise Http404 from error
+        address = resolve_url("staff:revoke-job", job.pk)
+        return HttpResponseClientRedirect(address) if wants_fragment(request) else redirect(address)
+    ended = _end(selection, actor=request.user, reason=reason)
+    said = _said(ended, found)
+    if wants_fragment(request):
+        return trigger_client_event(HttpResponse(status=204), "portal:revoked", {"said": said})
+    messages.success(request, said)
+    return redirect(_back(request))
 
 
-def _matching(query: QueryDict) -> Selection:
-    """A list's filters as a selection: of tokens and sessions alike, what is live."""
-    filters = Filters(query)
-    if not filters.is_valid():
-        raise Http404
-    asked = filters.asked()
-    if asked.get("status", Status.ACTIVE) != Status.ACTIVE:
-        # A list of what has ended must not end what it does not show.
-        return Selection()
-    found = match(asked.get("q", ""))
-    jtis: tuple[str, ...] = ()
-    if asked.get("q") and not (found.users or found.sid or found.ip):
-        page = outstanding_tokens(q=asked["q"]).page(size=1000)
-        jtis = tuple(token.jti for token in page.rows) or ("",)
-    return Selection(
-        jtis=jtis,
-        sessions=(found.sid,) if found.sid else (),
-        users=(asked["user"],) if "user" in asked else tuple(found.users),
-        ip=asked.get("ip") or found.ip,
-        client=asked.get("client", ""),
-        user_agent=asked.get("device", ""),
-        issued_after=asked.get("issued_after"),
-        issued_before=asked.get("issued_before"),
-    )
+def _one_user(selection: Selection) -> bool:
+    """All of one person is one act, with a cut-off behind it, and takes two statements."""
+    others = (selection.jtis, selection.sessions, selection.narrowed, selection.everybody)
+    return len(selection.users) == 1 and not any(others)
 
 
 def _end(selection: Selection, *, actor: Any, reason: str) -> Revocation:
     """The narrowest act that does it, so that the trail says what was meant."""
-    one = (len(selection.jtis), len(selection.sessions), len(selection.users))
-    plain = not (selection.ip or selection.client or selection.user_agent) and not (
-        selection.issued_after or selection.issued_before
-    )
+    named = (len(selection.jtis), len(selection.sessions), len(selection.users))
     if selection.everybody and selection.issued_before is not None:
         return revocation.cut_off(not_before=selection.issued_before, actor=actor, reason=reason)
-    if plain and one == (1, 0, 0):
+    if not selection.narrowed and named == (1, 0, 0):
         return revocation.revoke_token(jti=selection.jtis[0], actor=actor, reason=reason)
-    if plain and one == (0, 1, 0):
+    if not selection.narrowed and named == (0, 1, 0):
         session = Session.objects.filter(pk=selection.sessions[0]).first()
         if session is None:
             return Revocation()
         return revocation.revoke_session(session=session, actor=actor, reason=reason)
-    if plain and one == (0, 0, 1):
+    if _one_user(selection):
         user = get_user_model()._default_manager.filter(pk=selection.users[0]).first()
         if user is None:
             return Revocation()
@@ -156,14 +131,21 @@ def _end(selection: Selection, *, actor: Any, reason: str) -> Revocation:
     return revocation.revoke_matching(selection=selection, actor=actor, reason=reason)
 
 
-def _said(ended: Revocation) -> str:
+def _said(ended: Revocation, found: Preview) -> str:
+    """What happened, to whom and how many."""
     if not ended:
         return _("There was nothing left to end: all of it had ended before.")
-    sessions = ngettext("%(n)s session", "%(n)s sessions", ended.sessions) % {"n": ended.sessions}
-    people = ngettext("%(n)s person", "%(n)s people", ended.users) % {"n": ended.users}
-    return _("Revoked %(sessions)s of %(people)s. Their tokens are refused from now on.") % {
-        "sessions": sessions,
-        "people": people,
+    if ended.sessions:
+        what = ngettext("%(n)s session", "%(n)s sessions", ended.sessions) % {"n": ended.sessions}
+    else:
+        what = ngettext("%(n)s token", "%(n)s tokens", ended.tokens) % {"n": ended.tokens}
+    whom = ngettext("%(n)s person", "%(n)s people", ended.users) % {"n": ended.users}
+    names = sorted({session.username for session in found.sample})
+    if 0 < ended.users == len(names) <= NAMED:
+        whom = f"{whom} ({', '.join(names)})"
+    return _("Revoked %(what)s of %(whom)s. Their tokens are refused from now on.") % {
+        "what": what,
+        "whom": whom,
     }
 
 
@@ -176,11 +158,3 @@ def _back(request: HttpRequest) -> str:
     if asked.startswith("/") and url_has_allowed_host_and_scheme(asked, allowed_hosts=None):
         return asked
     return "/staff/tokens/"
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        at = parse_datetime(text)
-    except ValueError:
-        return None
-    return make_aware(at) if at is not None and is_naive(at) else at

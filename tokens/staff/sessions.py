@@ -23,7 +23,7 @@ def index(request: HttpRequest) -> HttpResponse:
     filters = SessionFilters(request.GET)
     page = filters.listing().page(cursor=request.GET.get("page", ""))
     fragment = wants_fragment(request)
-    context = {"filters": filters, "page": page}
+    context = {"filters": filters, "page": page, "fragment": fragment}
     if not fragment:
         context["about"] = about(Session)
     return render(request, "staff/_sessions.html" if fragment else "staff/sessions.html", context)

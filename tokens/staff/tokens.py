@@ -23,7 +23,7 @@ def index(request: HttpRequest) -> HttpResponse:
     filters = TokenFilters(request.GET)
     page = filters.listing().page(cursor=request.GET.get("page", ""))
     fragment = wants_fragment(request)
-    context = {"filters": filters, "page": page}
+    context = {"filters": filters, "page": page, "fragment": fragment}
     if not fragment:
         context["about"] = about(OutstandingToken)
     return render(request, "staff/_tokens.html" if fragment else "staff/tokens.html", context)

@@ -1,7 +1,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from tokens.staff import events, inspect, overview, revoke, sessions, tokens, users
+from tokens.staff import events, inspect, jobs, overview, revoke, sessions, tokens, users
 from tokens.staff.login import StaffLoginView
 
 app_name = "staff"
@@ -16,6 +16,7 @@ urlpatterns = [
     path("users/", users.index, name="users"),
     path("users/<str:pk>/", users.detail, name="user"),
     path("revoke/", revoke.revoke, name="revoke"),
+    path("revoke/<int:pk>/", jobs.job, name="revoke-job"),
     path("inspect/", inspect.index, name="inspect"),
     path("events/", events.index, name="events"),
     path("events/export", events.export, name="events-export"),

@@ -1,0 +1,120 @@
+"""A long revocation on its page: begun after the review, left, found again, finished."""
+
+import json
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from tokens.issuing import open_session
+from tokens.models import RevocationJob, Session
+from tokens.revocation import Selection, preview, start_job
+from tokens.staff import jobs, revoke
+
+HTMX = {"HX-Request": "true"}
+REASON = {"reason": "suspected theft", "typed": "3"}
+
+
+@pytest.fixture
+def many(monkeypatch, alice, bob) -> None:
+    """Three sessions, where more than two take long."""
+    monkeypatch.setattr(revoke, "LONG", 2)
+    for user in (alice, alice, bob):
+        open_session(user=user)
+
+
+@pytest.fixture
+def job(sam, alice) -> RevocationJob:
+    open_session(user=alice)
+    selection = Selection(user_agent="", users=(alice.pk,), issued_before=timezone.now())
+    return start_job(
+        selection=selection, found=preview(selection=selection), actor=sam, reason="lost device"
+    )
+
+
+def live() -> int:
+    return Session.objects.filter(revoked_at=None).count()
+
+
+def everybody() -> str:
+    now = timezone.now().isoformat().replace("+00:00", "Z")
+    return f"/staff/revoke/?everybody=1&before={now}"
+
+
+def test_many_are_begun_and_the_browser_is_taken_to_their_page(client, sam, many) -> None:
+    client.force_login(sam)
+    answer = client.post(everybody(), REASON)
+    job = RevocationJob.objects.get()
+    assert answer["Location"] == f"/staff/revoke/{job.pk}/"
+    assert (job.actor, job.reason, job.expected, live()) == (sam, "suspected theft", 3, 3)
+
+
+def test_htmx_is_taken_there_too(client, sam, many) -> None:
+    client.force_login(sam)
+    answer = client.post(everybody(), REASON, headers=HTMX)
+    assert answer["HX-Redirect"] == f"/staff/revoke/{RevocationJob.objects.get().pk}/"
+
+
+def test_looking_at_it_does_nothing(client: Client, revoker: User, job) -> None:
+    client.force_login(revoker)
+    page = client.get(f"/staff/revoke/{job.pk}/").content.decode()
+    assert "In progress" in page
+    assert "Go on with it" in page
+    assert live() == 1
+
+
+def test_a_colleague_finishes_it_with_a_press(client: Client, revoker: User, job) -> None:
+    client.force_login(revoker)
+    answer = client.post(f"/staff/revoke/{job.pk}/", follow=True)
+    assert "Finished" in answer.content.decode()
+    assert "hx-post" not in answer.content.decode().partition('id="job"')[2]
+    assert live() == 0
+    assert Session.objects.get().revoked_by == job.actor
+
+
+def test_each_poll_is_a_stretch_of_work(client: Client, revoker: User, job, monkeypatch) -> None:
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0)
+    client.force_login(revoker)
+    first = client.post(f"/staff/revoke/{job.pk}/", headers=HTMX)
+    assert b"<html" not in first.content
+    assert (live(), "HX-Trigger" in first) == (0, False)
+    last = client.post(f"/staff/revoke/{job.pk}/", headers=HTMX)
+    said = json.loads(last["HX-Trigger"])["portal:said"]["said"]
+    assert said == "Finished: revoked 1 session."
+    again = client.post(f"/staff/revoke/{job.pk}/", headers=HTMX)
+    assert (again.status_code, "HX-Trigger" in again) == (200, False)
+
+
+def test_it_is_found_again_on_the_overview(client: Client, revoker: User, viewer, job) -> None:
+    client.force_login(revoker)
+    assert f"/staff/revoke/{job.pk}/" in client.get("/staff/").content.decode()
+    client.force_login(viewer)
+    assert f"/staff/revoke/{job.pk}/" not in client.get("/staff/").content.decode()
+
+
+def test_only_who_may_revoke_sees_or_works_on_it(client: Client, viewer, auditor, job) -> None:
+    for person in (viewer, auditor):
+        client.force_login(person)
+        assert client.get(f"/staff/revoke/{job.pk}/").status_code == 403
+        assert client.post(f"/staff/revoke/{job.pk}/").status_code == 403
+    assert live() == 1
+
+
+def test_everybodys_wants_the_permission_for_that(client: Client, revoker, sam, many) -> None:
+    client.force_login(sam)
+    client.post(everybody(), REASON)
+    client.force_login(revoker)
+    assert client.post(f"/staff/revoke/{RevocationJob.objects.get().pk}/").status_code == 403
+
+
+def test_what_was_decided_stands_beside_it(client: Client, revoker: User, job) -> None:
+    client.force_login(revoker)
+    page = client.get(f"/staff/revoke/{job.pk}/").content.decode()
+    for said in ("lost device", "alice", "sam", "before 20"):
+        assert said in page
+
+
+def test_one_that_is_not_there(client: Client, revoker: User) -> None:
+    client.force_login(revoker)
+    assert client.get("/staff/revoke/99/").status_code == 404
