@@ -102,3 +102,29 @@ def test_one_account(api, alice, viewer, login):
     login(api, alice)
     body = api.get(f"/api/staff/users/{alice.pk}", **as_(api, login, viewer)).json()
     assert (body["username"], len(body["sessions"]["results"])) == ("alice", 1)
+
+
+@pytest.mark.parametrize(("form", "media"), [("csv", "text/csv"), ("ecs", "application/x-ndjson")])
+def test_an_export_streams_the_trail_and_is_an_event(api, alice, auditor, login, form, media):
+    login(api, alice)
+    staff, query = as_(api, login, auditor), {"format": form, "subject": alice.pk}
+    answer = api.get("/api/staff/events/export", query, **staff)
+    assert answer.status_code == 200
+    assert answer.streaming
+    assert answer["Content-Type"].startswith(media)
+    assert answer["Cache-Control"] == "no-store"
+    body = b"".join(answer.streaming_content).decode()
+    assert "alice" in body
+    assert "auditor" not in body
+    event = Event.objects.get(kind=Kind.EXPORTED)
+    assert (event.actor_id, event.count) == (auditor.pk, 1)
+    assert event.data == {"format": form, "filters": {"subject": str(alice.pk)}}
+
+
+def test_an_export_needs_its_own_permission_and_a_format(api, login, auditor):
+    url, reader = "/api/staff/events/export", make_staff("reader", "view_event")
+    assert api.get(url, {"format": "csv"}).status_code == 401
+    assert api.get(url, {"format": "csv"}, **as_(api, login, reader)).status_code == 403
+    for query in ({}, {"format": "xml"}, {"format": "csv", "ip": "nowhere"}):
+        assert api.get(url, query, **as_(api, login, auditor)).status_code == 400
+    assert not Event.objects.filter(kind=Kind.EXPORTED).exists()

@@ -62,6 +62,23 @@ def _tolerant(field: str, *media: str) -> Any:
 
 REFRESH, TOKEN = {"refresh": examples.TOKEN}, {"token": examples.TOKEN}
 TOKENS, OAUTH, OWN, STAFF = "Tokens", "OAuth", "Own sessions", "Staff"
+EXPORT = extend_schema(
+    tags=[STAFF],
+    operation_id="staff_export_events",
+    summary="The audit trail as a file: CSV, JSON Lines or ECS; leaves an event",
+    request=None,
+    responses={(200, media): str for media in ("text/csv", "application/x-ndjson")},
+    parameters=[lists.ExportFilters],
+    examples=[
+        OpenApiExample(
+            name, value=value, response_only=True, status_codes=["200"], media_type=media
+        )
+        for name, media, value in (
+            ("CSV", "text/csv", '"id","at","kind",…'),
+            ("JSON Lines", "application/x-ndjson", '{"id": 7, "kind": "login", …}'),
+        )
+    ],
+)
 
 CALLS: list[tuple[Any, dict[str, Any]]] = [
     (pairs.LoginView, {"post": _call(
@@ -128,6 +145,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
         STAFF, "staff_events", "The audit trail", "EventPage",
         examples.page(examples.EVENT), parameters=[lists.EventFilters],
     )}),
+    (staff_reads.ExportView, {"get": EXPORT}),
     (staff_acts.RevokeTokenView, {"post": _call(
         STAFF, "staff_revoke_token", "Revoke a token and its session", "Ended", examples.ENDED,
         body=ReasonSerializer, sent=examples.REASON, parameters=[JTI],

@@ -14,6 +14,7 @@ from tokens.api.fields import (
     NumberField,
     TextField,
 )
+from tokens.audit.export import FORMATS
 from tokens.models import Kind
 from tokens.selectors.paging import Listing
 from tokens.selectors.status import Status
@@ -57,7 +58,7 @@ class SessionFilters(Filters):
     )
 
 
-class EventFilters(Paging):
+class OfEvents(serializers.Serializer[None]):
     kind = serializers.ChoiceField(required=False, choices=Kind.values)
     actor = NumberField(
         required=False, min_value=0, max_value=BIG, help_text="id of the account that did it"
@@ -72,7 +73,15 @@ class EventFilters(Paging):
     before = InstantField(required=False, help_text="not included")
 
 
-def asked(request: Request, form: type[Paging]) -> dict[str, Any]:
+class EventFilters(OfEvents, Paging):
+    pass
+
+
+class ExportFilters(OfEvents):
+    format = serializers.ChoiceField(choices=list(FORMATS))
+
+
+def asked(request: Request, form: type[serializers.Serializer[None]]) -> dict[str, Any]:
     """The filters of the address, checked; a 400 says which makes no sense."""
     filled = form(data=request.query_params.dict())
     filled.is_valid(raise_exception=True)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.http import Http404
+from django.http import Http404, StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,11 +13,19 @@ from tokens import audit
 from tokens.api import showing
 from tokens.api.base import ApiView
 from tokens.api.guards import StaffMay
-from tokens.api.lists import EventFilters, Filters, Paging, SessionFilters, asked, page
+from tokens.api.lists import (
+    EventFilters,
+    ExportFilters,
+    Filters,
+    Paging,
+    SessionFilters,
+    asked,
+    page,
+)
+from tokens.audit.export import CONTENT_TYPES, export, file_name
 from tokens.claims import Malformed, parse
 from tokens.models import Kind, OutstandingToken
-from tokens.selectors.events import KEY, events
-from tokens.selectors.paging import Listing
+from tokens.selectors.events import events, trail
 from tokens.selectors.sessions import session_row, sessions
 from tokens.selectors.tokens import outstanding_tokens, token_row
 
@@ -99,8 +107,29 @@ class EventsView(StaffView):
     def get(self, request: Request) -> Response:
         given = asked(request, EventFilters)
         cursor, limit = given.pop("cursor", ""), given.pop("limit")
-        trail = Listing(rows=events(**given), key=KEY)
-        return page(trail, cursor=cursor, limit=limit, shown=showing.event)
+        return page(trail(**given), cursor=cursor, limit=limit, shown=showing.event)
+
+
+class ExportView(StaffView):
+    """The trail as it stands, whole, while it streams. The export is itself an event, and that
+    one is not in it."""
+
+    permission = "tokens.export_event"
+
+    def get(self, request: Request) -> StreamingHttpResponse:
+        given = asked(request, ExportFilters)
+        form = given.pop("format")
+        lines = export(
+            events=events(**given),
+            form=form,
+            actor=request.user,
+            filters={name: str(value) for name, value in given.items()},
+        )
+        return StreamingHttpResponse(
+            lines,
+            content_type=CONTENT_TYPES[form],
+            headers={"Content-Disposition": f'attachment; filename="{file_name(form)}"'},
+        )
 
 
 def _token(jti: str) -> Any:

@@ -36,4 +36,5 @@ urlpatterns = [
     path("schema", schema.schema, name="schema"),
     path("docs", schema.docs, name="docs"),
     path("staff/events", staff_reads.EventsView.as_view(), name="staff-events"),
+    path("staff/events/export", staff_reads.ExportView.as_view(), name="staff-events-export"),
 ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.db.models import Max, QuerySet
+from django.utils import timezone
 
 from tokens.audit.forms import FIELDS, ecs, plain
 from tokens.audit.record import record
@@ -79,6 +80,12 @@ CONTENT_TYPES = {
     "jsonl": "application/x-ndjson",
     "ecs": "application/x-ndjson",
 }
+# What a name on a disk ends in, where it is not the form's own.
+SUFFIXES = {"ecs": "ecs.jsonl"}
+
+
+def file_name(form: str) -> str:
+    return f"events-{timezone.now():%Y%m%d-%H%M%S}.{SUFFIXES.get(form, form)}"
 
 
 def export(
