@@ -14,8 +14,8 @@ from bench.fill.rows import ours, shared
 from tests.support.lifecycle import pair_of
 from tokens.models import OutstandingToken
 from tokens.selectors.about import about
-from tokens.selectors.events import KEY, events
-from tokens.selectors.paging import page_of
+from tokens.selectors.activity import last_of
+from tokens.selectors.events import SECURITY, events, trail
 from tokens.selectors.sessions import sessions
 from tokens.selectors.tokens import outstanding_tokens
 
@@ -86,8 +86,13 @@ def asked():
     yield "sessions used", sessions(used_after=week).page
     yield "tokens deep", deep
     for narrow in ({}, {"kind": "revoke_session"}, {"subject": 7}, {"ip": "10.0.0.7"},
-                   {"session": sid}, {"jti": "3fa8"}, {"actor": 7}, {"before": week}):  # fmt: skip
-        yield f"events {narrow}", lambda w=narrow: page_of(events(**w), key=KEY)
+                   {"session": sid}, {"jti": "3fa8"}, {"actor": 7}, {"before": week},
+                   {"kind": "refresh"}, {"kind": "purged"}, {"subject": (7, 8)},
+                   {"kind": "login", "ip": "10.0.0.7"}, {"kind": "refresh", "subject": 7},
+                   {"kind": "reuse", "actor": 7, "ip": "10.0.0.7", "after": week}):  # fmt: skip
+        yield f"events {narrow}", trail(**narrow).page
+    yield "security events", lambda: list(events(kind=SECURITY)[:8])
+    yield "last of a kind", lambda: last_of(kind="key_retired")
     if connection.vendor == "postgresql":
         yield "about", lambda: about(OutstandingToken)
 

@@ -46,6 +46,7 @@ def test_the_newest_comes_first(auditing, trail):
         ({"subject": "alice"}, ["login alice"]),
         ({"subject": "alice@example.com"}, ["login alice"]),
         ({"actor": "bob"}, ["login bob"]),
+        ({"subject": "ALI"}, ["login alice"]),
         ({"ip": "192.0.2.2"}, ["login bob"]),
         ({"kind": "login", "subject": "bob"}, ["login bob"]),
         ({"before": "2001-01-01T00:00"}, []),
@@ -86,6 +87,52 @@ def test_a_filter_that_makes_no_sense_finds_nothing_and_says_so(auditing, trail,
     assert answer.status_code == 200
     assert shown(answer) == []
     assert 'role="alert"' in answer.text
+
+
+def test_the_start_of_a_name_means_all_who_begin_like_it(auditing, trail):
+    from tests.support.people import make_user
+
+    open_session(user=make_user("alison"))
+    assert shown(auditing.get(URL, {"subject": "ali"})) == ["login alison", "login alice"]
+    for number in range(20):
+        make_user(f"ali{number}")
+    answer = auditing.get(URL, {"subject": "ali"})
+    assert shown(answer) == []
+    assert "Too many accounts" in answer.text
+
+
+def test_everything_about_a_user_a_session_a_token_is_one_click_away(client, sam, trail, alice):
+    client.force_login(sam)
+    session = trail[0].session
+    jti = session.current.jti
+    for page, query in (
+        (f"/staff/users/{alice.pk}/", f"subject=%23{alice.pk}"),
+        (f"/staff/sessions/{session.pk}/", f"session={session.pk}"),
+        (f"/staff/tokens/{jti}/", f"jti={jti}"),
+    ):
+        link = f"{URL}?{query}"
+        assert f'href="{link}"' in client.get(page).text
+        about = client.get(link)
+        assert "login alice" in shown(about)
+        assert f'href="{page}"' in about.text
+
+
+def test_a_search_that_stopped_short_says_so(auditing, alice, monkeypatch):
+    from tokens.selectors import events, paging
+
+    for module in (events, paging):
+        monkeypatch.setattr(module, "WINDOWS", (5, 10))
+    Event.objects.create(kind=Kind.LOGIN_REFUSED, subject=alice, ip="192.0.2.1")
+    Event.objects.bulk_create(
+        Event(kind=kind, subject=alice, ip=ip)
+        for kind, ip in [(Kind.LOGIN, "192.0.2.1"), (Kind.LOGIN_REFUSED, None)] * 15
+    )
+    query = {"kind": "login_refused", "ip": "192.0.2.1"}
+    answer = auditing.get(URL, query)
+    assert shown(answer) == []
+    assert "None among the newest ones" in answer.text
+    older = auditing.get(URL, {**query, "page": answer.context["page"].older})
+    assert shown(older) == ["login_refused "]
 
 
 def test_it_pages_by_key_and_keeps_the_filters(auditing, alice):

@@ -19,7 +19,7 @@ from tokens.admin.base import ReadOnlyAdmin, session_link, user_link
 from tokens.admin.revoking import content_type_of, said
 from tokens.models import Cutoff, Event
 from tokens.revocation import Selection, cut_off, preview
-from tokens.selectors.events import KEY, events
+from tokens.selectors.events import trail
 from tokens.selectors.matching import as_uuid, match
 from tokens.selectors.paging import Listing
 
@@ -48,17 +48,18 @@ class EventAdmin(ReadOnlyAdmin):
             "before": when[1],
         }
         if not text:
-            return Listing(rows=events(**wanted), key=KEY)
+            return trail(**wanted)
         found = match(text)
-        if found.ip:
+        if found.ip and wanted["ip"] in (None, found.ip):
             wanted["ip"] = found.ip
-        elif found.users:
-            return Listing(rows=events(**wanted).filter(subject__in=found.users), key=KEY)
+        elif found.users and wanted["subject"] in (None, *found.users):
+            if wanted["subject"] is None:
+                wanted["subject"] = found.users if len(found.users) > 1 else found.users[0]
         elif (sid := as_uuid(text)) is not None and "-" in text:
             wanted["session"] = sid
         else:
             wanted["jti"] = text[:255]
-        return Listing(rows=events(**wanted), key=KEY)
+        return trail(**wanted)
 
     @admin.display(description=gettext_lazy("session"))
     def session_shown(self, event: Event) -> str:

@@ -12,6 +12,7 @@ from django.db.models.functions import TruncHour
 from django.utils import timezone
 
 from tokens.models import Event, Kind, Rollup, Session, TrailReader
+from tokens.selectors.events import events
 from tokens.selectors.status import live
 
 UTC = timezone.get_fixed_timezone(0)
@@ -111,5 +112,4 @@ def crowded_users(*, at_least: int = 10, among: int = 5_000, most: int = 5) -> l
 
 def last_of(*, kind: str) -> datetime | None:
     """When something last happened, if ever."""
-    newest = Event.objects.filter(kind=kind).order_by("-at", "-id")
-    return newest.values_list("at", flat=True).first()
+    return events(kind=kind).values_list("at", flat=True).first()

@@ -8,21 +8,17 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
-from tokens.audit.export import CONTENT_TYPES, FORMATS
+from tokens.audit.export import CONTENT_TYPES, FORMATS, file_name
 from tokens.audit.export import export as write_export
 from tokens.http import wants_fragment
 from tokens.models import Event, Kind
-from tokens.selectors.events import KEY, events
-from tokens.selectors.matching import as_address, as_uuid, matching_users
-from tokens.selectors.paging import page_of
+from tokens.selectors.events import KEY, events, trail
+from tokens.selectors.matching import USERS, as_address, as_uuid, matching_users
+from tokens.selectors.paging import Listing
 from tokens.staff.guards import staff_may
-
-# What a name on a disk ends in, where it is not the form's own.
-SUFFIXES = {"ecs": "ecs.jsonl"}
 
 
 class Filters(forms.Form):
@@ -73,8 +69,24 @@ class Filters(forms.Form):
             raise forms.ValidationError(complaint)
         return value
 
+    def listing(self) -> Listing[Event]:
+        """To be paged through."""
+        if not self.is_valid():
+            return Listing(rows=Event.objects.none(), key=KEY)
+        return trail(**self.cleaned_data)
+
     def found(self) -> "QuerySet[Event]":
+        """Whole, for an export."""
         return events(**self.cleaned_data) if self.is_valid() else Event.objects.none()
+
+    @property
+    def one(self) -> dict[str, Any]:
+        """What all of the list is about, where that is one account, session or token: each has
+        a page of its own. A link names an account by its key."""
+        if not self.is_valid():
+            return {}
+        names = ("subject", "session", "jti")
+        return {n: self.cleaned_data[n] for n in names if self.cleaned_data[n]}
 
     @property
     def narrowed(self) -> dict[str, str]:
@@ -83,18 +95,21 @@ class Filters(forms.Form):
 
 
 def _account(text: str) -> Any | None:
-    """The one account that ``text`` names; ``#12`` is a key, also of an account that is gone."""
+    """The account that ``text`` names, or those whose name or e-mail begins with it; ``#12`` is
+    a key, also of an account that is gone."""
     if text.startswith("#") and text[1:].isdecimal() and len(text) < 19:
         return int(text[1:])
-    keys = matching_users(text, limit=1)
-    return keys[0] if keys else None
+    keys = matching_users(text, limit=USERS + 1)
+    if len(keys) > USERS:
+        raise forms.ValidationError(_("Too many accounts begin like this: write more of it."))
+    return keys if len(keys) > 1 else next(iter(keys), None)
 
 
 @require_GET
 @staff_may("tokens.view_event")
 def index(request: HttpRequest) -> HttpResponse:
     filters = Filters(request.GET)
-    page = page_of(filters.found(), key=KEY, cursor=request.GET.get("page", ""))
+    page = filters.listing().page(cursor=request.GET.get("page", ""))
     name = "staff/_events.html" if wants_fragment(request) else "staff/events.html"
     return render(request, name, {"filters": filters, "page": page})
 
@@ -112,7 +127,6 @@ def export(request: HttpRequest) -> HttpResponseBase:
         events=filters.found(), form=form, actor=request.user, filters=filters.narrowed
     )
     response = StreamingHttpResponse(lines, content_type=CONTENT_TYPES[form])
-    name = f"events-{timezone.now():%Y%m%d-%H%M%S}.{SUFFIXES.get(form, form)}"
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    response.headers["Content-Disposition"] = f'attachment; filename="{file_name(form)}"'
     response.headers["Cache-Control"] = "no-store"
     return response
