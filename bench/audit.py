@@ -1,90 +1,177 @@
-"""How fast the audit trail is sealed, verified, summed and exported, and in how much memory.
+"""The audit trail at size: `python -m bench.audit` times its pages and filters, sealing,
+verifying and exporting, each command in a process of its own, and how much memory that takes.
 
-    python -m bench.audit --database postgres://postgres@127.0.0.1:5432/bench_audit --events 1000000
+    python -m bench.audit --events 10000000 --keep
 
-The database is made if there is none, and dropped at the end unless --keep.
+PostgreSQL. The database (bench_audit) is made and filled unless it stands; its seals and sums are
+taken away first, so that a kept one can be measured again.
 """
 
 import argparse
 import json
 import os
-import secrets
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
-from urllib.parse import urlsplit
+from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 
-KEY = secrets.token_urlsafe(48)
-ROOT = Path(__file__).resolve().parents[1]
-FILL = """
-INSERT INTO tokens_event (at, kind, actor_id, actor_name, subject_id, subject_name, session_id, jti,
-    ip, user_agent, client, request_id, reason, count, data)
-SELECT now() - interval '30 days' + n * interval '30 days' / %(events)s,
-    (ARRAY['refresh','refresh','refresh','refresh','login','logout','reuse'])[1 + n %% 7],
-    n %% 5000, 'user' || n %% 5000, n %% 5000, 'user' || n %% 5000,
-    md5((n %% 70000)::text)::uuid, md5(n::text), ('10.' || n %% 250 || '.3.4')::inet,
-    'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0',
-    'app', md5((n + 1)::text), '', 1, jsonb_build_object('presented', md5((n + 2)::text))
-FROM generate_series(1, %(events)s) AS n
-"""
+from bench import report
+from bench.hashing import cores
+from bench.peers import ROOT, SECRETS, server_url
+
+DATABASE = "bench_audit"
 RUN = """
 import resource, sys
 from django.core.management import execute_from_command_line
 execute_from_command_line(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
 """
-
-
-def command(database: str, *words: str) -> tuple[float, int]:
-    """Seconds and peak memory in MiB of one command in a process of its own."""
-    environment = {**os.environ, "DATABASE_URL": database, "ENV_FILE": os.devnull,
-                   "DJANGO_SETTINGS_MODULE": "portal.settings", "EVENT_LOG": "stderr",
-                   "SECRET_KEY": KEY[::-1], "JWT_SIGNING_KEY": KEY}  # fmt: skip
-    began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, "manage.py", *words],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        sys.exit(done.stderr[-2000:])
-    return time.perf_counter() - began, int(done.stderr.split()[-1]) // 1024
+EXPORTS = ("csv", "jsonl", "ecs")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database", required=True)
+    parser = argparse.ArgumentParser(prog="python -m bench.audit", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--rounds", type=int, default=15, help="of each page")
+    parser.add_argument("--keep", action="store_true", help="leave the database for another run")
+    parser.add_argument("--no-report", action="store_true")
     options = parser.parse_args()
-    name = urlsplit(options.database).path.lstrip("/")
-    server = options.database.removesuffix(name) + "postgres"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f'DROP DATABASE IF EXISTS "{name}"')
-        admin.execute(f'CREATE DATABASE "{name}"')
-    command(options.database, "migrate", "--verbosity=0")
-    with psycopg.connect(options.database, autocommit=True) as direct:
-        direct.execute(FILL % {"events": options.events})
-        direct.execute("ANALYZE tokens_event")
-    idle, floor = command(options.database, "verify_events", "--json")
-    rows = {"start of a command": (idle, floor)}
-    rows["seal_events (and sums)"] = command(options.database, "seal_events", "--json")
-    rows["verify_events"] = command(options.database, "verify_events", "--json")
-    for form in ("csv", "jsonl", "ecs"):
-        with tempfile.TemporaryDirectory() as folder:
-            rows[f"export_events {form}"] = command(
-                options.database, "export_events", f"--format={form}", f"--output={folder}/trail"
-            )
-    for what, (seconds, memory) in rows.items():
-        rate = options.events / max(seconds - idle, 0.001) if what != "start of a command" else 0
-        line = {"what": what, "seconds": round(seconds, 2), "peak_mib": memory}
-        print(json.dumps({**line, "events_per_second": round(rate)}))
-    if not options.keep:
-        with psycopg.connect(server, autocommit=True) as admin:
-            admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    prepare(options.events)
+    try:
+        events, sizes = measure()
+        commands = time_commands(events)
+        pages = time_pages(options.rounds)
+    finally:
+        if not options.keep:
+            administer(f'DROP DATABASE "{DATABASE}" WITH (FORCE)')
+    text = part(events, options.rounds, commands, pages, sizes=sizes)
+    print(text)
+    if not options.no_report:
+        report.write({"bench audit": text})
+
+
+def url() -> str:
+    return server_url().rpartition("/")[0] + f"/{DATABASE}"
+
+
+def environment() -> dict[str, str]:
+    return {
+        **os.environ, **SECRETS, "DATABASE_URL": url(), "ENV_FILE": os.devnull, "HTTPS": "0",
+        "DJANGO_SETTINGS_MODULE": "portal.settings", "EVENT_LOG": "stderr",
+        "LOG_LEVEL": "CRITICAL", "STATIC_ROOT": f"{tempfile.gettempdir()}/bench_static",
+    }  # fmt: skip
+
+
+def administer(statement: str) -> None:
+    with psycopg.connect(server_url(), autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def prepare(events: int) -> None:
+    with psycopg.connect(server_url(), autocommit=True) as connection:
+        found = "SELECT FROM pg_database WHERE datname = %s"
+        stands = connection.execute(found, [DATABASE]).fetchone() is not None
+    if not stands:
+        administer(f'CREATE DATABASE "{DATABASE}"')
+        python("-m", "bench.audit_fill", str(events))
+    manage("migrate", "--verbosity=0")
+    with psycopg.connect(url(), autocommit=True) as direct:
+        for table in ("tokens_seal", "tokens_rollup", "tokens_trailreader"):
+            direct.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER".encode())
+            direct.execute(f"TRUNCATE {table}".encode())
+            direct.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER".encode())
+        direct.execute("VACUUM (ANALYZE) tokens_event")
+
+
+def measure() -> tuple[int, list[tuple[str, int]]]:
+    """How many events there are, those of earlier runs among them (an export is an event), and
+    the bytes of the table and of each index."""
+    with psycopg.connect(url(), autocommit=True) as direct:
+        sizes = direct.execute(
+            "SELECT relname, pg_relation_size(oid) FROM pg_class WHERE relname = 'tokens_event'"
+            " OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'tokens_event'::regclass)"
+            " ORDER BY relkind DESC, 2 DESC"
+        ).fetchall()
+        row = direct.execute("SELECT count(*) FROM tokens_event").fetchone()
+        return int(row[0]) if row else 0, sizes
+
+
+def python(*words: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", *words],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(done.stderr[-2000:])
+    return done
+
+
+def manage(*words: str) -> tuple[float, int]:
+    """Seconds and peak memory in MiB of one command in a process of its own."""
+    began = time.perf_counter()
+    done = python("-c", RUN, "manage.py", *words)
+    return time.perf_counter() - began, int(done.stderr.split()[-1]) // 1024
+
+
+def time_commands(events: int) -> list[tuple[Any, ...]]:
+    idle, floor = manage("verify_events", "--json")
+    lines: list[tuple[Any, ...]] = [("start of a command", f"{idle:.1f}", "", floor)]
+    commands = {"seal_events, with the sums": ("seal_events", "--json")}
+    commands["verify_events"] = ("verify_events", "--json")
+    with tempfile.TemporaryDirectory() as folder:
+        for form in EXPORTS:
+            commands[f"export_events --format {form}"] = (
+                "export_events", f"--format={form}", f"--output={folder}/trail.{form}",
+            )  # fmt: skip
+        for name, words in commands.items():
+            seconds, memory = manage(*words)
+            rate = events / max(seconds - idle, 0.001)
+            lines.append((name, f"{seconds:.1f}", f"{rate:,.0f}", memory))
+            print(json.dumps(lines[-1]), flush=True)
+            if words[-1].startswith("--output="):
+                os.unlink(words[-1].removeprefix("--output="))
+    return lines
+
+
+def time_pages(rounds: int) -> dict[str, tuple[float, float]]:
+    done = python("-m", "bench.audit_pages", str(rounds))
+    found: dict[str, tuple[float, float]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def part(
+    events: int,
+    rounds: int,
+    commands: list[tuple[Any, ...]],
+    pages: dict[str, tuple[float, float]],
+    *,
+    sizes: list[tuple[str, int]],
+) -> str:
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    slowest = max(p50 for p50, _most in pages.values())
+    table, indexes = sizes[0][1], sum(size for _name, size in sizes[1:])
+    return (
+        "### The audit trail\n\n"
+        f"`python -m bench.audit --rounds {rounds}` on {datetime.now(UTC):%Y-%m-%d}, {events:,}"
+        f" events, PostgreSQL, {cores()} cores; load average at the end: {load}.\n\n"
+        + report.rows(("command", "seconds", "events/s", "peak memory, MiB"), commands)
+        + f"\nPages, {len(pages)} of them, in one process without a network; the slowest p50 is"
+        f" {slowest:.1f} ms.\n\n"
+        + report.rows(
+            ("page", "p50 ms", "slowest ms"),
+            [(name, f"{p50:.1f}", f"{most:.1f}") for name, (p50, most) in pages.items()],
+        )
+        + f"\nAn event takes {table / events:.0f} bytes, and {indexes / events:.0f} in its"
+        f" {len(sizes) - 1} indexes:\n\n"
+        + report.rows(
+            ("relation", "MiB", "bytes/event"),
+            [(name, f"{size / 2**20:,.0f}", f"{size / events:.1f}") for name, size in sizes],
+        )
+    )
 
 
 if __name__ == "__main__":
