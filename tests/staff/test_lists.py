@@ -55,3 +55,41 @@ def test_markup_in_names_agents_and_searches_stays_text(staff: Client, path) -> 
 def test_a_cut_off_cursor_and_a_wild_search_are_no_error(staff: Client, path) -> None:
     for query in ({"page": "ey"}, {"q": "\0%_'\""}, {"q": "x" * 400}):
         assert staff.get(path, query).status_code == 200
+
+
+@pytest.mark.parametrize("path", LISTS[:2])
+def test_clear_filters_comes_and_goes_with_the_rows(staff: Client, path) -> None:
+    found = staff.get(path, {"q": "alice"}, headers=HTMX).content.decode()
+    assert 'id="filters-on" hx-swap-oob="true"' in found
+    assert "Clear filters" in found
+    unfiltered = staff.get(path, headers=HTMX).content.decode()
+    assert 'id="filters-on" hx-swap-oob="true"' in unfiltered
+    assert "Clear filters" not in unfiltered
+    assert staff.get(path, {"q": "alice"}).content.decode().count('id="filters-on"') == 1
+
+
+@pytest.mark.parametrize("path", LISTS[:2])
+def test_each_filter_can_be_taken_away_by_itself(staff: Client, alice, path) -> None:
+    page = staff.get(path, {"user": alice.pk, "ip": "10.0.0.1", "page": "x"}).content.decode()
+    assert f'href="{path}?user={alice.pk}"' in page
+    assert f'href="{path}?ip=10.0.0.1"' in page
+    assert "<strong>alice</strong>" in page
+
+
+@pytest.mark.parametrize("path", LISTS[:2])
+@pytest.mark.parametrize("name", ["issued", "used", "expires"])
+def test_ranges_narrow_the_list(staff: Client, alice, path, name) -> None:
+    open_session(user=alice)
+    rows = {
+        side: len(staff.get(path, {f"{name}_{side}": "2001-01-01"}).context["page"].rows)
+        for side in ("after", "before")
+    }
+    assert rows == {"after": 1, "before": 0}
+
+
+@pytest.mark.parametrize("path", LISTS[:2])
+def test_a_filter_that_makes_no_sense_is_said_and_finds_nothing(staff, alice, path) -> None:
+    open_session(user=alice)
+    answer = staff.get(path, {"ip": "nowhere"})
+    assert answer.context["page"].rows == []
+    assert 'role="alert"' in answer.content.decode()

@@ -168,3 +168,20 @@ def test_all_that_match_keeps_to_the_ranges_of_the_list(staff: Client, alice, bo
     Session.objects.filter(pk=old.pk).update(**{column: far})
     staff.post(f"/staff/revoke/?matching=sessions&{name}_before={far.date()}", REASON)
     assert list(Session.objects.filter(revoked_at=None)) == [old]
+
+
+def test_a_persons_own_words_are_offered_again(staff: Client, alice) -> None:
+    first, second = (open_session(user=alice).session for _ in range(2))
+    own = {"reason": "other", "detail": "laptop left in a <train>"}
+    staff.post(f"/staff/revoke/?session={first.pk}", own)
+    review = staff.get(f"/staff/revoke/?session={second.pk}").content.decode()
+    assert '<option value="laptop left in a &lt;train&gt;">' in review
+
+
+def test_without_javascript_it_returns_to_the_list_as_it_was(staff: Client, alice) -> None:
+    session = open_session(user=alice).session
+    there = "/staff/sessions/?q=alice"
+    review = f"/staff/revoke/?session={session.pk}&next=%2Fstaff%2Fsessions%2F%3Fq%3Dalice"
+    assert 'name="next" value="/staff/sessions/?q=alice"' in staff.get(there).content.decode()
+    assert 'value="/staff/sessions/?q=alice"' in staff.get(review).content.decode()
+    assert staff.post(review, REASON)["Location"] == there

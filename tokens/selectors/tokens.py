@@ -11,6 +11,7 @@ from django.utils import timezone
 from tokens.models import OutstandingToken, Session, SessionToken
 from tokens.selectors.matching import as_address, match, starting_with
 from tokens.selectors.paging import Listing
+from tokens.selectors.selection import Selection, selected_foreign_tokens
 from tokens.selectors.status import Status, with_token_status
 
 Tokens = QuerySet[OutstandingToken]
@@ -84,6 +85,13 @@ def outstanding_tokens(
 def token_row(*, pk: Any) -> OutstandingToken | None:
     """One token with what a list shows of it."""
     return _finish(OutstandingToken.objects.filter(pk=pk)).first()
+
+
+def stray_tokens(*, user: Any, most: int) -> list[OutstandingToken]:
+    """The newest live tokens of ``user`` that no session of ours holds."""
+    rows = selected_foreign_tokens(selection=Selection(users=(user.pk,))).order_by("-id")
+    keys = list(rows.values_list("pk", flat=True)[:most])
+    return list(_finish(OutstandingToken.objects.filter(pk__in=keys)).order_by("-id"))
 
 
 def _finish(rows: Tokens) -> Tokens:

@@ -25,6 +25,7 @@ from tokens.staff.selecting import instant, selection_of
 # More than this many sessions are worked off by a job, and not while somebody waits.
 LONG = 1000
 NAMED = 3
+REMEMBERED, REASONS_KEPT = "reasons", 5
 TYPED_ABOVE = 25
 REASONS = (
     ("lost device", gettext_lazy("lost device")),
@@ -78,8 +79,15 @@ def revoke(request: HttpRequest) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
     form = RevokeForm(posted, expected=found.sessions, everybody=everybody)
     if request.method == "POST" and form.is_valid():
+        _remember(request, form.cleaned_data["detail"].strip())
         return _act(request, selection, found, form.why)
-    context = {"found": found, "form": form, "selection": selection, "back": _back(request)}
+    context = {
+        "found": found,
+        "form": form,
+        "selection": selection,
+        "back": _back(request),
+        "remembered": request.session.get(REMEMBERED, []),
+    }
     return _page(request, "revoke", context)
 
 
@@ -103,6 +111,13 @@ def _act(request: HttpRequest, selection: Selection, found: Preview, reason: str
         return trigger_client_event(HttpResponse(status=204), "portal:revoked", {"said": said})
     messages.success(request, said)
     return redirect(_back(request))
+
+
+def _remember(request: HttpRequest, words: str) -> None:
+    """The person's own last words, offered again: an incident has one reason and many sessions."""
+    if words:
+        before = [said for said in request.session.get(REMEMBERED, []) if said != words]
+        request.session[REMEMBERED] = [words, *before][:REASONS_KEPT]
 
 
 def _one_user(selection: Selection) -> bool:

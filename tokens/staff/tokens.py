@@ -10,6 +10,7 @@ from tokens.claims import Malformed, parse
 from tokens.http import wants_fragment
 from tokens.models import Kind, OutstandingToken
 from tokens.selectors.about import about
+from tokens.selectors.sessions import session_row
 from tokens.selectors.tokens import token_row
 from tokens.staff.filters import TokenFilters
 from tokens.staff.guards import VIEW_TOKENS, staff_may
@@ -38,7 +39,7 @@ def detail(request: HttpRequest, jti: str) -> HttpResponse:
     if token is None:
         raise Http404
     membership = getattr(token, "membership", None)
-    session = membership.session if membership else None
+    session = session_row(pk=membership.session_id) if membership else None
     audit.record(
         kind=Kind.CLAIMS_VIEWED,
         actor=request.user,
@@ -46,7 +47,11 @@ def detail(request: HttpRequest, jti: str) -> HttpResponse:
         session=session.pk if session else None,
         jti=jti,
     )
-    context = {"token": token, "session": session, "steps": timeline(session) if session else []}
+    context = {
+        "token": token,
+        "session": session,
+        "steps": timeline(session, jti=jti) if session else [],
+    }
     try:
         parts = parse(token.token)
     except Malformed as error:

@@ -14,7 +14,7 @@ from tokens.models import Kind
 from tokens.revocation import Selection, preview
 from tokens.selectors.people import people
 from tokens.selectors.sessions import sessions
-from tokens.selectors.tokens import outstanding_tokens
+from tokens.selectors.tokens import stray_tokens
 from tokens.staff.guards import VIEW_TOKENS, staff_may
 
 SHOWN = 20
@@ -40,6 +40,6 @@ def detail(request: HttpRequest, pk: str) -> HttpResponse:
         "person": person,
         "held": preview(selection=Selection(users=(person.pk,))),
         "sessions": sessions(user=person).page(size=SHOWN),
-        "tokens": outstanding_tokens(user=person).page(size=SHOWN),
+        "strays": stray_tokens(user=person, most=SHOWN),
     }
     return render(request, "staff/user.html", context)

@@ -1,0 +1,135 @@
+"""The pages of one token, one session and one person."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from tests.support.lifecycle import pair_of
+from tokens import revocation
+from tokens.issuing import open_session
+from tokens.models import Cutoff, OutstandingToken, Session
+from tokens.rotation import rotate
+from tokens.selectors.sessions import session_row
+from tokens.staff import show
+from tokens.staff.show import timeline
+
+
+@pytest.fixture
+def staff(client: Client, sam: User) -> Client:
+    client.force_login(sam)
+    return client
+
+
+def steps(session: Session) -> list[tuple[str, str]]:
+    found = session_row(pk=session.pk)
+    return [(step.what, step.mark) for step in timeline(found)]
+
+
+def stray(user: User | None, jti: str = "f" * 32) -> OutstandingToken:
+    """As another service on the same tables writes it."""
+    return OutstandingToken.objects.create(
+        user=user,
+        jti=jti,
+        token="a.b.",
+        created_at=timezone.now(),
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+
+
+def test_the_story_goes_from_login_to_end(alice, sam) -> None:
+    pair = pair_of(alice)
+    rotate(refresh=pair.refresh)
+    assert steps(pair.session) == [("logged in", "login"), ("refreshed", "")]
+    revocation.revoke_session(session=pair.session, actor=sam, reason="lost device")
+    assert steps(pair.session)[-1] == ("session revoked", "end")
+
+
+def test_it_has_an_end_too_where_all_of_the_user_ended(alice, sam) -> None:
+    session = open_session(user=alice).session
+    revocation.revoke_user(user=alice, actor=sam, reason="left the company")
+    end = timeline(session_row(pk=session.pk))[-1]
+    assert (end.what, end.who, end.why) == ("session ended", "sam", "left the company")
+
+
+def test_and_where_a_cut_off_holds_that_nobody_has_settled(alice) -> None:
+    session = open_session(user=alice).session
+    Cutoff.objects.create(not_before=timezone.now(), reason="leak")
+    assert steps(session)[-1] == ("session ended", "end")
+
+
+def test_and_where_it_ran_out(alice) -> None:
+    session = open_session(user=alice).session
+    Session.objects.filter(pk=session.pk).update(expires_at=timezone.now())
+    assert steps(session)[-1] == ("expired", "end")
+
+
+def test_who_only_looked_is_no_part_of_it(staff: Client, alice) -> None:
+    session = open_session(user=alice).session
+    page = staff.get(f"/staff/sessions/{session.pk}/")
+    assert [step.what for step in page.context["steps"]] == ["logged in"]
+
+
+def test_a_long_one_keeps_its_login_and_its_end(alice, monkeypatch) -> None:
+    monkeypatch.setattr(show, "STEPS", 2)
+    pair = pair_of(alice)
+    session, refresh = pair.session, pair.refresh
+    for _ in range(4):
+        refresh = rotate(refresh=refresh).refresh
+    told = timeline(session_row(pk=session.pk))
+    assert [(step.what, step.gap) for step in told] == [
+        ("logged in", False), ("refreshed", True), ("refreshed", False),
+    ]  # fmt: skip
+
+
+def test_the_token_of_the_page_is_marked_in_it(staff: Client, alice) -> None:
+    pair = pair_of(alice)
+    rotate(refresh=pair.refresh)
+    first = pair.session.current
+    page = staff.get(f"/staff/tokens/{first.jti}/")
+    assert [step.here for step in page.context["steps"]] == [True, False]
+
+
+def test_a_token_of_another_service_has_a_page(staff: Client, alice) -> None:
+    token = stray(alice)
+    page = staff.get(f"/staff/tokens/{token.jti}/").content.decode()
+    assert "belongs to no session" in page
+    assert "alice" in page
+    assert "Revoke token" in page
+
+
+def test_so_has_one_whose_account_is_gone(staff: Client, alice) -> None:
+    token = open_session(user=alice).session.current
+    nobody = stray(None)
+    alice.delete()
+    page = staff.get(f"/staff/tokens/{token.jti}/").content.decode()
+    assert "of alice" in page
+    assert "None" not in page
+    assert staff.get(f"/staff/tokens/{nobody.jti}/").status_code == 200
+    assert staff.get("/staff/tokens/").status_code == 200
+
+
+def test_a_persons_page_shows_what_no_session_holds(staff: Client, alice) -> None:
+    token = stray(alice)
+    page = staff.get(f"/staff/users/{alice.pk}/").content.decode()
+    assert "Tokens without a session" in page
+    assert token.jti in page
+
+
+def test_some_of_a_persons_sessions_can_be_chosen(staff: Client, viewer, alice) -> None:
+    session = open_session(user=alice).session
+    box = 'name="session"'
+    assert box in staff.get(f"/staff/users/{alice.pk}/").content.decode()
+    staff.force_login(viewer)
+    page = staff.get(f"/staff/users/{alice.pk}/").content.decode()
+    assert box not in page
+    assert str(session.pk) in page
+
+
+def test_the_list_of_users_says_when_each_was_last_seen(staff: Client, alice, bob) -> None:
+    open_session(user=alice)
+    rows = {row.pk: row.used_at for row in staff.get("/staff/users/").context["page"].rows}
+    assert rows[alice.pk] is not None
+    assert rows[bob.pk] is None
