@@ -21,7 +21,8 @@ def people(*, q: str = "") -> Listing[Any]:
 
 def _with_last_use(accounts: "QuerySet[Any]") -> "QuerySet[Any]":
     latest = Session.objects.filter(user=OuterRef("pk")).order_by("-last_used_at", "-id")
-    return accounts.annotate(
+    annotated: QuerySet[Any] = accounts.annotate(
         used_at=Subquery(latest.values("last_used_at")[:1]),
         used_from=Subquery(latest.values("user_agent")[:1]),
     )
+    return annotated

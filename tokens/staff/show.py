@@ -13,7 +13,7 @@ from tokens.selectors.status import Status
 from tokens.signing import instant
 
 STEPS = 200
-MARKS = {
+MARKS: dict[str, str] = {
     Kind.LOGIN: "login",
     Kind.REUSE: "reuse",
     Kind.LOGOUT: "end",
