@@ -10,7 +10,7 @@ TEST_WORKERS ?= 2
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev run demo test lint types check format bench lock screenshots clean
+.PHONY: help install dev run demo test lint types check format bench lock audit screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,12 @@ bench: dev ## Measure the portal against stock simplejwt
 lock: dev ## Resolve requirements/*.in again (hashes, no index named)
 	@$(UV_COMPILE) requirements/run.in --output-file requirements/run.txt
 	@$(UV_COMPILE) requirements/dev.in --output-file requirements/dev.txt
+
+audit: dev ## Ask the advisory databases about the locked versions (needs the network)
+	@set -e; for lock in run dev; do \
+		$(BIN)/uv tool run pip-audit --require-hashes --disable-pip \
+			--requirement requirements/$$lock.txt; \
+	done
 
 screenshots: dev ## Take the README's pictures from a real Chromium
 	@$(BIN)/python -m tests.support.screenshots docs/images
