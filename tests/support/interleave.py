@@ -13,12 +13,13 @@ PATIENCE = 0.4
 
 class Act(Thread):
     """``act`` in a thread and on a connection of its own. ``result`` is what it returned or
-    raised. With ``hold``, it waits before its first statement that starts so, until `go`."""
+    raised. With ``hold``, it waits before its first statement that starts so, until `go`;
+    ``held`` says whether there was one."""
 
     def __init__(self, act: Callable[[], Any], hold: str = "") -> None:
         super().__init__(daemon=True)
         self.act, self.hold = act, hold
-        self.reached, self.go, self.result = Event(), Event(), None
+        self.reached, self.go, self.result, self.held = Event(), Event(), None, False
         self.start()
 
     def run(self) -> None:
@@ -32,7 +33,8 @@ class Act(Thread):
             connection.close()
 
     def _wait(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if self.hold and sql.startswith(self.hold) and not self.reached.is_set():
+        if self.hold and sql.lstrip().startswith(self.hold) and not self.reached.is_set():
+            self.held = True
             self.reached.set()
             self.go.wait(30)
         return execute(sql, params, many, context)
@@ -43,6 +45,7 @@ def held(first: Callable[[], Any], second: Callable[[], Any], *, at: str) -> tup
     it gets, and then both to their end. Gives both results."""
     one = Act(first, hold=at)
     assert one.reached.wait(30)
+    assert one.held, f"no statement starts with {at}: {one.result!r}"
     two = Act(second)
     until = time.monotonic() + PATIENCE
     while two.is_alive() and time.monotonic() < until:
