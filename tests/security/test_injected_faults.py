@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.utils import timezone
 
-from tests.support.lifecycle import failed, pair_of
+from tests.support.lifecycle import failed, jti, pair_of
 from tests.support.people import PASSWORD
 from tests.support.snapshot import fault_before, snapshot
 from tokens.models import Cutoff, Event, Kind, Session
@@ -85,6 +85,39 @@ def test_a_logout(post, alice):
     assert failed(pair.access) == "revoked"
 
 
+def test_a_revocation_by_the_holder(post, alice):
+    pair = pair_of(alice)
+    all_or_nothing(lambda: post("revoke", token=pair.access), status=200, least=4)
+    assert failed(pair.refresh) == "revoked"
+
+
+@pytest.mark.parametrize("query", ["", "?keep=current"])
+def test_the_end_of_ones_own_sessions(api, alice, query):
+    here, there = pair_of(alice), pair_of(alice)
+    api.credentials(HTTP_AUTHORIZATION=f"Bearer {here.access}")
+    all_or_nothing(lambda: api.delete(f"/api/sessions{query}"), status=200, least=4)
+    assert failed(there.access) == "revoked"
+    assert (failed(here.access) is None) is bool(query)
+
+
+@pytest.mark.parametrize("what", ["tokens", "sessions", "users"])
+def test_an_act_of_staff_through_the_api(api, post, alice, revoker, what):
+    pair = pair_of(alice)
+    api.credentials(HTTP_AUTHORIZATION=f"Bearer {pair_of(revoker).access}")
+    target = {"tokens": jti(pair.refresh), "sessions": pair.session.pk, "users": alice.pk}[what]
+    path = f"staff/{what}/{target}/revoke"
+    all_or_nothing(lambda: post(path, reason="lost"), status=200, least=4)
+    assert failed(pair.access) == "revoked"
+
+
+def test_a_reading_of_claims(api, alice, viewer):
+    """It leaves an event, or it is not answered."""
+    pair = pair_of(alice)
+    api.credentials(HTTP_AUTHORIZATION=f"Bearer {pair_of(viewer).access}")
+    path = f"/api/staff/tokens/{jti(pair.refresh)}"
+    all_or_nothing(lambda: api.get(path), status=200, least=4)
+
+
 def test_what_only_reads_says_unable_and_not_revoked(post, api, alice):
     pair = pair_of(alice)
     api.credentials(HTTP_AUTHORIZATION=f"Bearer {pair.access}")
@@ -132,15 +165,19 @@ def test_a_cut_off_holds_from_its_own_commit_on(alice):
     assert failed(pair.access) == "revoked"
 
 
-def test_a_password_is_not_changed_where_its_tokens_cannot_end(alice):
+@pytest.mark.parametrize("what", ["password", "active"])
+def test_an_account_is_not_changed_where_its_tokens_cannot_end(alice, what):
     pair = pair_of(alice)
 
     def change():
         user = User.objects.get(pk=alice.pk)
-        user.set_password("another password entirely 7")
+        if what == "password":
+            user.set_password("another password entirely 7")
+        user.is_active = what != "active"
         user.save()
 
     for _ in faulted(change):
-        changed = not User.objects.get(pk=alice.pk).check_password(PASSWORD)
+        user = User.objects.get(pk=alice.pk)
+        changed = not (user.is_active and user.check_password(PASSWORD))
         assert failed(pair.access) is not None or not changed
     assert changed

@@ -4,6 +4,7 @@ between our code and the database, where a real one would strike."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from django.apps import apps
 from django.db import OperationalError, connection
@@ -45,17 +46,28 @@ def everything(*, but_looks: bool = False) -> dict[str, list[Any]]:
 
 @contextmanager
 def fault_before(statement: int) -> Iterator[list[str]]:
-    """Lose the database just before the statement with that number, counted from 0. Gives the
-    list of the statements that came."""
+    """Lose the database just before the statement with that number, counted from 0; a COMMIT
+    is one too. Gives the list of the statements that came."""
     seen: list[str] = []
+    commit = connection._commit
 
-    def strike(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    def next_is(sql: str) -> None:
         seen.append(sql)
         if len(seen) > statement:
             raise OperationalError("the database went away")
+
+    def strike(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        next_is(sql)
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(strike):
+    def strike_at_commit() -> None:
+        next_is("COMMIT")
+        commit()
+
+    with (
+        connection.execute_wrapper(strike),
+        patch.object(connection, "_commit", strike_at_commit),
+    ):
         yield seen
 
 
