@@ -137,6 +137,24 @@ def test_malformed(api, introspect, token):
     refused_everywhere(api, token, introspect)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        *(b"", b"x", b"[]", b"null", b'"text"', b"7", b"NaN", b"\xff\xfe", b"\0"),
+        *(b'{"sub":"\\ud800"}', b'{"jti":"\\u0000"}', b'{"alg":"HS256","alg":"none"}'),
+        b'{"a":' + b"9" * 5000,
+    ],
+)
+@pytest.mark.parametrize("place", ["header", "payload"])
+def test_a_part_that_is_no_object_of_json(api, alice, login, introspect, place, part):
+    """With a signature that is right for it."""
+    header, payload, _ = login(api, alice)["access"].split(".")
+    parts = [b64(part), payload] if place == "header" else [header, b64(part)]
+    signer = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
+    signature = signer.sign(".".join(parts).encode(), KEY.encode())
+    refused_everywhere(api, ".".join([*parts, b64(signature)]), introspect)
+
+
 def test_deep_json_in_a_token(api, introspect):
     deep = b64(b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}")
     refused_everywhere(api, f"{b64({'alg': 'HS256'})}.{deep}.AAAA", introspect)

@@ -30,3 +30,21 @@ def test_it_is_refused_as_a_bearer_token(name: str, client, db) -> None:
     answer = client.get("/api/restricted", headers={"authorization": f"Bearer {HEAVY[name]}"})
     assert answer.status_code == 401
     assert explain(token=HEAVY[name]).failed == "signature"
+
+
+@pytest.mark.parametrize("name", HEAVY)
+@pytest.mark.parametrize("call", ["refresh", "verify", "logout", "revoke"])
+def test_it_is_refused_in_a_body(name: str, call: str, client, db) -> None:
+    field = "refresh" if call in {"refresh", "logout"} else "token"
+    body = {field: HEAVY[name]}
+    answer = client.post(f"/api/{call}", body, content_type="application/json")
+    # Over 64 KiB it is not even read.
+    small = 200 if call in {"logout", "revoke"} else 401
+    assert answer.status_code == (413 if len(HEAVY[name]) > 65_000 else small)
+
+
+def test_no_body_that_is_nested_deeply_is_a_crash(client, db) -> None:
+    for call in ("login", "refresh", "verify", "logout", "revoke"):
+        for body in (b"[" * 60_000, b'{"token":' * 7_000, b"[" * 200_000):
+            answer = client.post(f"/api/{call}", body, content_type="application/json")
+            assert answer.status_code == (413 if len(body) > 65_536 else 400), call

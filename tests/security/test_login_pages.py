@@ -1,10 +1,12 @@
 """The login pages: no way to another host, no other Host, a new session key, the one throttle."""
 
+import re
+
 import pytest
 from django.conf import settings as configured
 from django.urls import reverse
 
-from tests.support.people import PASSWORD
+from tests.support.people import PASSWORD, make_user
 
 ELSEWHERE = [
     "https://evil.example/",
@@ -68,6 +70,25 @@ def test_the_session_key_changes_at_login(client, sam, page):
     client.cookies[configured.SESSION_COOKIE_NAME] = session.session_key
     log_in(client, page)
     assert client.cookies[configured.SESSION_COOKIE_NAME].value != session.session_key
+
+
+def shown(client, page, username):
+    """The answer to a wrong password, without what differs from one answer to the next."""
+    answer = client.post(page, {"username": username, "password": "wrong"})
+    text = re.sub(r'nonce="[^"]*"|name="csrfmiddlewaretoken" value="[^"]*"', "", answer.text)
+    headers = {name for name in answer.headers if name != "X-Request-ID"}
+    return answer.status_code, text.replace(username, "…"), sorted(headers)
+
+
+def test_a_refusal_tells_no_account_from_another(client, sam, page):
+    make_user("inactive", is_active=False, is_staff=True)
+    make_user("nostaff")
+    unusable = make_user("unusable", is_staff=True)
+    unusable.set_unusable_password()
+    unusable.save()
+    known = shown(client, page, "sam")
+    for username in ("nobody", "inactive", "nostaff", "unusable"):
+        assert shown(client, page, username) == known, username
 
 
 def test_the_throttle_is_the_apis(client, api, sam, page, settings):

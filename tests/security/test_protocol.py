@@ -46,6 +46,15 @@ def test_a_token_anywhere_else_is_ignored(api, alice, login):
     assert (answer.status_code, answer.json()) == (401, NONE)
 
 
+def test_a_token_in_the_body_is_ignored(api, alice, login):
+    """RFC 6750, section 2.2, allows it; nobody needs it."""
+    token = login(api, alice)["access"]
+    body = {"access_token": token, "token": token}
+    for method, path in (("delete", "sessions"), ("post", "introspect")):
+        answer = getattr(api, method)(f"/api/{path}", body, format="json")
+        assert (answer.status_code, answer.json()) == (401, NONE)
+
+
 def test_a_cookie_session_opens_nothing(client, alice):
     client.force_login(alice)
     assert client.get("/api/restricted").status_code == 401
