@@ -2,6 +2,7 @@
 ``gunicorn --config python:portal.gunicorn portal.wsgi``. docs/deploying.md says when to change
 what; each value has an environment variable."""
 
+import logging
 import os
 import tempfile
 from typing import Any
@@ -21,13 +22,20 @@ forwarded_allow_ips = ""
 proc_name = "token-portal"
 control_socket_disable = True
 
-# The path without its query string: what somebody puts after "?" may be a token.
+# The path without its query string, and tokens without their signature: somebody puts them there.
 accesslog = "-"
 access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms %({x-request-id}o)s'
 
 # Every worker counts; one scrape must show them all. prometheus_client reads this on import.
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="token-portal-metrics-")
+
+
+def on_starting(server: Any) -> None:
+    from tokens.logs import RedactTokens
+
+    for name in ("gunicorn.access", "gunicorn.error"):
+        logging.getLogger(name).addFilter(RedactTokens())
 
 
 def child_exit(server: Any, worker: Any) -> None:

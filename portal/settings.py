@@ -255,8 +255,9 @@ LOGGING = {
         "line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
         "bare": {"format": "{message}", "style": "{"},
     },
+    "filters": {"tokens": {"()": "tokens.logs.RedactTokens"}},
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["tokens"]},
         # The audit trail as JSON lines. manage.py says stderr: a command's own output is there.
         "events": {
             "class": "logging.StreamHandler",

@@ -4,6 +4,7 @@ keys. Nothing here believes a token; `tokens.verdict` does that."""
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ MEANINGS = {
     "typ": _("Media type of the token"),
     "kid": _("Key the signature was made with"),
 }
+TOKEN = re.compile(r"(eyJ[\w-]+\.[\w-]+\.)[\w-]+")
 INSTANTS = frozenset({"exp", "nbf", "iat", "auth_time"})
 
 
@@ -72,6 +74,12 @@ def redact(token: str) -> str:
     """``header.payload.`` of ``token``: what may be kept, and opens nothing."""
     head, dot, _signature = token.rpartition(".")
     return head + dot
+
+
+def redact_text(text: str) -> str:
+    """``text`` with every token in it redacted: people put them where names, reasons and
+    addresses belong."""
+    return TOKEN.sub(r"\1", text) if "eyJ" in text else text
 
 
 def meaning(name: str) -> str:

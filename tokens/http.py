@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from tokens.claims import redact_text
 from tokens.origin import Origin
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -67,7 +68,8 @@ def origin_of(request: HttpRequest) -> Origin:
 
 
 def _clean(text: str) -> str:
-    """Header text without what a database or a log cannot hold."""
+    """Header text without what a database or a log cannot hold, or must not."""
+    text = redact_text(text)
     return "".join(c if c.isprintable() and not "\ud800" <= c <= "\udfff" else "?" for c in text)
 
 

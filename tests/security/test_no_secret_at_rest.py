@@ -1,14 +1,19 @@
 """After a full run nothing holds a token that would be accepted (invariant 1)."""
 
+import io
+import logging
 import re
 
 import pytest
 from django.apps import apps
+from django.core.management import call_command
 from django.db import connection
 from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
 
 from tests.support.people import PASSWORD
 from tokens.claims import redact
+from tokens.issuing import open_session
+from tokens.models import Event, Kind, OutstandingToken, Session
 from tokens.rotation import rotate
 from tokens.verdict import explain
 
@@ -64,6 +69,91 @@ def test_the_database_holds_no_signature(api, alice, login):
         assert token.rpartition(".")[2] not in text
 
 
+def of_objects(user):
+    """The pages about one token, session, account and event."""
+    for token in OutstandingToken.objects.filter(user=user):
+        yield reverse("staff:token", args=[token.jti])
+        yield reverse("api:staff-token", args=[token.jti])
+        yield reverse("admin:token_blacklist_outstandingtoken_change", args=[token.pk])
+    for session in Session.objects.filter(user=user):
+        yield reverse("staff:session", args=[session.pk])
+        yield reverse("admin:tokens_session_change", args=[session.pk])
+    yield reverse("staff:user", args=[user.pk])
+    yield reverse("admin:auth_user_change", args=[user.pk])
+    for event in Event.objects.all():
+        yield reverse("admin:tokens_event_change", args=[event.pk])
+
+
+def test_no_page_about_one_thing_shows_one(client, api, alice, sam, login):
+    tokens = used(login, api, alice)
+    client.force_login(sam)
+    bearer = {"authorization": f"Bearer {login(api, sam)['access']}"}
+    for address in of_objects(alice):
+        answer = client.get(address, headers=bearer)
+        assert answer.status_code == 200, address
+        assert hidden(answer.text, tokens), address
+
+
+def hidden(text, tokens):
+    return accepted(text) == [] and not [t for t in tokens if t.rpartition(".")[2] in text]
+
+
+@pytest.fixture
+def logged():
+    """What the portal's own handler writes."""
+    handlers = logging.getLogger().handlers
+    (handler,) = (found for found in handlers if type(found) is logging.StreamHandler)
+    before = handler.setStream(io.StringIO())
+    yield handler.stream
+    handler.setStream(before)
+
+
+def test_what_is_pasted_is_kept_nowhere(
+    client, api, alice, sam, login, logged, capsys, monkeypatch
+):
+    """In the inspector, its command, a search box, an address, a name at the login, a header."""
+    tokens = used(login, api, alice)
+    client.force_login(sam)
+    for token in tokens:
+        client.post(reverse("staff:inspect"), {"token": token})
+        monkeypatch.setattr("sys.stdin", io.StringIO(token))
+        call_command("inspect_token")
+        for name in ("tokens", "sessions", "users"):
+            client.get(reverse(f"staff:{name}"), {"q": token})
+        client.get(f"/staff/tokens/{token}/")
+        client.get(f"/nowhere/{token}")
+        api.get(f"/api/nowhere/{token}")
+        api.get(f"/api/staff/tokens/{token}")
+        api.post("/api/login", {"username": token, "password": token}, format="json")
+        api.post("/api/login", {"username": "alice", "password": token}, format="json")
+        login(api, alice, HTTP_USER_AGENT=token, HTTP_X_CLIENT=token, HTTP_X_REQUEST_ID=token)
+    assert Event.objects.filter(kind=Kind.TOKEN_INSPECTED).exists()
+    assert hidden("\n".join(dump()), tokens)
+    assert "Not Found: /staff/tokens/eyJ" in logged.getvalue()
+    assert hidden(logged.getvalue(), tokens)
+    said = capsys.readouterr()
+    assert hidden(said.out + said.err, tokens)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "ecs"])
+def test_no_export_holds_one(api, alice, login, form, tmp_path):
+    tokens = used(login, api, alice)
+    file = tmp_path / "export"
+    call_command("export_events", format=form, output=str(file))
+    said = file.read_text()
+    assert "login" in said
+    assert hidden(said, tokens)
+
+
+def test_no_object_says_one_of_itself(alice):
+    pair = open_session(user=alice)
+    said = [repr(pair), repr(explain(token=pair.refresh)), repr(explain(token=pair.access))]
+    said += [
+        repr(row) + str(row) for model in apps.get_models() for row in model._default_manager.all()
+    ]
+    assert hidden("\n".join(said), [pair.refresh, pair.access])
+
+
 @pytest.mark.slow
 def test_no_page_shows_one(client, api, alice, sam, login):
     tokens = [*used(login, api, alice), *used(login, api, sam)]
@@ -92,6 +182,8 @@ def test_no_log_line_shows_one(portal_server, alice):
         portal_server.call("POST", f"/api/{path}", json=body)
     portal_server.call("GET", f"/api/restricted?token={pair['access']}", token=pair["access"])
     portal_server.call("GET", "/api/nowhere", token=pair["access"])
+    portal_server.call("GET", f"/api/nowhere/{pair['access']}")
+    portal_server.call("GET", f"/staff/tokens/{pair['refresh']}/")
     text = portal_server.log.read_text()
     assert "/api/refresh" in text
     for token in pair.values():

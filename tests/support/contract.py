@@ -8,7 +8,7 @@ from pathlib import Path
 # line know nothing of each other. A new module has to be given its place here.
 LAYERS = (
     ("claims", "keys", "origin", "hashers"),
-    ("signing",),
+    ("signing", "logs"),
     ("models",),
     ("selectors",),
     ("audit",),

@@ -49,7 +49,8 @@ def fault_before(statement: int) -> Iterator[list[str]]:
     """Lose the database just before the statement with that number, counted from 0; a COMMIT
     is one too. Gives the list of the statements that came."""
     seen: list[str] = []
-    commit = connection._commit
+    database: Any = connection
+    commit = database._commit
 
     def next_is(sql: str) -> None:
         seen.append(sql)
