@@ -9,6 +9,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve
 
 from tokens.issuing import open_session
 from tokens.models import Cutoff, Event
+from tokens.revocation import Selection, preview, start_job
 
 
 def routes() -> set[str]:
@@ -37,6 +38,10 @@ class Things:
         group = Group.objects.order_by("pk")[0]
         cutoff = Cutoff.objects.create(user=bob, not_before=session.created_at, actor=sam)
         assert session.current is not None
+        selection = Selection(users=(bob.pk,), issued_before=session.created_at)
+        job = start_job(
+            selection=selection, found=preview(selection=selection), actor=sam, reason="leak"
+        )
         self.named: dict[str, Any] = {
             "sid": session.pk,
             "jti": session.current.jti,
@@ -44,6 +49,7 @@ class Things:
             "user": bob.pk,
             "group": group.pk,
             "cutoff": cutoff.pk,
+            "job": job.pk,
             "event": Event.objects.order_by("pk")[0].pk,
             "type": ContentType.objects.get_for_model(User).pk,
         }

@@ -26,7 +26,7 @@ def snapshot() -> dict[str, list[Any]]:
     return {model.__name__: list(model.objects.order_by("pk").values()) for model in MODELS}
 
 
-LOOKS = (Kind.CLAIMS_VIEWED, Kind.PERMISSION_DENIED)
+LOOKS = (Kind.CLAIMS_VIEWED, Kind.EXPORTED, Kind.PERMISSION_DENIED)
 # Who is logged in to the pages is kept there, and touched by looking.
 NOT_COUNTED = {"Session": "sessions", "ContentType": "contenttypes"}
 

@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, LogEntry
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -81,19 +82,22 @@ class EverybodyForm(forms.Form):
         return typed
 
 
+def with_people(rows: "QuerySet[Cutoff]") -> "QuerySet[Cutoff]":
+    return rows.select_related("user", "actor")
+
+
 class CutoffAdmin(ReadOnlyAdmin):
     list_display = ("not_before", "whom", "actor_shown", "reason", "created_at")
     list_filter = (filters.UserFilter,)
     fields = ("whom", "not_before", "actor_shown", "reason", "created_at")
     readonly_fields = fields
     search_fields: ClassVar[Any] = ()
-    list_select_related = ("user", "actor")
 
     def listing(self, **chosen: Any) -> Listing[Cutoff]:
-        rows = Cutoff.objects.select_related("user", "actor")
+        rows = Cutoff.objects.all()
         if chosen["user"] is not None:
             rows = rows.filter(user_id=chosen["user"])
-        return Listing(rows=rows, key=("id",))
+        return Listing(rows=rows, key=("id",), finish=with_people)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("tokens.add_cutoff")
