@@ -133,6 +133,8 @@ def change(*, now: int, before: int) -> str:
         return _("as the day before")
     if not before:
         return _("none the day before")
+    if now >= 4 * before:
+        return _("%(before)s the day before") % {"before": f"{before:,}"}
     percent = ceil(abs(now - before) * 100 / before)
     if now > before:
         return _("%(percent)s%% more than the day before") % {"percent": percent}
