@@ -61,7 +61,7 @@ def _tolerant(field: str, *media: str) -> Any:
 
 
 REFRESH, TOKEN = {"refresh": examples.TOKEN}, {"token": examples.TOKEN}
-TOKENS, OAUTH, OWN, STAFF = "Tokens", "OAuth", "Own sessions", "Staff"
+TAGS = TOKENS, OAUTH, OWN, STAFF = ("Tokens", "OAuth", "Own sessions", "Staff")
 EXPORT = extend_schema(
     tags=[STAFF],
     operation_id="staff_export_events",

@@ -1,5 +1,6 @@
 """How the calls are described in the schema: each with the errors that it really answers."""
 
+from inspect import cleandoc
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -42,6 +43,12 @@ def detail(description: str, text: str, headers: Any = None) -> dict[str, Any]:
 class ApiSchema(AutoSchema):
     """A view says what it answers when all is well; what can go wrong follows from what it is:
     whether it takes a body, a bearer token, a permission or an id."""
+
+    def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it
+        """What the view says of itself; what all have in common is said once, at the top."""
+        own = vars(type(self.view)).get("__doc__") or ""
+        action = vars(type(self.view)).get(str(self.method).lower())
+        return cleandoc(getattr(action, "__doc__", None) or own)
 
     def _map_serializer_field(self, field: Any, direction: Any, *args: Any) -> Any:
         described = getattr(field, "described", None)

@@ -45,8 +45,8 @@ class Filters(Paging):
     )
     status = serializers.ChoiceField(required=False, choices=Status.values)
     user = NumberField(required=False, min_value=0, max_value=BIG, help_text="id of an account")
-    issued_after = InstantField(required=False, help_text="included")
-    issued_before = InstantField(required=False, help_text="not included")
+    issued_after = InstantField(required=False, help_text="from this instant on")
+    issued_before = InstantField(required=False, help_text="before this instant")
     device = TextField(required=False, max_length=100, help_text="a part of the user agent")
     ip = AddressField(required=False)
     client = TextField(required=False, max_length=100, help_text="the label of X-Client, whole")
@@ -69,8 +69,8 @@ class OfEvents(serializers.Serializer[None]):
     session = serializers.UUIDField(required=False)
     jti = TextField(required=False, max_length=255)
     ip = AddressField(required=False)
-    after = InstantField(required=False, help_text="included")
-    before = InstantField(required=False, help_text="not included")
+    after = InstantField(required=False, help_text="from this instant on")
+    before = InstantField(required=False, help_text="before this instant")
 
 
 class EventFilters(OfEvents, Paging):

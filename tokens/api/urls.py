@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tokens.api import oauth, own, pairs, schema, staff_acts, staff_reads
+from tokens.api import docs, oauth, own, pairs, schema, staff_acts, staff_reads
 
 app_name = "api"
 urlpatterns = [
@@ -34,7 +34,7 @@ urlpatterns = [
         name="staff-revoke-user",
     ),
     path("schema", schema.schema, name="schema"),
-    path("docs", schema.docs, name="docs"),
+    path("docs", docs.docs, name="docs"),
     path("staff/events", staff_reads.EventsView.as_view(), name="staff-events"),
     path("staff/events/export", staff_reads.ExportView.as_view(), name="staff-events-export"),
 ]
