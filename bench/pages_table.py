@@ -1,55 +1,171 @@
 """The pages that `bench.pages` times: name, ours, and the stock admin's page for the same need.
 
-Braces stand for what `bench.page_times` looks up: one ordinary session (`sid`), its current token
+Braces stand for what `bench.page_names` looks up: one ordinary session (`sid`), its current token
 (`token`, `jti`), its user (`user`, `username`), a user with thousands of sessions (`heavy`,
-`heavy_name`), and cursors that point into the middle of a list (`deep_…`), or the middle page.
+`heavy_name`), an address that many sessions share (`office`), and cursors that point into the
+middle of a list (`deep_…`), or the middle page.
 """
+
+from collections.abc import Iterator
+
+Row = tuple[str, str, str]
 
 TOKENS = "/admin/token_blacklist/outstandingtoken/"
 SPENT = "/admin/token_blacklist/blacklistedtoken/"
 SESSIONS = "/admin/tokens/session/"
 EVENTS = "/admin/tokens/event/"
+CUTOFFS = "/admin/tokens/cutoff/"
+USERS = "/admin/auth/user/"
 
-PAGES: tuple[tuple[str, str, str], ...] = (
-    ("admin: tokens, first page", TOKENS, TOKENS),
-    ("admin: tokens, deep page", f"{TOKENS}?cursor={{deep_token}}", f"{TOKENS}?p={{middle}}"),
-    ("admin: tokens, search jti", f"{TOKENS}?q={{jti}}", f"{TOKENS}?q={{jti}}"),
-    ("admin: tokens, search user name", f"{TOKENS}?q={{username}}", f"{TOKENS}?q={{username}}"),
-    ("admin: tokens, search heavy user", f"{TOKENS}?q={{heavy_name}}", ""),
-    ("admin: tokens, search address", f"{TOKENS}?q={{ip}}", ""),
-    ("admin: tokens, active", f"{TOKENS}?status=active", ""),
-    ("admin: tokens, revoked", f"{TOKENS}?status=revoked", f"{SPENT}"),
-    ("admin: tokens, rotated", f"{TOKENS}?status=rotated", ""),
-    ("admin: tokens, expired", f"{TOKENS}?status=expired", ""),
-    ("admin: tokens of a heavy user", f"{TOKENS}?user={{heavy}}", ""),
-    ("admin: token", f"{TOKENS}{{token}}/change/", f"{TOKENS}{{token}}/change/"),
-    ("admin: sessions, first page", SESSIONS, ""),
-    ("admin: sessions, deep page", f"{SESSIONS}?cursor={{deep_session}}", ""),
-    ("admin: sessions, active", f"{SESSIONS}?status=active", ""),
-    ("admin: sessions, revoked", f"{SESSIONS}?status=revoked", ""),
-    ("admin: sessions, expired", f"{SESSIONS}?status=expired", ""),
-    ("admin: sessions, search user name", f"{SESSIONS}?q={{username}}", ""),
-    ("admin: session", f"{SESSIONS}{{sid}}/change/", ""),
-    ("admin: events, first page", EVENTS, ""),
-    ("admin: events, deep page", f"{EVENTS}?cursor={{deep_event}}", ""),
-    ("admin: events, one kind", f"{EVENTS}?kind=revoke_session", ""),
-    ("admin: user", "/admin/auth/user/{user}/change/", "/admin/auth/user/{user}/change/"),
-    ("admin: heavy user", "/admin/auth/user/{heavy}/change/", ""),
-    ("staff: overview", "/staff/", ""),
-    ("staff: tokens", "/staff/tokens/", ""),
-    ("staff: tokens, deep page", "/staff/tokens/?page={deep_token}", ""),
-    ("staff: tokens, search jti", "/staff/tokens/?q={jti}", ""),
-    ("staff: tokens, search user name", "/staff/tokens/?q={username}", ""),
-    ("staff: tokens, active", "/staff/tokens/?status=active", ""),
-    ("staff: tokens, revoked", "/staff/tokens/?status=revoked", ""),
-    ("staff: token", "/staff/tokens/{jti}/", ""),
-    ("staff: sessions", "/staff/sessions/", ""),
-    ("staff: sessions, deep page", "/staff/sessions/?page={deep_session}", ""),
-    ("staff: sessions, active", "/staff/sessions/?status=active", ""),
-    ("staff: session", "/staff/sessions/{sid}/", ""),
-    ("staff: users", "/staff/users/", ""),
-    ("staff: heavy user", "/staff/users/{heavy}/", ""),
-    ("staff: events", "/staff/events/", ""),
-    ("staff: events, deep page", "/staff/events/?page={deep_event}", ""),
-    ("staff: events, one kind", "/staff/events/?kind=revoke_session", ""),
-)
+SEARCHES = {
+    "jti": "q={jti}",
+    "start of a jti": "q={jti_start}",
+    "sid": "q={sid}",
+    "user name": "q={username}",
+    "start of a user name": "q={name_start}",
+    "e-mail": "q={email}",
+    "heavy user": "q={heavy_name}",
+    "address": "q={ip}",
+    "an office's address": "q={office}",
+    "nothing there": "q=nobody-is-called-this",
+}
+# What both the admin and the staff pages offer, by the same name.
+SAID = {
+    "address": "ip={ip}",
+    "an office's address": "ip={office}",
+    "device": "device=Firefox",
+    "rare device": "device=curl",
+    "no such device": "device=Symbian",
+    "client": "client=mobile+app",
+}
+STATUSES = {name: f"status={name}" for name in ("active", "revoked", "rotated", "expired")}
+PAST = ("hour", "day", "week", "month", "older")
+ISSUED = {f"issued: {span}": f"issued={span}" for span in PAST}
+USED = {f"used: {span}": f"used={span}" for span in PAST}
+WHEN = {f"when: {span}": f"when={span}" for span in PAST}
+EXPIRES = {f"expires: {span}": f"expires={span}" for span in ("past", "day", "week", "later")}
+RANGES = {
+    "issued from": "issued_after={yesterday}",
+    "issued until": "issued_before={last_week}",
+    "issued between": "issued_after={last_week}&issued_before={yesterday}",
+}
+TOGETHER = {
+    "heavy user, active": "user={heavy_or_name}&status=active",
+    "heavy user, revoked": "user={heavy_or_name}&status=revoked",
+    "heavy user, rare device": "user={heavy_or_name}&device=curl",
+    "an office's address, revoked": "ip={office}&status=revoked",
+    "an office's address, rotated": "ip={office}&status=rotated",
+    "rare device, active": "device=curl&status=active",
+}
+KINDS = {"common kind": "kind=refresh", "rare kind": "kind=reuse", "no such kind": "kind=purged"}
+
+
+def pages() -> Iterator[Row]:
+    yield from _admin_lists()
+    yield from _admin_objects()
+    yield from _staff()
+
+
+def _admin_lists() -> Iterator[Row]:
+    stock = {"jti": f"{TOKENS}?q={{jti}}", "user name": f"{TOKENS}?q={{username}}"}
+    yield "admin: tokens", TOKENS, TOKENS
+    yield "admin: tokens, deep page", f"{TOKENS}?cursor={{deep_token}}", f"{TOKENS}?p={{middle}}"
+    for name, query in SEARCHES.items():
+        yield f"admin: tokens, search {name}", f"{TOKENS}?{query}", stock.get(name, "")
+    spent = {"revoked": SPENT}
+    offered = STATUSES | ISSUED | EXPIRES | {"heavy user": "user={heavy_name}"} | SAID | TOGETHER
+    for name, query in offered.items():
+        yield f"admin: tokens, {name}", f"{TOKENS}?{_by_name(query)}", spent.get(name, "")
+    yield "admin: sessions", SESSIONS, ""
+    yield "admin: sessions, deep page", f"{SESSIONS}?cursor={{deep_session}}", ""
+    offered = {f"search {name}": query for name, query in SEARCHES.items()}
+    offered |= STATUSES | ISSUED | USED | EXPIRES | {"heavy user": "user={heavy_name}"}
+    offered |= SAID | TOGETHER
+    for name, query in offered.items():
+        if "rotated" not in query:
+            yield f"admin: sessions, {name}", f"{SESSIONS}?{_by_name(query)}", ""
+    yield "admin: events", EVENTS, ""
+    yield "admin: events, deep page", f"{EVENTS}?cursor={{deep_event}}", ""
+    offered = {f"search {name}": query for name, query in SEARCHES.items() if "start" not in name}
+    offered |= WHEN | KINDS | {"heavy user": "user={heavy_name}", "address": "ip={ip}"}
+    offered |= {"heavy user, rare kind": "user={heavy_name}&kind=reuse"}
+    offered |= {"an office's address, revocations": "ip={office}&kind=revoke_session"}
+    for name, query in offered.items():
+        yield f"admin: events, {name}", f"{EVENTS}?{query}", ""
+    yield "admin: cut-offs", CUTOFFS, ""
+    yield "admin: cut-offs of a user", f"{CUTOFFS}?user={{heavy_name}}", ""
+    yield "admin: users", USERS, USERS
+    yield "admin: users, deep page", f"{USERS}?p={{middle_user}}", f"{USERS}?p={{middle_user}}"
+    yield "admin: users, search", f"{USERS}?q={{username}}", f"{USERS}?q={{username}}"
+    yield (
+        "admin: users, completing a name",
+        "/admin/autocomplete/?app_label=tokens&model_name=session&field_name=user&term=user1",
+        "",
+    )
+
+
+def _by_name(query: str) -> str:
+    return query.replace("{heavy_or_name}", "{heavy_name}")
+
+
+def _admin_objects() -> Iterator[Row]:
+    yield "admin: token", f"{TOKENS}{{token}}/change/", f"{TOKENS}{{token}}/change/"
+    yield "admin: session", f"{SESSIONS}{{sid}}/change/", ""
+    yield "admin: event", f"{EVENTS}{{event}}/change/", ""
+    yield "admin: user", f"{USERS}{{user}}/change/", f"{USERS}{{user}}/change/"
+    yield "admin: heavy user", f"{USERS}{{heavy}}/change/", f"{USERS}{{heavy}}/change/"
+
+
+def reviews() -> Iterator[Row]:
+    """What is asked before something ends: these count it."""
+    yield "admin: review of a token", f"{TOKENS}{{token}}/revoke/", ""
+    yield "admin: review of a session", f"{SESSIONS}{{sid}}/revoke/", ""
+    yield "admin: review of a heavy user", f"{USERS}{{heavy}}/revoke/", ""
+    yield "admin: review of an office", f"{SESSIONS}revoke-matching/?ip={{office}}", ""
+    yield "admin: review of a device", f"{SESSIONS}revoke-matching/?device=Firefox", ""
+    yield "admin: review of a rare device", f"{TOKENS}revoke-matching/?device=curl", ""
+    yield "admin: review of everybody", f"{CUTOFFS}add/", ""
+    yield "staff: review of everybody", "/staff/revoke/?everybody=1&before={now}", ""
+    yield "staff: review of a device", "/staff/revoke/?matching=1&device=Firefox", ""
+    yield "staff: review of an office", "/staff/revoke/?matching=1&ip={office}", ""
+    yield "staff: review of a heavy user", "/staff/revoke/?user={heavy}", ""
+
+
+def _staff() -> Iterator[Row]:
+    yield "staff: overview", "/staff/", ""
+    for what, deep in (("tokens", "{deep_token}"), ("sessions", "{deep_session}")):
+        yield f"staff: {what}", f"/staff/{what}/", ""
+        yield f"staff: {what}, deep page", f"/staff/{what}/?page={deep}", ""
+        offered = {f"search {name}": query for name, query in SEARCHES.items()}
+        offered |= STATUSES | RANGES | {"heavy user": "user={heavy}"} | SAID | TOGETHER
+        for name, query in offered.items():
+            if what == "tokens" or "rotated" not in query:
+                query = query.replace("{heavy_or_name}", "{heavy}")
+                yield f"staff: {what}, {name}", f"/staff/{what}/?{query}", ""
+    yield "staff: users", "/staff/users/", ""
+    yield "staff: users, deep page", "/staff/users/?page={deep_user}", ""
+    yield "staff: users, search", "/staff/users/?q={name_start}", ""
+    yield "staff: events", "/staff/events/", ""
+    yield "staff: events, deep page", "/staff/events/?page={deep_event}", ""
+    offered = KINDS | {
+        "by a user": "actor={heavy_name}",
+        "about a user": "subject={heavy_name}",
+        "about a user, rare kind": "subject={heavy_name}&kind=reuse",
+        "session": "session={sid}",
+        "jti": "jti={jti}",
+        "address": "ip={ip}",
+        "an office's address, revocations": "ip={office}&kind=revoke_session",
+        "from": "after={yesterday}",
+        "until": "before={last_week}",
+    }
+    for name, query in offered.items():
+        yield f"staff: events, {name}", f"/staff/events/?{query}", ""
+    yield "staff: token", "/staff/tokens/{jti}/", ""
+    yield "staff: session", "/staff/sessions/{sid}/", ""
+    yield "staff: user", "/staff/users/{user}/", ""
+    yield "staff: heavy user", "/staff/users/{heavy}/", ""
+    yield "staff: inspect", "/staff/inspect/", ""
+
+
+PAGES: tuple[Row, ...] = tuple(pages())
+REVIEWS: tuple[Row, ...] = tuple(reviews())

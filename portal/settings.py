@@ -142,7 +142,8 @@ else:
         # come up again. Off behind a pooler that hands each transaction another connection.
         "prepare_threshold": 2 if env.bool("DATABASE_PREPARE", True) else None,
         "connect_timeout": 5,
-        "options": "-c statement_timeout=30s -c lock_timeout=10s "
+        # Compiling a statement (jit) takes longer than any of ours should.
+        "options": "-c statement_timeout=30s -c lock_timeout=10s -c jit=off "
         "-c idle_in_transaction_session_timeout=60s",
     }
 

@@ -36,7 +36,7 @@ def load(every: Iterable[Rows], *, say: Say, rows_from: str = "", bare: bool = F
                 cursor.execute(f"INSERT INTO {rows.table} ({columns}) {rows.select}")
     with _timed("statistics", say), connection.cursor() as cursor:
         for rows in every:
-            _own_id(cursor, rows.table)
+            own_id(cursor, rows.table)
             cursor.execute(f"VACUUM (ANALYZE) {rows.table}")
 
 
@@ -53,7 +53,7 @@ def _timed(what: str, say: Say) -> Iterator[None]:
     say(f"{time.monotonic() - started:8.1f} s  {what}")
 
 
-def _own_id(cursor: Any, table: str) -> None:
+def own_id(cursor: Any, table: str) -> None:
     """Ids were written by hand: set the sequence behind them, where there is one."""
     cursor.execute(
         "SELECT pg_get_serial_sequence(%s, 'id') FROM pg_attribute"

@@ -5,7 +5,9 @@ Logins come in cohorts. The sessions of one cohort open one after the other, the
 rotates, in the same order, until it has had `ROUNDS` tokens; then the next cohort opens. So
 token ``n`` is the successor of token ``n - cohort``. Every fifth session belongs to one of the
 users who have 5,000 each; every other to a user who has that one. Of the sessions' last tokens
-the older cohorts' have expired, and one session in twenty was revoked.
+the older cohorts' have expired, and one session in twenty was revoked. One session in fifty came
+from one and the same address, as behind an office's router; one in 10,007 is a device that nobody
+else has; scripts and apps name their client, browsers do not.
 """
 
 from collections.abc import Iterator
@@ -29,6 +31,9 @@ AGENTS = (
     "okhttp/4.12.0",
     "python-requests/2.32.3",
 )
+CLIENTS = ("", "", "", "", "mobile app", "nightly job")
+RARE_AGENT, RARE_CLIENT = "curl/8.11.1", "cli"
+OFFICE = "192.0.2.10"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +65,11 @@ class Plan:
     @property
     def total(self) -> int:
         return self.sessions * self.rounds
+
+    @property
+    def events(self) -> int:
+        """One for each token, and one for each session that was revoked."""
+        return self.total + (self.sessions + 12) // 20
 
     @property
     def heavy_users(self) -> int:
@@ -140,8 +150,9 @@ def ours(plan: Plan) -> Iterator[Rows]:
             at + {_ticks(plan, last)}, at + interval '{SESSION_DAYS} days',
             least(at + {_ticks(plan, last)} + interval '{REFRESH_DAYS} days',
                   at + interval '{SESSION_DAYS} days'),
-            ip, agent, '', {plan.rounds - 1}, token_id + {last}, {previous}, {rotated},
-            CASE WHEN revoked THEN at + {_ticks(plan, last + plan.cohort)} END, '',
+            ip, agent, client, {plan.rounds - 1}, token_id + {last}, {previous}, {rotated},
+            CASE WHEN revoked THEN least(at + {_ticks(plan, last + plan.cohort)}, {_end(plan)})
+            END, '',
             CASE WHEN revoked THEN 'lost device' ELSE '' END
         FROM ({_tokens(plan)}) t WHERE round = 0""",
     )
@@ -169,13 +180,37 @@ def ours(plan: Plan) -> Iterator[Rows]:
             "count",
             "data",
         ],
-        f"""SELECT at, CASE round WHEN 0 THEN 'login' ELSE 'refresh' END, user_id,
-            'user' || user_id, user_id, 'user' || user_id, session_id, jti, ip, agent, '',
-            left(jti, 16), '', 1, '{{}}'::jsonb FROM ({_tokens(plan)}) t
-        UNION ALL SELECT next_at, 'revoke_session', NULL, '', user_id, 'user' || user_id,
-            session_id, jti, ip, agent, '', left(jti, 16), 'lost device', 1, '{{}}'::jsonb
-        FROM ({_tokens(plan)}) t WHERE revoked AND round = {plan.rounds - 1}""",
+        _events(
+            plan,
+            also="""actor_id, actor_name, user_id, 'user' || user_id, session_id, jti, ip, agent,
+            client, left(jti, 16), reason, 1, '{}'::jsonb""",
+        ),
     )
+    if plan.token_base == 0:
+        # As the seal's timer would have left them: summed to the last event.
+        yield Rows(
+            "tokens_rollup",
+            ["hour", "kind", "events", "total"],
+            f"""SELECT date_trunc('hour', at, 'UTC'), kind, count(*), count(*)
+            FROM ({_events(plan)}) e GROUP BY 1, 2""",
+        )
+        yield Rows(
+            "tokens_trailreader",
+            ["name", "last_id", "failures", "error", "holder"],
+            f"SELECT 'rollup', {plan.events}, 0, '', ''",
+        )
+
+
+def _events(plan: Plan, *, also: str = "") -> str:
+    columns = f"at, kind, {also}" if also else "at, kind"
+    return f"""SELECT {columns} FROM (
+            SELECT *, CASE round WHEN 0 THEN 'login' ELSE 'refresh' END AS kind,
+                user_id AS actor_id, 'user' || user_id AS actor_name, '' AS reason
+            FROM ({_tokens(plan)}) t) issued
+        UNION ALL SELECT {columns.replace("at,", "next_at,", 1)} FROM (
+            SELECT *, 'revoke_session' AS kind, NULL::bigint AS actor_id, '' AS actor_name,
+                'lost device' AS reason
+            FROM ({_tokens(plan)}) t WHERE revoked AND round = {plan.rounds - 1}) ended"""
 
 
 def _users(plan: Plan) -> str:
@@ -193,17 +228,28 @@ def _ticks(plan: Plan, tokens: int) -> str:
     return f"interval '{plan.days * 86_400 * tokens / plan.total:.6f} seconds'"
 
 
+def _end(plan: Plan) -> str:
+    return f"timestamptz '{plan.end.isoformat()}'"
+
+
+def _array(texts: tuple[str, ...]) -> str:
+    return "ARRAY[" + ", ".join(f"'{text}'" for text in texts) + "]"
+
+
 def _tokens(plan: Plan) -> str:
     start = plan.end - timedelta(days=plan.days)
-    agents = "ARRAY[" + ", ".join(f"'{agent}'" for agent in AGENTS) + "]"
     tick = plan.days * 86_400 / plan.total
-    return f"""SELECT *, at + {_ticks(plan, plan.cohort)} AS next_at,
+    return f"""SELECT *, least(at + {_ticks(plan, plan.cohort)}, {_end(plan)}) AS next_at,
             least(at + interval '{REFRESH_DAYS} days',
                   opened + interval '{SESSION_DAYS} days') AS expires,
             s % 20 = 7 AS revoked,
             md5('session {plan.token_base} ' || s)::uuid AS session_id,
-            ('10.' || s / 65536 % 256 || '.' || s / 256 % 256 || '.' || s % 256)::inet AS ip,
-            ({agents})[1 + s % {len(AGENTS)}] AS agent,
+            (CASE WHEN s % 50 = 3 THEN '{OFFICE}' ELSE '10.' || s / 65536 % 256
+                || '.' || s / 256 % 256 || '.' || s % 256 END)::inet AS ip,
+            CASE WHEN s % 10007 = 5 THEN '{RARE_AGENT}'
+                 ELSE ({_array(AGENTS)})[1 + s % {len(AGENTS)}] END AS agent,
+            CASE WHEN s % 10007 = 5 THEN '{RARE_CLIENT}'
+                 ELSE ({_array(CLIENTS)})[1 + s % {len(CLIENTS)}] END AS client,
             CASE WHEN s % 5 = 0 THEN {plan.user_base + 1} + s / {5 * HEAVY_SESSIONS}
                  ELSE {plan.user_base + plan.heavy_users + 1} + s END AS user_id
         FROM (SELECT n, n / {plan.cohort} % {plan.rounds} AS round,

@@ -59,7 +59,7 @@ def whole(listing):
 def test_pages_hold_what_the_filters_say(many, monkeypatch, number, limit):
     """``limit`` 10: each filter alone leaves more than a page looks through."""
     for module in (selector, paging):
-        monkeypatch.setattr(module, "WINDOWS", (5, limit))
+        monkeypatch.setattr(module, "LOOK", limit)
     for names in combinations(FILTERS, number):
         wanted = {name: FILTERS[name] for name in names}
         assert whole(trail(**wanted)) == [event.pk for event in events(**wanted)], wanted

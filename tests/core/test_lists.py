@@ -127,7 +127,7 @@ def test_a_list_by_status_pages_by_key(alice):
 
 
 def test_a_search_that_stops_at_its_limit_goes_on_from_there(alice, monkeypatch):
-    monkeypatch.setattr("tokens.selectors.paging.WINDOWS", (2,))
+    monkeypatch.setattr("tokens.selectors.sessions.LOOK", 1)
     first = pair_of(alice)
     for _ in range(4):
         open_session(user=alice, origin=Origin(user_agent="curl"))
@@ -143,3 +143,11 @@ def test_a_search_that_stops_at_its_limit_goes_on_from_there(alice, monkeypatch)
     assert found == []
     assert pages == 3
     assert first.session.pk in sids()
+
+
+def test_tokens_are_found_by_the_last_use_of_their_session(held):
+    used, current, ended = stored(held)
+    now = timezone.now()
+    assert jtis(used_after=now - timedelta(minutes=1), status="rotated") == [used]
+    assert sorted(jtis(used_after=now - timedelta(minutes=1))) == sorted([ended, current, used])
+    assert jtis(used_before=now - timedelta(minutes=1)) == []

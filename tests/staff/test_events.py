@@ -121,7 +121,7 @@ def test_a_search_that_stopped_short_says_so(auditing, alice, monkeypatch):
     from tokens.selectors import events, paging
 
     for module in (events, paging):
-        monkeypatch.setattr(module, "WINDOWS", (5, 10))
+        monkeypatch.setattr(module, "LOOK", 10)
     Event.objects.create(kind=Kind.LOGIN_REFUSED, subject=alice, ip="192.0.2.1")
     Event.objects.bulk_create(
         Event(kind=kind, subject=alice, ip=ip)

@@ -6,11 +6,13 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.options import ModelAdmin
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
+from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -19,12 +21,24 @@ from tokens.admin.base import staff_page
 from tokens.admin.revoking import Review, review
 from tokens.models import Cutoff, Kind
 from tokens.revocation import Revocation, Selection, revoke_user
+from tokens.selectors.about import about
 from tokens.selectors.events import events
 from tokens.selectors.matching import matching_users
 from tokens.selectors.sessions import sessions
 
 SHOWN = 20
 COMPLETED = 20
+
+
+class AboutPaginator(Paginator):  # type: ignore[type-arg]
+    """Does not count a million accounts for the sake of the number of the last page."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        if rows.query.where or rows.query.is_sliced or rows.query.distinct:
+            return int(super().count)
+        return about(rows.model).number
 
 
 class TokensOfUser(ModelAdmin):  # type: ignore[type-arg]
@@ -134,4 +148,7 @@ def with_tokens(theirs: type[Any]) -> type[Any]:
     """``theirs`` with `TokensOfUser` before it; what it declares itself goes on being used."""
     if issubclass(theirs, TokensOfUser):
         return theirs
-    return type(theirs.__name__, (TokensOfUser, theirs), {"__module__": theirs.__module__})
+    ours: dict[str, Any] = {"__module__": theirs.__module__}
+    if theirs.paginator is Paginator:
+        ours |= {"paginator": AboutPaginator, "show_full_result_count": False}
+    return type(theirs.__name__, (TokensOfUser, theirs), ours)

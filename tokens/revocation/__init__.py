@@ -12,7 +12,7 @@ from tokens.revocation.cutoffs import cut_off, settle
 from tokens.revocation.ending import Revocation
 from tokens.revocation.jobs import start_job, work_off
 from tokens.revocation.many import revoke_in_batches, revoke_matching
-from tokens.revocation.preview import Preview, preview
+from tokens.revocation.preview import Preview, count_all, preview
 from tokens.revocation.single import revoke_session, revoke_token, revoke_user
 from tokens.selectors.selection import Selection
 
@@ -20,6 +20,7 @@ __all__ = [
     "Preview",
     "Revocation",
     "Selection",
+    "count_all",
     "cut_off",
     "preview",
     "revoke_in_batches",

@@ -16,7 +16,7 @@ from tokens.audit.record import name_of
 from tokens.models import RevocationJob
 from tokens.revocation.batches import BATCH, Step, end_batch, end_session_batch, hold_selected_users
 from tokens.revocation.cutoffs import declare
-from tokens.revocation.preview import Preview
+from tokens.revocation.preview import Preview, count_all
 from tokens.selectors.selection import Selection
 
 
@@ -25,6 +25,8 @@ def start_job(
 ) -> RevocationJob:
     """Decide it. A cut-off for everybody holds from here on; of anything else nothing is ended
     yet. Asked twice, the unfinished job for the same selection is the answer."""
+    if found.more:
+        found = count_all(selection=selection)
     wanted = selection.as_json()
     with transaction.atomic():
         running = RevocationJob.objects.filter(finished_at=None, selection=wanted).first()

@@ -6,10 +6,11 @@ from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
 from tokens.models import Event, Kind
-from tokens.selectors.paging import WINDOWS, Listing
+from tokens.selectors.paging import LOOK, Listing, unchanged
 
 # The fields that a page of the trail goes by, newest first.
 KEY = ("at", "id")
@@ -78,13 +79,26 @@ def trail(
         first = _narrowest(within, indexed) or next(iter(sorted_by), None)
     rest = [condition for name, condition in conditions.items() if name != first]
     rows = within if first is None else within.filter(indexed[first])
-    return Listing(rows=rows, key=KEY, residue=Q(*rest) if rest else None)
+
+    def others(rows: "QuerySet[Event]") -> "QuerySet[Event]":
+        return rows.filter(*rest)
+
+    return Listing(rows=rows, key=KEY, coarse=others if rest else unchanged, look=LOOK)
+
+
+def latest(*, kinds: Collection[str], number: int) -> list[Event]:
+    """The last events of several kinds. An index gives one kind after the other: each gives its
+    last ones, and the last of those are chosen."""
+    if not connection.features.supports_slicing_ordering_in_compound:
+        return list(events(kind=kinds)[:number])
+    first, *others = (events(kind=kind)[:number] for kind in kinds)
+    return list(first.union(*others, all=True).order_by("-at", "-id")[:number])
 
 
 def _narrowest(within: "QuerySet[Event]", indexed: dict[str, Q]) -> str | None:
     """The filter that leaves fewer rows than one page looks through, if any does."""
     for name, condition in indexed.items():
-        if within.filter(condition).order_by()[: WINDOWS[-1]].count() < WINDOWS[-1]:
+        if within.filter(condition).order_by()[:LOOK].count() < LOOK:
             return name
     return None
 

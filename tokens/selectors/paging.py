@@ -17,13 +17,17 @@ from django.db.models import Model, Q, QuerySet
 
 M = TypeVar("M", bound=Model)
 PAGE = 50
-# How many rows one page looks through for those that a condition without an index lets pass: a
-# few first, which is enough for a common one.
-WINDOWS = (120, 1000, 4000)
+# How many steps of its index one page takes at most in search of rows that pass a condition
+# which the index knows nothing of.
+LOOK = 2000
+# Where looking at a row asks other tables too.
+SHORT_LOOK = 500
+# How many of the rows that seem to pass are judged at once: a few more than a page, then many.
+SPARE, MANY = 10, 500
 
-Narrow = Callable[[list[Any]], list[M]]
-Finish = Callable[["QuerySet[M]"], "QuerySet[M]"]
+Change = Callable[["QuerySet[M]"], "QuerySet[M]"]
 Values = tuple[Any, ...]
+Found = list[tuple[Values, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,104 +50,159 @@ def unchanged(rows: "QuerySet[M]") -> "QuerySet[M]":
     return rows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing(Generic[M]):
-    """A filtered list. ``rows`` is what an index finds, in the order of ``key``; ``finish`` adds
-    what a row is shown with; ``residue`` is what no index answers, judged row by row."""
+@dataclass(frozen=True, slots=True)
+class Walk(Generic[M]):
+    """``rows`` that one index finds in the order of the list. Where they hang from another
+    table's rows, ``steps`` are those, and ``by`` is what the first of the key is called there:
+    a step is then one of them, however many rows hang from it."""
 
     rows: "QuerySet[M]"
+    steps: "QuerySet[Any] | None" = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing(Generic[M]):
+    """A filtered list, newest first. ``rows`` is what an index finds in the order of ``key``
+    (one unique field, or an indexed instant and a unique field), or several such walks, which
+    are merged. ``coarse`` drops what an index knows nothing of, inside a bounded stretch of the
+    walk (``look`` steps); ``exact`` is judged row by row of what is left, by what ``finish`` adds
+    to a row."""
+
+    rows: "QuerySet[M] | tuple[Walk[M], ...]"
     key: tuple[str, ...]
-    finish: "Finish[M]" = field(default=unchanged)
-    residue: Q | None = None
+    finish: "Change[M]" = field(default=unchanged)
+    coarse: "Change[M]" = field(default=unchanged)
+    exact: Q | None = None
+    look: int = LOOK
 
     def page(self, *, cursor: str = "", size: int = PAGE) -> Page[M]:
-        return page_of(
-            self.rows,
-            key=self.key,
-            cursor=cursor,
-            size=size,
-            windows=WINDOWS if self.residue is not None else (size + 1,),
-            narrow=self._narrow,
+        """The rows around ``cursor``. One that is none (cut off in a mail, edited) gives the
+        first page."""
+        way, edge = _read(cursor, len(self.key))
+        forward = way != "newer"
+        try:
+            stretches = [self._stretch(walk, edge, forward) for walk in self._walks]
+        except (ValidationError, ValueError, TypeError, OverflowError):
+            return self.page(size=size)
+        found, stopped = self._find(stretches, forward, size)
+        if not forward and not found and stopped is None:
+            return self.page(size=size)
+        more, found = len(found) > size, found[:size]
+        if not forward:
+            found.reverse()
+        first = found[0][0] if found else stopped or edge
+        last = found[-1][0] if found else edge
+        if stopped is not None:
+            first, last = (first, stopped) if forward else (stopped, last)
+        onward, back = more or stopped is not None, edge is not None
+        newer, older = (back, onward) if forward else (onward, True)
+        return Page(
+            [row for _key, row in found],
+            _write("newer", first) if newer else "",
+            _write("older", last) if older else "",
+            stopped is not None,
+            stopped[0] if stopped is not None and len(self.key) > 1 else None,
         )
 
-    def _narrow(self, keys: list[Any]) -> list[M]:
-        """Of the rows with these keys those that pass, with what they are shown with. They are
-        named one by one, so that the database's plan for it depends on nothing else."""
-        rows = self.finish(self.rows.model._default_manager.filter(pk__in=keys))
-        return list(rows.filter(self.residue) if self.residue is not None else rows)
+    @property
+    def _walks(self) -> "tuple[Walk[M], ...]":
+        return self.rows if isinstance(self.rows, tuple) else (Walk(self.rows),)
+
+    def _stretch(
+        self, walk: "Walk[M]", edge: Values | None, forward: bool
+    ) -> "tuple[QuerySet[M], Any]":
+        """The rows of ``walk`` from ``edge`` on, in order, and how far the look at them goes:
+        the first of the key, or None for all the way."""
+        rows, sign = walk.rows, "-" if forward else ""
+        if edge is not None:
+            rows = rows.filter(_beyond(self.key, edge, forward))
+        limit = None
+        if self.coarse is not unchanged:
+            steps, by = rows, self.key[0]
+            if walk.steps is not None:
+                steps, by = walk.steps, walk.by
+                if edge is not None:
+                    steps = steps.filter(**{f"{by}__{'lte' if forward else 'gte'}": edge[0]})
+            marks = steps.order_by(f"{sign}{by}").values_list(by, flat=True)
+            limit = next(iter(marks[self.look : self.look + 1]), None)
+            rows = self.coarse(rows)
+            if limit is not None:
+                rows = rows.filter(**{f"{self.key[0]}__{'gte' if forward else 'lte'}": limit})
+        return rows.order_by(*(f"{sign}{name}" for name in self.key)), limit
+
+    def _find(
+        self, stretches: "list[tuple[QuerySet[M], Any]]", forward: bool, size: int
+    ) -> tuple[Found, Values | None]:
+        """Up to ``size`` + 1 rows, each with its key, and the key at which the search stopped
+        short of them."""
+        if self.exact is None:
+            rows, stopped = self._candidates(stretches, forward, size + 1)
+            found = rows if self._plain else self._judged(rows)
+            return found, None if len(rows) > size else stopped
+        for limit in (size + SPARE, max(MANY, 2 * size)):
+            rows, stopped = self._candidates(stretches, forward, limit)
+            found = self._judged(rows)
+            if len(found) > size:
+                return found[: size + 1], None
+            if len(rows) < limit:
+                return found, stopped
+        return found, rows[-1][0]
+
+    @property
+    def _plain(self) -> bool:
+        return self.finish is unchanged and self.exact is None
+
+    def _candidates(
+        self, stretches: "list[tuple[QuerySet[M], Any]]", forward: bool, limit: int
+    ) -> tuple[Found, Values | None]:
+        """The first ``limit`` of what seems to pass, each with its key: the rows themselves
+        where nothing is added to them, else their primary keys. And where the look ended."""
+        every: dict[Any, tuple[Values, Any]] = {}
+        ends = []
+        for rows, end in stretches:
+            if self._plain:
+                objects = list(rows[:limit])
+                got = {o.pk: (tuple(getattr(o, k) for k in self.key), o) for o in objects}
+            else:
+                keys = rows.values_list("pk", *self.key)[:limit]
+                got = {pk: (tuple(values), pk) for pk, *values in keys}
+            if end is not None and len(got) < limit:
+                ends.append(end)
+            every |= got
+        found = sorted(every.values(), key=lambda pair: pair[0], reverse=forward)
+        if not ends:
+            return found[:limit], None
+        # Beyond the nearest end, one of the walks has not been looked at.
+        end = max(ends) if forward else min(ends)
+        found = [one for one in found if (one[0][0] >= end if forward else one[0][0] <= end)]
+        return found[:limit], (end, ALL) if len(self.key) > 1 else (end,)
+
+    def _judged(self, candidates: Found) -> Found:
+        """Those that pass, with what they are shown with. They are named one by one, so that
+        the database's plan for it depends on nothing else."""
+        if not candidates:
+            return []
+        keys = [pk for _key, pk in candidates]
+        rows = self.finish(self._walks[0].rows.model._default_manager.filter(pk__in=keys))
+        passed = {row.pk: row for row in (rows.filter(self.exact) if self.exact else rows)}
+        return [(value, passed[pk]) for value, pk in candidates if pk in passed]
 
 
 def page_of(
-    rows: "QuerySet[M]",
-    *,
-    key: tuple[str, ...],
-    cursor: str = "",
-    size: int = PAGE,
-    windows: tuple[int, ...] = (),
-    narrow: "Narrow[M] | None" = None,
+    rows: "QuerySet[M]", *, key: tuple[str, ...], cursor: str = "", size: int = PAGE
 ) -> Page[M]:
-    """The rows around ``cursor``, newest first. ``key`` names one unique field, or an indexed
-    instant and a unique field. ``narrow`` picks rows by their keys, out of one of ``windows``
-    after the other. A cursor that is none (cut off in a mail, edited) gives the first page."""
-    way, edge = _read(cursor, len(key))
-    forward = way != "newer"
-    chosen = rows
-    if edge is not None:
-        try:
-            chosen = rows.filter(_beyond(key, edge, forward))
-        except (ValidationError, ValueError, TypeError, OverflowError):
-            edge, forward = None, True
-    chosen = chosen.order_by(*(f"-{name}" if forward else name for name in key))
-    found, stopped = _find(chosen, key, size, windows, narrow)
-    more, found = len(found) > size, found[:size]
-    if not forward:
-        found.reverse()
-        if not found and stopped is None:
-            return page_of(rows, key=key, size=size, windows=windows, narrow=narrow)
-    first = found[0][0] if found else stopped or edge
-    last = found[-1][0] if found else edge
-    if stopped is not None:
-        first, last = (first, stopped) if forward else (stopped, last)
-    onward, back = more or stopped is not None, edge is not None
-    newer, older = (back, onward) if forward else (onward, True)
-    return Page(
-        [row for _key, row in found],
-        _write("newer", first) if newer else "",
-        _write("older", last) if older else "",
-        stopped is not None,
-        stopped[0] if stopped is not None and len(key) > 1 else None,
-    )
+    return Listing(rows=rows, key=key).page(cursor=cursor, size=size)
 
 
-def _find(
-    ordered: "QuerySet[M]",
-    key: tuple[str, ...],
-    size: int,
-    windows: tuple[int, ...],
-    narrow: "Narrow[M] | None",
-) -> tuple[list[tuple[Values, M]], Values | None]:
-    """Up to ``size`` + 1 rows, each with its key, and the key at which the search stopped short
-    of them."""
-    if narrow is None:
-        rows = list(ordered[: size + 1])
-        return [(tuple(getattr(row, name) for name in key), row) for row in rows], None
-    found: list[tuple[Values, M]] = []
-    stopped: Values | None = None
-    for window in windows:
-        keys = {pk: tuple(rest) for pk, *rest in ordered.values_list("pk", *key)[:window]}
-        passed = {row.pk: row for row in narrow(list(keys))} if keys else {}
-        found = [(value, passed[pk]) for pk, value in keys.items() if pk in passed][: size + 1]
-        stopped = None
-        if len(found) > size or len(keys) < window:
-            break
-        stopped = next(reversed(keys.values()))
-    return found, stopped
+# Instead of a unique field's value: every row of that instant.
+ALL = ""
 
 
 def _beyond(key: tuple[str, ...], edge: Values, forward: bool) -> Q:
     """``at <= x AND (at < x OR unique < y)``: the first half alone bounds the index."""
     than = "lt" if forward else "gt"
-    if len(key) == 1:
+    if len(key) == 1 or edge[1] == ALL:
         return Q(**{f"{key[0]}__{than}": edge[0]})
     at, unique = key
     bound = Q(**{f"{at}__{than}e": edge[0]})

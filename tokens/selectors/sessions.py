@@ -7,13 +7,17 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from tokens.models import OutstandingToken, Session
+from tokens.selectors.about import About
 from tokens.selectors.matching import as_address, match, starting_with
-from tokens.selectors.paging import Listing
-from tokens.selectors.status import Status, with_session_status
-from tokens.selectors.tokens import JTIS
+from tokens.selectors.paging import LOOK, SHORT_LOOK, Listing, Walk, unchanged
+from tokens.selectors.status import Status, live, seems_revoked, with_session_status
+from tokens.selectors.tokens import JTIS, NOTHING, Way, between, of_user
 
 Sessions = QuerySet[Session]
 BY_USE = ("last_used_at", "id")
+BY_END = ("ends_at", "id")
+HELD = 1000
+BY_REVOKED = ("revoked_at", "id")
 
 
 def sessions(
@@ -38,41 +42,45 @@ def sessions(
     session was opened, ``used`` its last refresh, ``expires`` its absolute end. A status alone
     goes by when sessions end, or were revoked; a range by its own instant.
     """
-    named = Q()
+    ways, address = _read(q)
     if user is not None:
-        named &= Q(user_id=getattr(user, "pk", user))
-    if ip:
-        address = as_address(ip)
-        named &= Q(ip=address) if address else Q(pk__in=[])
-    if client:
-        named &= Q(client=client)
-    if q.strip():
-        named &= _meant(q)
+        ways = of_user(ways, getattr(user, "pk", user))
+    said: Way = {"client": client} if client else {}
+    if ip or address:
+        said["ip"] = as_address(ip) if ip else address
+        if said["ip"] is None or address not in (None, said["ip"]):
+            ways = [NOTHING]
     ranges = {
         "last_used_at": (used_after, used_before),
         "created_at": (issued_after, issued_before),
         "expires_at": (expires_after, expires_before),
     }
-    timed = Q()
-    for name, (after, before) in ranges.items():
-        if after is not None:
-            timed &= Q(**{f"{name}__gte": after})
-        if before is not None:
-            timed &= Q(**{f"{name}__lt": before})
-    walked = [name for name, limits in ranges.items() if any(limits)]
+    timed = {name: between(name, *limits) for name, limits in ranges.items() if any(limits)}
     rows: Sessions = Session.objects.order_by()
     key: tuple[str, ...] = BY_USE
-    if walked and not named:
-        key = (walked[0], "id")
-    elif not named:
-        rows, key = _by_status(rows, status)
-    residue = Q()
-    if status in Status:
-        residue &= Q(status=status)
-    if device:
-        residue &= Q(user_agent__icontains=device)
+    loose = Q(user_agent__icontains=device) if device else Q()
+    if said or ways != [{}]:
+        walks = [Walk(rows.filter(**said).filter(**way)) for way in ways]
+    elif timed:
+        name = next(iter(timed))
+        walks, key = [Walk(rows.filter(timed.pop(name)))], (name, "id")
+    else:
+        walk, key = _by_status(rows, status)
+        walks = [walk]
+    for limits in timed.values():
+        loose &= limits
+
+    def seeming(rows: Sessions) -> Sessions:
+        return _seeming(rows.filter(loose), status)
+
+    bounded = loose or (status in Status and key not in (BY_END, BY_REVOKED))
     return Listing(
-        rows=rows.filter(named & timed), key=key, finish=_finish, residue=residue or None
+        rows=tuple(walks),
+        key=key,
+        finish=_finish,
+        coarse=seeming if bounded else unchanged,
+        exact=Q(status=status) if status in Status else None,
+        look=SHORT_LOOK if status == Status.REVOKED else LOOK,
     )
 
 
@@ -81,37 +89,57 @@ def session_row(*, pk: Any) -> Session | None:
     return _finish(Session.objects.filter(pk=pk)).first()
 
 
+def live_sessions_of(*, user: Any) -> About:
+    """How many sessions of ``user`` have something to end, counted as far as `HELD`."""
+    held = live(Session.objects.filter(user=user)).order_by()
+    number = held.values("pk")[: HELD + 1].count()
+    return About(min(number, HELD), exact=number <= HELD, more=number > HELD)
+
+
 def _finish(rows: Sessions) -> Sessions:
     return with_session_status(rows).select_related("user", "current")
 
 
-def _by_status(rows: Sessions, status: str) -> tuple[Sessions, tuple[str, ...]]:
+def _by_status(rows: Sessions, status: str) -> tuple[Walk[Session], tuple[str, ...]]:
     now = timezone.now()
     match status:
         case Status.ACTIVE:
-            return rows.filter(revoked_at=None, ends_at__gt=now), ("ends_at", "id")
+            return Walk(rows.filter(revoked_at=None, ends_at__gt=now)), BY_END
         case Status.EXPIRED:
-            return rows.filter(revoked_at=None, ends_at__lte=now), ("ends_at", "id")
+            return Walk(rows.filter(revoked_at=None, ends_at__lte=now)), BY_END
         case Status.REVOKED:
-            return rows.filter(revoked_at__isnull=False), ("revoked_at", "id")
+            return Walk(rows.filter(revoked_at__isnull=False)), BY_REVOKED
         case _:
-            return rows, BY_USE
+            return Walk(rows), BY_USE
 
 
-def _meant(text: str) -> Q:
+def _seeming(rows: Sessions, status: str) -> Sessions:
+    """Less what cannot have ``status``; `with_session_status` has the last word."""
+    now = timezone.now()
+    match status:
+        case Status.ACTIVE:
+            return rows.filter(revoked_at=None, ends_at__gt=now)
+        case Status.EXPIRED:
+            return rows.filter(revoked_at=None, ends_at__lte=now)
+        case Status.REVOKED:
+            return rows.filter(seems_revoked(path="current", session=""))
+        case _:
+            return rows
+
+
+def _read(text: str) -> tuple[list[Way], str | None]:
+    """The ways to what ``text`` means, any of which may be meant; or the address that it is."""
+    if not text.strip():
+        return [{}], None
     found = match(text)
     if found.ip:
-        return Q(ip=found.ip)
+        return [{}], found.ip
     if found.sid is not None and Session.objects.filter(pk=found.sid).exists():
-        return Q(pk=found.sid)
-    meant = Q(pk__in=[])
-    if len(found.users) == 1:
-        meant |= Q(user_id=found.users[0])
-    elif found.users:
-        meant |= Q(user__in=found.users)
+        return [{"pk": found.sid}], None
+    ways: list[Way] = [{"user_id": key} for key in found.users]
     if found.jti_start:
         starts = starting_with(OutstandingToken.objects.order_by(), F("jti"), found.jti_start)
         of_jti = starts.exclude(membership=None).values_list("membership__session_id", flat=True)
         if keys := set(of_jti[:JTIS]):
-            meant |= Q(pk__in=keys)
-    return meant
+            ways.append({"pk__in": keys})
+    return ways or [NOTHING], None

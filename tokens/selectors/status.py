@@ -5,6 +5,7 @@ purpose, or its session, user or a cut-off ended it), ``expired``, ``active``. A
 same states less ``rotated``.
 """
 
+from django.contrib.auth import get_user_model
 from django.db.models import (
     Case,
     CharField,
@@ -19,6 +20,7 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -42,6 +44,21 @@ def _cut_off(prefix: str) -> Q:
     created = f"{prefix}created_at__lt"
     return Q(**{created: _latest_cutoff(user=None)}) | Q(
         **{created: _latest_cutoff(user=OuterRef(f"{prefix}user"))}
+    )
+
+
+def seems_revoked(*, path: str = "pk", session: str) -> Q:
+    """What can be ``revoked``, for a look at many rows: subqueries where `with_token_status`
+    joins, and of one row each, or the planner may read all users for a few thousand rows.
+    ``path`` leads to the token, and ``session`` to its session's fields."""
+    users = get_user_model()._default_manager.order_by()
+    active = Subquery(users.filter(pk=OuterRef("user")).values("is_active")[:1])
+    return (
+        Q(**{f"{session}revoked_at__isnull": False})
+        | Exists(BlacklistedToken.objects.filter(token=OuterRef(path)))
+        | Q(user=None)
+        | Q(Exact(active, Value(False)))
+        | _cut_off(session)
     )
 
 

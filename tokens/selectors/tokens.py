@@ -1,7 +1,6 @@
 """Outstanding tokens, filtered and listed."""
 
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,16 +9,22 @@ from django.utils import timezone
 
 from tokens.models import OutstandingToken, Session, SessionToken
 from tokens.selectors.matching import as_address, match, starting_with
-from tokens.selectors.paging import Listing
+from tokens.selectors.paging import LOOK, SHORT_LOOK, Listing, Walk, unchanged
 from tokens.selectors.selection import Selection, selected_foreign_tokens
-from tokens.selectors.status import Status, with_token_status
+from tokens.selectors.standing import EPOCH
+from tokens.selectors.status import Status, seems_revoked, with_token_status
 
 Tokens = QuerySet[OutstandingToken]
+# What one index finds, as the arguments of a filter.
+Way = dict[str, Any]
 BY_ID = ("id",)
 BY_ISSUED = ("created_at", "id")
 BY_EXPIRY = ("expires_at", "id")
-# One address may stand for a campus: tokens are shown of its sessions that were used last.
-SESSIONS_OF_ADDRESS = 200
+# By the last use of the session; the tokens of one session stand together.
+BY_USE = ("used", "id")
+BY_END = ("ends_at", "id")
+SESSION = "membership__session__"
+NOTHING: Way = {"pk__in": ()}
 JTIS = 100
 
 
@@ -48,37 +53,56 @@ def outstanding_tokens(
     is when the session was used last. Ranges include their start and not their end. Nothing is
     found for an ``ip`` that is none.
 
-    A status alone goes by the sessions: active and expired tokens by when they end, revoked
-    ones by when that happened. A token that no session of ours holds (another service recorded
-    it) is then left out; its user, jti or time finds it.
+    What a session says (address, device, client, last use) is looked for among the sessions, the
+    last used first. A status alone goes by them too: active and expired tokens by when they end,
+    revoked ones by when that happened, rotated ones by the session's last use. A token that no
+    session of ours holds (another service recorded it) is then left out; its user, jti or time
+    finds it.
     """
-    named = Q()
+    ways, address = _read(q)
     if user is not None:
-        named &= Q(user_id=getattr(user, "pk", user))
-    if jti:
-        named &= Q(jti=jti)
+        ways = of_user(ways, getattr(user, "pk", user))
+    named: Way = {"jti": jti} if jti else {}
     if sid is not None:
-        named &= Q(membership__session=sid)
-    if ip:
-        named &= _of_address(ip)
-    if q.strip():
-        named &= _meant(q)
-    ranges = _ranges("created_at", issued_after, issued_before)
-    expiry = _ranges("expires_at", expires_after, expires_before)
-    rows, key = _driver(named, ranges, expiry, status)
-    residue = Q()
-    if status in Status:
-        residue &= Q(status=status)
-    if device:
-        residue &= Q(membership__session__user_agent__icontains=device)
-    if client:
-        residue &= Q(membership__session__client=client)
-    residue &= _ranges("membership__session__last_used_at", used_after, used_before)
+        named["membership__session"] = sid
+    said: Way = {"client": client} if client else {}
+    if ip or address:
+        said["ip"] = as_address(ip) if ip else address
+        if said["ip"] is None or address not in (None, said["ip"]):
+            ways = [NOTHING]
+    issued = between("created_at", issued_after, issued_before)
+    expiry = between("expires_at", expires_after, expires_before)
+    loose = Q(**{f"{SESSION}user_agent__icontains": device}) if device else Q()
+    tokens = OutstandingToken.objects.order_by()
+    walks: list[Walk[OutstandingToken]]
+    key: tuple[str, ...]
+    used = _used(issued_after, used_after, used_before)
+    if said or device or used_after or used_before:
+        walks, key = [_said(way | named, said | used) for way in ways], BY_USE
+        loose &= issued & expiry
+    elif named or ways != [{}]:
+        walks, key = [Walk(tokens.filter(**named).filter(**way)) for way in ways], BY_ID
+        loose &= issued & expiry
+    elif issued:
+        walks, key, loose = [Walk(tokens.filter(issued))], BY_ISSUED, expiry
+    elif expiry:
+        walks, key = [Walk(tokens.filter(expiry))], BY_EXPIRY
+    else:
+        walk, key = _by_status(tokens, status)
+        walks = [walk]
+
+    def seeming(rows: Tokens) -> Tokens:
+        rows = rows.filter(loose)
+        return _seeming_of_sessions(rows, status) if key == BY_USE else _seeming(rows, status)
+
+    bounded = loose or (status in Status and key != BY_END)
     return Listing(
-        rows=rows.filter(named & ranges & expiry),
+        rows=tuple(walks),
         key=key,
         finish=_finish,
-        residue=residue or None,
+        coarse=seeming if bounded else unchanged,
+        exact=Q(status=status) if status in Status else None,
+        look=SHORT_LOOK if status == Status.REVOKED else LOOK,
     )
 
 
@@ -98,7 +122,7 @@ def _finish(rows: Tokens) -> Tokens:
     return with_token_status(rows).select_related("user", "membership__session")
 
 
-def _ranges(name: str, after: datetime | None, before: datetime | None) -> Q:
+def between(name: str, after: datetime | None, before: datetime | None) -> Q:
     wanted = Q()
     if after is not None:
         wanted &= Q(**{f"{name}__gte": after})
@@ -107,58 +131,98 @@ def _ranges(name: str, after: datetime | None, before: datetime | None) -> Q:
     return wanted
 
 
-def _driver(named: Q, issued: Q, expiry: Q, status: str) -> tuple[Tokens, tuple[str, ...]]:
-    """The index to walk: of the conditions that have one, the narrowest."""
-    tokens = OutstandingToken.objects.order_by()
-    if named:
-        return tokens, BY_ID
-    if issued:
-        return tokens, BY_ISSUED
-    if expiry:
-        return tokens, BY_EXPIRY
-    now = timezone.now()
-    of_session = partial(tokens.filter, current_of__revoked_at__isnull=True)
-    match status:
-        case Status.ACTIVE:
-            rows = of_session(current_of__ends_at__gt=now)
-            return rows.annotate(ends_at=F("current_of__ends_at")), ("ends_at", "id")
-        case Status.EXPIRED:
-            rows = of_session(current_of__ends_at__lte=now)
-            return rows.annotate(ends_at=F("current_of__ends_at")), ("ends_at", "id")
-        case Status.REVOKED:
-            rows = tokens.filter(current_of__revoked_at__isnull=False)
-            return rows.annotate(ended_at=F("current_of__revoked_at")), ("ended_at", "id")
-        case Status.ROTATED:
-            return tokens.filter(blacklistedtoken__isnull=False), BY_ID
-        case _:
-            return tokens, BY_ID
-
-
-def _of_address(ip: str) -> Q:
-    address = as_address(ip)
-    if address is None:
-        return Q(pk__in=[])
-    latest = Session.objects.filter(ip=address).order_by("-last_used_at")
-    sessions = list(latest.values_list("pk", flat=True)[:SESSIONS_OF_ADDRESS])
-    return Q(membership__session__in=sessions)
-
-
-def _meant(text: str) -> Q:
+def _read(text: str) -> tuple[list[Way], str | None]:
+    """The ways to what ``text`` means, any of which may be meant; or the address that it is."""
+    if not text.strip():
+        return [{}], None
     found = match(text)
-    meant = Q(pk__in=[])
     if found.ip:
-        return _of_address(found.ip)
-    if found.sid is not None:
-        members = SessionToken.objects.filter(session=found.sid)
-        if members.exists():
-            return Q(membership__session=found.sid)
-    if len(found.users) == 1:
-        meant |= Q(user_id=found.users[0])
-    elif found.users:
-        meant |= Q(user__in=found.users)
+        return [{}], found.ip
+    if found.sid is not None and SessionToken.objects.filter(session=found.sid).exists():
+        return [{"membership__session": found.sid}], None
+    ways: list[Way] = [{"user_id": key} for key in found.users]
     if found.jti_start:
-        # Asked first: OR between a user and a jti would cost the walk along the user's index.
         starts = starting_with(OutstandingToken.objects.order_by(), F("jti"), found.jti_start)
         if keys := list(starts.values_list("pk", flat=True)[:JTIS]):
-            meant |= Q(pk__in=keys)
-    return meant
+            ways.append({"pk__in": keys})
+    return ways or [NOTHING], None
+
+
+def of_user(ways: list[Way], key: Any) -> list[Way]:
+    """Of what the ways lead to, what is this user's."""
+    theirs = [way for way in ways if way.get("user_id", key) == key]
+    return [{**way, "user_id": key} for way in theirs] or [NOTHING]
+
+
+def _used(issued: datetime | None, after: datetime | None, before: datetime | None) -> Way:
+    """When the sessions were used last. A token that was issued then has used its session
+    then."""
+    since = max((one for one in (issued, after) if one is not None), default=None)
+    span: Way = {} if since is None else {"last_used_at__gte": since}
+    return span if before is None else span | {"last_used_at__lt": before}
+
+
+def _said(way: Way, said: Way) -> Walk[OutstandingToken]:
+    """The tokens of sessions of which ``said`` holds. A way that leads to a few tokens is gone
+    by itself. The bound that bounds nothing names the index where another is missing."""
+    used = f"{SESSION}last_used_at"
+    rows = OutstandingToken.objects.annotate(used=F(used)).filter(**{f"{used}__gt": EPOCH})
+    rows = rows.filter(**{f"{SESSION}{name}": value for name, value in said.items()})
+    if way.keys() - {"user_id"}:
+        return Walk(rows.filter(**way))
+    rows = rows.filter(**{f"{SESSION}{name}": value for name, value in way.items()})
+    return Walk(rows, Session.objects.filter(**said, **way), "last_used_at")
+
+
+def _by_status(tokens: Tokens, status: str) -> tuple[Walk[OutstandingToken], tuple[str, ...]]:
+    now = timezone.now()
+    ends = tokens.filter(current_of__revoked_at__isnull=True).annotate(
+        ends_at=F("current_of__ends_at")
+    )
+    match status:
+        case Status.ACTIVE:
+            return Walk(ends.filter(current_of__ends_at__gt=now)), BY_END
+        case Status.EXPIRED:
+            return Walk(ends.filter(current_of__ends_at__lte=now)), BY_END
+        case Status.REVOKED:
+            ended = tokens.filter(current_of__revoked_at__isnull=False)
+            return Walk(ended.annotate(ends_at=F("current_of__revoked_at"))), BY_END
+        case Status.ROTATED:
+            return _said({}, {}), BY_USE
+        case _:
+            return Walk(tokens), BY_ID
+
+
+def _seeming_of_sessions(rows: Tokens, status: str) -> Tokens:
+    """Less what cannot have ``status``, for a walk along the sessions; `with_token_status` has
+    the last word."""
+    now = timezone.now()
+    current = Q(membership__session__current=F("pk"))
+    unended = current & Q(membership__session__revoked_at=None)
+    match status:
+        case Status.ACTIVE:
+            return rows.filter(unended, membership__session__ends_at__gt=now)
+        case Status.EXPIRED:
+            return rows.filter(unended, membership__session__ends_at__lte=now)
+        case Status.REVOKED:
+            return rows.filter(current, seems_revoked(session=SESSION))
+        case Status.ROTATED:
+            return rows.filter(~current)
+        case _:
+            return rows
+
+
+def _seeming(rows: Tokens, status: str) -> Tokens:
+    """The same for a walk along the tokens, foreign ones among them."""
+    last = Q(current_of__isnull=False) | Q(membership__isnull=True)
+    match status:
+        case Status.ACTIVE:
+            return rows.filter(last, expires_at__gt=timezone.now())
+        case Status.REVOKED:
+            return rows.filter(last, seems_revoked(session="current_of__"))
+        case Status.EXPIRED:
+            return rows.filter(last)
+        case Status.ROTATED:
+            return rows.filter(membership__isnull=False, current_of__isnull=True)
+        case _:
+            return rows

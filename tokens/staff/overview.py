@@ -21,7 +21,7 @@ from tokens.selectors.activity import (
     last_of,
     live_sessions,
 )
-from tokens.selectors.events import SECURITY, events
+from tokens.selectors.events import SECURITY, events, latest
 from tokens.selectors.jobs import unfinished_jobs
 from tokens.staff.charts import NAMES, TRAFFIC, TROUBLE, change, chart, sparkline
 from tokens.staff.guards import REVOKE, staff_only
@@ -67,7 +67,7 @@ def index(request: HttpRequest) -> HttpResponse:
                 _period(_("Last 24 hours, by the hour"), hours[24:]),
                 _period(_("Last 30 days, by the day"), days),
             ],
-            "security": list(events(kind=SECURITY)[:SHOWN]),
+            "security": latest(kinds=SECURITY, number=SHOWN),
         }
     context["look"] = look(user=request.user, now=now)
     return render(request, "staff/overview.html", context)

@@ -11,9 +11,8 @@ from django.views.decorators.http import require_GET
 from tokens import audit
 from tokens.http import wants_fragment
 from tokens.models import Kind
-from tokens.revocation import Selection, preview
 from tokens.selectors.people import people
-from tokens.selectors.sessions import sessions
+from tokens.selectors.sessions import live_sessions_of, sessions
 from tokens.selectors.tokens import stray_tokens
 from tokens.staff.guards import VIEW_TOKENS, staff_may
 
@@ -38,7 +37,7 @@ def detail(request: HttpRequest, pk: str) -> HttpResponse:
     audit.record(kind=Kind.CLAIMS_VIEWED, actor=request.user, subject=person)
     context = {
         "person": person,
-        "held": preview(selection=Selection(users=(person.pk,))),
+        "held": live_sessions_of(user=person),
         "sessions": sessions(user=person).page(size=SHOWN),
         "strays": stray_tokens(user=person, most=SHOWN),
     }

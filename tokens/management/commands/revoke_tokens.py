@@ -10,8 +10,8 @@ from tokens.management.long import LongCommand, instant
 from tokens.revocation import (
     Revocation,
     Selection,
+    count_all,
     cut_off,
-    preview,
     revoke_in_batches,
     work_off,
 )
@@ -51,7 +51,7 @@ class Command(LongCommand):
         selection = self._selection(options)
         if selection.empty:
             raise CommandError("Say what to revoke; for every session there is, say --everybody.")
-        review = preview(selection=selection)
+        review = count_all(selection=selection)
         if options["dry_run"]:
             facts = {"tokens": review.tokens, "sessions": review.sessions, "users": review.users}
             line = (

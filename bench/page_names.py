@@ -1,0 +1,68 @@
+"""What stands in the braces of `bench.pages_table`, out of the tables of whichever peer is set
+up. Every value is quoted for an address."""
+
+import base64
+import json
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from bench.fill.rows import OFFICE
+
+
+def names() -> dict[str, str]:
+    users = get_user_model().objects
+    outstanding = apps.get_model("token_blacklist", "OutstandingToken").objects
+    newest = outstanding.order_by("-pk").values_list("pk", flat=True)[0]
+    # The last token but some: of a session that is neither an office's nor a heavy user's.
+    token = outstanding.select_related("user").filter(pk__lte=newest - 1).order_by("-pk")[0]
+    username = token.user.get_username()
+    heavy = users.order_by("pk")[0]
+    last_user = users.order_by("-pk").values_list("pk", flat=True)[0]
+    now = timezone.now()
+    found: dict[str, Any] = {
+        "token": token.pk,
+        "jti": token.jti,
+        "jti_start": token.jti[:10],
+        "user": token.user_id,
+        "username": username,
+        "name_start": username[:-1],
+        "email": token.user.email,
+        "heavy": heavy.pk,
+        "heavy_name": heavy.get_username(),
+        "office": OFFICE,
+        "middle": newest // 200,
+        "middle_user": last_user // 200,
+        "deep_token": cursor(newest // 2),
+        "deep_user": cursor(last_user // 2),
+        "now": now.isoformat(),
+        "yesterday": (now - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M"),
+        "last_week": (now - timedelta(days=7)).strftime("%Y-%m-%dT%H:%M"),
+    }
+    if apps.is_installed("tokens"):
+        found |= _ours(token.pk, newest // 2)
+    return {name: quote(str(value), safe="") for name, value in found.items()}
+
+
+def _ours(token: int, middle: int) -> dict[str, Any]:
+    sessions, events = (apps.get_model("tokens", name).objects for name in ("Session", "Event"))
+    session = sessions.get(memberships__token=token)
+    deep = sessions.get(memberships__token=middle)
+    event = events.get(pk=events.order_by("-pk").values_list("pk", flat=True)[0] // 2)
+    return {
+        "sid": session.pk,
+        "ip": session.ip,
+        "event": event.pk,
+        "deep_session": cursor(deep.last_used_at.isoformat(), deep.pk),
+        "deep_event": cursor(event.at.isoformat(), event.pk),
+    }
+
+
+def cursor(*key: object) -> str:
+    """As tokens.selectors.paging writes it."""
+    text = json.dumps(["older", *map(str, key)])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
