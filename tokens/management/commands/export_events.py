@@ -34,7 +34,15 @@ class Command(LongCommand):
         if options["json"] and not options["output"]:
             raise CommandError("--json needs --output: the export itself goes to standard output.")
         target = self._open(options["output"])
-        chunks = export(events=events(**filters), form=options["format"], actor=None, filters=shown)
+        try:
+            chunks = export(
+                events=events(**filters), form=options["format"], actor=None, filters=shown
+            )
+        except BaseException:
+            target.close()
+            if options["output"]:
+                os.unlink(options["output"])  # empty, and in the way of the next attempt
+            raise
         written = 0
         with target:
             for chunk in self.bar(chunks, unit="chunk", unit_scale=True):
