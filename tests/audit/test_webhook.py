@@ -155,6 +155,16 @@ def test_a_new_receiver_begins_with_now(hook, settings):
     assert [event["kind"] for event in arrived(hook)] == ["logout"]
 
 
+def test_what_names_no_session_is_not_said_of_all_of_a_users(hook, settings, alice):
+    """A browser's log-out, and a token of another service, end none of the user's sessions."""
+    settings.WEBHOOK_FORMAT = "caep"
+    record(kind=Kind.LOGOUT, subject=alice)
+    record(kind=Kind.REVOKE_TOKEN, subject=alice, jti="a")
+    record(kind=Kind.REVOKE_USER, subject=alice)
+    deliver(settings)
+    assert len(hook.bodies) == 1
+
+
 def test_a_revocation_as_a_security_event_token(hook, settings, alice):
     settings.WEBHOOK_FORMAT = "caep"
     session = uuid.uuid4()

@@ -23,12 +23,16 @@ INITIATORS: dict[str, str] = {
     Kind.USER_DEACTIVATED: "policy",
     Kind.USER_DELETED: "policy",
 }
+OF_ONE_SESSION = {Kind.LOGOUT, Kind.REUSE, Kind.REVOKE_TOKEN, Kind.REVOKE_SESSION}
 
 
 def claims_of(event: Event) -> dict[str, Any] | None:
     """The claims of the token, or None where the form does not fit: nothing was revoked, or
     neither one session nor one user says what."""
     if event.kind not in INITIATORS or (event.session_id is None and event.subject_id is None):
+        return None
+    # Without the session it would say that all of the user's were revoked.
+    if event.kind in OF_ONE_SESSION and event.session_id is None:
         return None
     subject: dict[str, Any] = {"format": "complex"}
     if event.session_id is not None:
