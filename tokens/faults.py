@@ -6,6 +6,7 @@ JSON for the API, a page for a browser, the same words in both.
 import logging
 import sys
 
+from django.core.exceptions import PermissionDenied
 from django.db import DataError, Error, ProgrammingError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import loader
@@ -13,7 +14,9 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views import defaults
 
+from tokens import audit
 from tokens.logins import LoginLocked
+from tokens.models import Kind
 
 RETRY_AFTER_SECONDS = 5
 # PostgreSQL files a table that this role may not write under wrong statements.
@@ -36,12 +39,25 @@ def _known(request: HttpRequest, exception: BaseException | None) -> HttpRespons
             "seconds": exception.retry_after
         }
         return _answer(request, 429, detail, exception.retry_after)
+    if isinstance(exception, PermissionDenied):
+        try:
+            _note_denial(request)
+        except Error as error:
+            return _known(request, error)
     if is_fault(exception):
         # Only the kind of error: the message of a driver may quote parameters.
         logger.error("database fault: %s on %s", type(exception).__name__, request.path)
         detail = _("The service is not able to answer just now. Nothing was changed.")
         return _answer(request, 503, detail, RETRY_AFTER_SECONDS)
     return None
+
+
+def _note_denial(request: HttpRequest) -> None:
+    """Django's admin refuses by itself, and writes nothing; our own faces do."""
+    match = request.resolver_match
+    if match is not None and "admin" in match.app_names:
+        data = {"path": request.path[:200], "wanted": []}
+        audit.record(kind=Kind.PERMISSION_DENIED, actor=request.user, data=data)
 
 
 def is_fault(exception: BaseException | None) -> bool:

@@ -1,6 +1,6 @@
 """What happens to an account happens to its tokens, whichever code does it: admin,
 `changepassword`, a project's own views. (Plain SQL is caught at the next use of a token, by
-`tokens.verdict`.)
+`tokens.verdict`.) And who comes and goes with a browser is written down.
 
 The tokens end before the account is saved: where the event cannot be written the account stays
 as it is, and a login in between carries the mark of the old password, which opens nothing.
@@ -9,9 +9,12 @@ as it is, and a login in between carries the mark of the old password, which ope
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db import Error
 from django.db.models.signals import post_save, pre_delete, pre_save
 from django.dispatch import receiver
 
+from tokens import audit
 from tokens.models import Kind, Session
 from tokens.origin import current_actor
 from tokens.revocation import revoke_user
@@ -23,6 +26,8 @@ REASONS = {
     Kind.USER_DEACTIVATED: "user deactivated",
     Kind.USER_DELETED: "user deleted",
 }
+# What tells the login of a person with a browser from the opening of a session with tokens.
+BROWSER = {"what": "browser session"}
 
 
 def _end(user: Any, kind: Kind) -> None:
@@ -59,3 +64,23 @@ def after_save(sender: type[Any], instance: Any, created: bool, **_: Any) -> Non
 def before_delete(sender: type[Any], instance: Any, **_: Any) -> None:
     if sender is get_user_model():
         _end(instance, Kind.USER_DELETED)
+
+
+@receiver(user_logged_in)
+def after_login(sender: type[Any], request: Any, user: Any, **_: Any) -> None:
+    """Somebody came in with a browser, through whichever page. Where that cannot be written
+    down they are out again: the answer would carry the session that Django has just begun."""
+    if getattr(request, "method", None) is None:
+        return  # no request: a test or a script made itself a session
+    try:
+        audit.record(kind=Kind.LOGIN, actor=user, subject=user, data=BROWSER)
+    except Error:
+        request.session.flush()
+        raise
+
+
+@receiver(user_logged_out)
+def before_logout(sender: type[Any], request: Any, user: Any | None, **_: Any) -> None:
+    """Sent before the browser's session ends; an error here leaves it as it is."""
+    if user is not None and getattr(request, "method", None) is not None:
+        audit.record(kind=Kind.LOGOUT, actor=user, subject=user, data=BROWSER)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -12,11 +13,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from tokens import audit
 from tokens.admin import filters
 from tokens.admin.base import ReadOnlyAdmin, short, staff_page, user_link
 from tokens.admin.outstanding import NOT_AS_ONE, TIMELINE, matching
 from tokens.admin.revoking import Review, review
-from tokens.models import Session
+from tokens.models import Kind, Session
 from tokens.revocation import Selection, revoke_matching, revoke_session
 from tokens.selectors.events import events
 from tokens.selectors.paging import Listing
@@ -66,6 +68,7 @@ class SessionAdmin(ReadOnlyAdmin):
             *super().get_urls(),
         ]
 
+    @transaction.atomic
     def change_view(
         self,
         request: HttpRequest,
@@ -73,9 +76,10 @@ class SessionAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
+        """As on the staff pages, nobody reads one without a line in the trail."""
         session = self.get_object(request, object_id)
         extra = dict(extra_context or {})
-        if session is not None:
+        if session is not None and self.has_view_permission(request, session):
             revocable = self.has_revoke_permission(request) and session.revoked_at is None
             extra |= {
                 "title": _("Session %(sid)s") % {"sid": short(str(session.pk))},
@@ -87,6 +91,13 @@ class SessionAdmin(ReadOnlyAdmin):
                 "revoke_label": _("Revoke session"),
                 "staff_url": staff_page("session", session.pk),
             }
+            audit.record(
+                kind=Kind.CLAIMS_VIEWED,
+                actor=request.user,
+                subject=session.user,
+                subject_name=session.username,
+                session=session.pk,
+            )
         return super().change_view(request, object_id, form_url, extra)
 
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -116,7 +116,8 @@ class TokensOfUser(ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=gettext_lazy("last login by API"))
     def last_login_by_api(self, user: Any) -> Any:
-        last = events(kind=Kind.LOGIN, subject=user).first()
+        # One with a browser opens no session of tokens.
+        last = events(kind=Kind.LOGIN, subject=user).exclude(session_id=None).first()
         return last.at if last is not None else _("never")
 
 

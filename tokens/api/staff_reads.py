@@ -75,10 +75,18 @@ class SessionsView(StaffView):
 class SessionView(StaffView):
     permission = "tokens.view_session"
 
+    @transaction.atomic
     def get(self, request: Request, pk: UUID) -> Response:
         session = session_row(pk=pk)
         if session is None:
             raise Http404
+        audit.record(
+            kind=Kind.CLAIMS_VIEWED,
+            actor=request.user,
+            subject=session.user,
+            subject_name=session.username,
+            session=session.pk,
+        )
         return Response(showing.session(session))
 
 
@@ -87,11 +95,13 @@ class UserView(StaffView):
 
     permission = "tokens.view_session"
 
+    @transaction.atomic
     def get(self, request: Request, pk: int) -> Response:
         given = asked(request, Paging)
         account = get_user_model()._default_manager.filter(pk=pk).first()
         if account is None:
             raise Http404
+        audit.record(kind=Kind.CLAIMS_VIEWED, actor=request.user, subject=account)
         held = page(
             sessions(user=account),
             cursor=given.get("cursor", ""),

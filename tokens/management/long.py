@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from tqdm import tqdm
@@ -32,6 +33,12 @@ class LongCommand(BaseCommand):
         try:
             with acting_from(where):
                 return super().execute(*args, **options)
+        except Error as error:
+            # Only the kind of error: the message of a driver may quote parameters.
+            raise CommandError(
+                f"The database could not do it ({type(error).__name__}). What was committed "
+                "before stays done; nothing is half done."
+            ) from error
         except KeyboardInterrupt:
             self.stderr.write("Interrupted. What was done stays done; run it again to go on.")
             sys.exit(130)

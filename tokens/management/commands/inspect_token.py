@@ -25,8 +25,8 @@ class Command(LongCommand):
             kind=Kind.TOKEN_INSPECTED,
             subject=verdict.user,
             session=verdict.session.pk if verdict.session else None,
-            jti=str(verdict.claims.get("jti", "")),
-            data={"failed": verdict.failed},
+            jti=str(verdict.claims.get("jti", "")) if verdict.session else "",
+            data={"verdict": verdict.failed or "active"},
         )
         status, body = verdict.answer
         facts = {

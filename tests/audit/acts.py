@@ -1,0 +1,185 @@
+"""The table: one row for each act and each face that has it."""
+
+from tests.audit.events import seal
+from tests.audit.faces import (
+    WHY,
+    Act,
+    api_login,
+    as_staff,
+    change_form,
+    cut_off_page,
+    env_file,
+    expired,
+    exported,
+    inspected,
+    locked,
+    login,
+    new_password,
+    one_failure,
+    own_password,
+    purge_trail,
+    refresh,
+    reuse,
+    rotate_key,
+    typed_password,
+)
+from tests.support.people import PASSWORD
+from tokens.models import Kind
+
+TOKENS = "token_blacklist/outstandingtoken"
+BROWSER, OWNER = ("what",), "ended by its owner"
+
+COMING_AND_GOING = [
+    Act(Kind.LOGIN, "api", api_login(PASSWORD), actor="alice", about="new"),
+    *(
+        Act(Kind.LOGIN, face, login("api", path, PASSWORD), actor="alice", data=BROWSER,
+            first=as_staff)
+        for face, path in (("staff", "/staff/login/"), ("account", "/account/login/"),
+                           ("admin", "/admin/login/"))
+    ),
+    Act(Kind.LOGIN_REFUSED, "api", api_login("wrong"), reason="wrong password"),
+    *(
+        Act(Kind.LOGIN_REFUSED, face, login("api", path, "wrong"), reason="wrong password")
+        for face, path in (("staff", "/staff/login/"), ("account", "/account/login/"),
+                           ("admin", "/admin/login/"))
+    ),
+    Act(Kind.LOGIN_LOCKED, "api", api_login("wrong"), first=one_failure, subject="alice?",
+        reason="too many attempts", data=("by",)),
+    *(
+        Act(Kind.LOGIN_LOCKED, face, login("api", path, "wrong"), first=one_failure,
+            subject="alice?", reason="too many attempts", data=("by",))
+        for face, path in (("staff", "/staff/login/"), ("account", "/account/login/"),
+                           ("admin", "/admin/login/"))
+    ),
+    Act(Kind.LOGIN_UNLOCKED, "command",
+        lambda w: w.command("unlock_login", "alice", reason=WHY),
+        first=locked, subject="alice?", reason=WHY, request=False),
+    Act(Kind.REFRESH, "api", refresh, actor="alice", about="s", data=("presented",)),
+    Act(Kind.REFRESH_RETRY, "api", refresh, first=refresh, actor="alice", about="s",
+        data=("presented",)),
+    Act(Kind.REUSE, "api", reuse, first=refresh, about="st",
+        reason="a used-up refresh token was presented again"),
+    Act(Kind.LOGOUT, "api", lambda w: w.post("logout", {"refresh": w.pair.refresh}),
+        actor="alice", about="st", reason="logged out"),
+    Act(Kind.LOGOUT, "api, RFC 7009", lambda w: w.post("revoke", {"token": w.pair.refresh}),
+        actor="alice", about="st", reason="revoked by its holder"),
+    *(
+        Act(Kind.LOGOUT, face, lambda w, path=path: w.own.post(path), actor="alice", data=BROWSER)
+        for face, path in (("staff", "/staff/logout/"), ("account", "/account/logout/"))
+    ),
+    Act(Kind.LOGOUT, "admin", lambda w: w.staff.post("/admin/logout/"), actor="sam",
+        subject="sam", data=BROWSER),
+]  # fmt: skip
+BY_STAFF = {"actor": "sam", "reason": WHY}
+REVOKING = [
+    Act(Kind.REVOKE_TOKEN, "api", lambda w: w.post(
+        f"staff/tokens/{w.jti}/revoke", {"reason": WHY}, **w.bearer), about="st", **BY_STAFF),
+    Act(Kind.REVOKE_TOKEN, "staff", lambda w: w.review(f"token={w.jti}"), about="st", **BY_STAFF),
+    Act(Kind.REVOKE_TOKEN, "admin", lambda w: w.admin(f"{TOKENS}/{w.token}/revoke/"),
+        about="st", **BY_STAFF),
+    Act(Kind.REVOKE_SESSION, "api", lambda w: w.post(
+        f"staff/sessions/{w.sid}/revoke", {"reason": WHY}, **w.bearer), about="s", **BY_STAFF),
+    Act(Kind.REVOKE_SESSION, "staff", lambda w: w.review(f"session={w.sid}"), about="s",
+        **BY_STAFF),
+    Act(Kind.REVOKE_SESSION, "admin", lambda w: w.admin(f"tokens/session/{w.sid}/revoke/"),
+        about="s", **BY_STAFF),
+    Act(Kind.REVOKE_SESSION, "account", lambda w: w.own.post(f"/account/sessions/{w.sid}/end/"),
+        actor="alice", about="s", reason=OWNER),
+    Act(Kind.REVOKE_SESSION, "api, own", lambda w: w.api.delete(
+        f"/api/sessions/{w.sid}", **w.own_bearer), actor="alice", about="s", reason=OWNER),
+    Act(Kind.REVOKE_USER, "api", lambda w: w.post(
+        f"staff/users/{w.alice.pk}/revoke", {"reason": WHY}, **w.bearer), data=("sessions",),
+        **BY_STAFF),
+    Act(Kind.REVOKE_USER, "staff", lambda w: w.review(f"user={w.alice.pk}"), data=("sessions",),
+        **BY_STAFF),
+    Act(Kind.REVOKE_USER, "admin", lambda w: w.admin(f"auth/user/{w.alice.pk}/revoke/"),
+        data=("sessions",), **BY_STAFF),
+    Act(Kind.REVOKE_USER, "admin, list", lambda w: w.admin("auth/user/", {
+        "action": "revoke_all_tokens", "_selected_action": str(w.alice.pk), "reason": WHY,
+        "confirm": "1"}), data=("sessions",), **BY_STAFF),
+    Act(Kind.REVOKE_USER, "account", lambda w: w.own.post("/account/sessions/end/"),
+        actor="alice", reason=OWNER, data=("sessions",)),
+    Act(Kind.REVOKE_USER, "api, own", lambda w: w.api.delete("/api/sessions", **w.own_bearer),
+        actor="alice", reason=OWNER, data=("sessions",)),
+    Act(Kind.REVOKE_MATCHING, "staff", lambda w: w.review(
+        "matching=1&issued_after=2020-01-01T00:00"), subject="", count=2,
+        data=("sessions", "users", "sample"), **BY_STAFF),
+    Act(Kind.REVOKE_MATCHING, "admin", lambda w: w.admin(f"{TOKENS}/", {
+        "action": "revoke_selected", "_selected_action": str(w.token), "reason": WHY,
+        "confirm": "1"}), subject="", data=("sessions", "users", "sample"), **BY_STAFF),
+    Act(Kind.REVOKE_MATCHING, "admin, filters", lambda w: w.admin(
+        f"{TOKENS}/revoke-matching/?user=alice"), subject="",
+        data=("sessions", "users", "sample"), **BY_STAFF),
+    Act(Kind.REVOKE_MATCHING, "command", lambda w: w.command(
+        "revoke_tokens", user=["alice"], reason=WHY), subject="", reason=WHY,
+        data=("sessions", "users", "sample"), request=False),
+    Act(Kind.CUTOFF, "staff", cut_off_page, subject="", count=2,
+        data=("not_before", "everybody"), **BY_STAFF),
+    Act(Kind.CUTOFF, "admin", lambda w: w.admin("tokens/cutoff/add/", {
+        "reason": WHY, "typed": "everybody"}), subject="", count=2,
+        data=("not_before", "everybody"), **BY_STAFF),
+    Act(Kind.CUTOFF, "command", lambda w: w.command(
+        "revoke_tokens", everybody=True, reason=WHY), subject="", reason=WHY, count=2,
+        data=("not_before", "everybody"), request=False),
+]  # fmt: skip
+ACCOUNTS = [
+    Act(Kind.PASSWORD_CHANGED, "admin", new_password, actor="sam", reason="password changed",
+        data=("sessions",)),
+    Act(Kind.PASSWORD_CHANGED, "admin, own", own_password, first=as_staff, actor="alice",
+        reason="password changed", data=("sessions",)),
+    Act(Kind.PASSWORD_CHANGED, "command", typed_password, reason="password changed",
+        data=("sessions",), request=False),
+    Act(Kind.USER_DEACTIVATED, "admin", lambda w: change_form(w, is_active=None), actor="sam",
+        reason="user deactivated", data=("sessions",)),
+    Act(Kind.USER_DELETED, "admin", lambda w: w.admin(
+        f"auth/user/{w.alice.pk}/delete/", {"post": "yes"}), actor="sam", reason="user deleted",
+        data=("sessions",)),
+]  # fmt: skip
+READING = [
+    Act(Kind.CLAIMS_VIEWED, "api, token", lambda w: w.api.get(
+        f"/api/staff/tokens/{w.jti}", **w.bearer), actor="sam", about="st"),
+    Act(Kind.CLAIMS_VIEWED, "api, session", lambda w: w.api.get(
+        f"/api/staff/sessions/{w.sid}", **w.bearer), actor="sam", about="s"),
+    Act(Kind.CLAIMS_VIEWED, "api, user", lambda w: w.api.get(
+        f"/api/staff/users/{w.alice.pk}", **w.bearer), actor="sam"),
+    Act(Kind.CLAIMS_VIEWED, "staff, token", lambda w: w.staff.get(f"/staff/tokens/{w.jti}/"),
+        actor="sam", about="st"),
+    Act(Kind.CLAIMS_VIEWED, "staff, session", lambda w: w.staff.get(f"/staff/sessions/{w.sid}/"),
+        actor="sam", about="s"),
+    Act(Kind.CLAIMS_VIEWED, "staff, user", lambda w: w.staff.get(f"/staff/users/{w.alice.pk}/"),
+        actor="sam"),
+    Act(Kind.CLAIMS_VIEWED, "admin, token", lambda w: w.staff.get(
+        f"/admin/{TOKENS}/{w.token}/change/"), actor="sam", about="st"),
+    Act(Kind.CLAIMS_VIEWED, "admin, session", lambda w: w.staff.get(
+        f"/admin/tokens/session/{w.sid}/change/"), actor="sam", about="s"),
+    Act(Kind.TOKEN_INSPECTED, "staff", lambda w: w.staff.post(
+        "/staff/inspect/", {"token": w.pair.access}), actor="sam", about="sa", data=("verdict",)),
+    Act(Kind.TOKEN_INSPECTED, "command", inspected, about="sa", data=("verdict",), request=False),
+    Act(Kind.INTROSPECTION_REFUSED, "api", lambda w: w.post(
+        "introspect", {"token": w.pair.access}, **w.own_bearer), actor="alice", subject="",
+        data=("path", "wanted")),
+    Act(Kind.PERMISSION_DENIED, "api", lambda w: w.api.get(
+        "/api/staff/events", **w.own_bearer), actor="alice", subject="", data=("path", "wanted")),
+    Act(Kind.PERMISSION_DENIED, "staff", lambda w: w.mallory.get("/staff/events/"),
+        actor="mallory", subject="", data=("path", "wanted")),
+    Act(Kind.PERMISSION_DENIED, "admin", lambda w: w.mallory.get("/admin/tokens/event/"),
+        actor="mallory", subject="", data=("path", "wanted")),
+    Act(Kind.EXPORTED, "api", lambda w: w.api.get(
+        "/api/staff/events/export?format=csv", **w.bearer), actor="sam", subject="", count=2,
+        data=("format", "filters")),
+    Act(Kind.EXPORTED, "staff", lambda w: w.staff.post("/staff/events/export", {"format": "csv"}),
+        actor="sam", subject="", count=2, data=("format", "filters")),
+    Act(Kind.EXPORTED, "command", exported, subject="", count=2, data=("format", "filters"),
+        request=False),
+]  # fmt: skip
+KEEPING = [
+    Act(Kind.PURGED, "command, tokens", lambda w: w.command("purge_tokens", reason=WHY),
+        first=expired, subject="", reason=WHY, data=("what",), request=False),
+    Act(Kind.PURGED, "command, trail", purge_trail, first=lambda w: seal(), subject="", count=2,
+        reason=WHY, data=("what", "seals", "seal"), request=False),
+    Act(Kind.KEY_ADDED, "command", rotate_key, first=env_file, subject="", data=("kid", "alg"),
+        also=Kind.KEY_RETIRED, request=False),
+    Act(Kind.KEY_RETIRED, "command", rotate_key, first=env_file, subject="", data=("kid", "alg"),
+        also=Kind.KEY_ADDED, request=False),
+]  # fmt: skip
+ACTS = [*COMING_AND_GOING, *REVOKING, *ACCOUNTS, *READING, *KEEPING]

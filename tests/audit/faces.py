@@ -1,0 +1,204 @@
+"""Every act that the trail has to know of, through each face that has it: what is done, and what
+the one event about it must say."""
+
+import getpass
+import io
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+from django.utils import timezone
+
+from tests.support.lifecycle import later, pair_of
+from tests.support.people import PASSWORD, make_staff
+from tokens.models import Kind, OutstandingToken
+
+PHONE = {
+    "REMOTE_ADDR": "203.0.113.9", "HTTP_USER_AGENT": "Phone/1", "HTTP_X_CLIENT": "app",
+    "HTTP_X_REQUEST_ID": "request-1234",
+}  # fmt: skip
+WHY = "lost device"
+
+
+@dataclass
+class World:
+    """Alice holds one session with tokens; Sam may do everything and has a browser open, and
+    so has Alice. Nobody has any permission whom a row does not give one."""
+
+    alice: User
+    sam: User
+    folder: Path
+    pair: Any = None
+    api: Client = field(default_factory=lambda: Client(raise_request_exception=False, **PHONE))
+    staff: Client = field(default_factory=lambda: Client(raise_request_exception=False, **PHONE))
+    own: Client = field(default_factory=lambda: Client(raise_request_exception=False, **PHONE))
+    mallory: Client = field(default_factory=lambda: Client(raise_request_exception=False, **PHONE))
+    bearer: dict[str, Any] = field(default_factory=dict)
+    own_bearer: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.pair = pair_of(self.alice)
+        self.bearer = {"HTTP_AUTHORIZATION": f"Bearer {pair_of(self.sam).access}"}
+        self.own_bearer = {"HTTP_AUTHORIZATION": f"Bearer {self.pair.access}"}
+        self.staff.force_login(self.sam)
+        self.own.force_login(self.alice)
+        self.mallory.force_login(make_staff("mallory"))
+
+    @property
+    def sid(self) -> str:
+        return str(self.pair.session.pk)
+
+    @property
+    def jti(self) -> str:
+        return str(self.pair.session.current.jti)
+
+    @property
+    def token(self) -> int:
+        return int(OutstandingToken.objects.values_list("pk", flat=True).get(jti=self.jti))
+
+    def post(self, path: str, body: dict[str, Any], **headers: Any) -> Any:
+        return self.api.post(f"/api/{path}", body, content_type="application/json", **headers)
+
+    def review(self, query: str) -> Any:
+        """The staff pages' way to end something."""
+        return self.staff.post(f"/staff/revoke/?{query}", {"reason": WHY})
+
+    def admin(self, path: str, form: dict[str, Any] | None = None) -> Any:
+        """The admin's."""
+        body = {"reason": WHY, "confirm": "1"} if form is None else form
+        return self.staff.post(f"/admin/{path}", body)
+
+    def command(self, *words: str, **options: Any) -> None:
+        call_command(*words, stdout=io.StringIO(), **options)
+
+
+Does = Callable[[World], Any]
+
+
+@dataclass(frozen=True)
+class Act:
+    """``actor`` and ``subject`` are names; ``about`` says which of the session (s) and the token
+    (t) of Alice the event names; ``also`` is a second event that the same act must leave."""
+
+    kind: Kind
+    face: str
+    does: Does
+    actor: str = ""
+    subject: str = "alice"
+    about: str = ""
+    reason: str = ""
+    count: int = 1
+    data: tuple[str, ...] = ()
+    first: Does = lambda world: None
+    also: Kind | None = None
+    request: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind} by {self.face}"
+
+
+def login(client: str, path: str, password: str) -> Does:
+    form = {"username": "alice", "password": password}
+    return lambda world: getattr(world, client).post(path, form)
+
+
+def api_login(password: str) -> Does:
+    return lambda world: world.post("login", {"username": "alice", "password": password})
+
+
+def refresh(world: World) -> Any:
+    return world.post("refresh", {"refresh": world.pair.refresh})
+
+
+def reuse(world: World) -> Any:
+    with later(minutes=5):
+        return refresh(world)
+
+
+def as_staff(world: World) -> None:
+    User.objects.filter(pk=world.alice.pk).update(is_staff=True)
+
+
+def one_failure(world: World) -> None:
+    """With LOGIN_ATTEMPTS=1, as these tests have it, the next one locks."""
+    world.post("login", {"username": "alice", "password": "wrong"})
+
+
+def locked(world: World) -> None:
+    one_failure(world)
+    one_failure(world)
+
+
+def change_form(world: World, **changes: Any) -> Any:
+    joined = timezone.localtime(world.alice.date_joined)
+    form = {
+        "username": "alice", "email": world.alice.email, "is_active": "on",
+        "date_joined_0": f"{joined:%Y-%m-%d}", "date_joined_1": f"{joined:%H:%M:%S}", **changes,
+    }  # fmt: skip
+    form = {name: value for name, value in form.items() if value is not None}
+    return world.admin(f"auth/user/{world.alice.pk}/change/", form)
+
+
+def new_password(world: World) -> Any:
+    form = {"password1": "another good one 7", "password2": "another good one 7"}
+    return world.admin(f"auth/user/{world.alice.pk}/password/", {**form, "usable_password": "true"})
+
+
+def own_password(world: World) -> Any:
+    """At the admin's own page."""
+    new = {"new_password1": "another good one 7", "new_password2": "another good one 7"}
+    return world.own.post("/admin/password_change/", {"old_password": PASSWORD, **new})
+
+
+def typed_password(world: World) -> None:
+    asked, getpass.getpass = getpass.getpass, lambda prompt: "another good one 7"
+    try:
+        call_command("changepassword", "alice", stdout=io.StringIO())
+    finally:
+        getpass.getpass = asked
+
+
+def inspected(world: World) -> None:
+    stdin, sys.stdin = sys.stdin, io.StringIO(world.pair.access)
+    try:
+        world.command("inspect_token")
+    finally:
+        sys.stdin = stdin
+
+
+def expired(world: World) -> None:
+    past = timezone.now() - timedelta(days=9)
+    OutstandingToken.objects.filter(user=world.alice).update(expires_at=past)
+
+
+def purge_trail(world: World) -> None:
+    with later(days=40):
+        world.command("purge_events", days=30, reason=WHY)
+
+
+def env_file(world: World) -> None:
+    from django.conf import settings
+
+    (world.folder / "env").write_text(f"JWT_SIGNING_KEY={settings.JWT_SIGNING_KEY}\n")
+
+
+def rotate_key(world: World) -> None:
+    world.command("rotate_signing_key", file=str(world.folder / "env"))
+
+
+def exported(world: World) -> None:
+    world.command("export_events", output=str(world.folder / "trail"), format="csv")
+
+
+def cut_off_page(world: World) -> Any:
+    before = timezone.now().isoformat().replace("+", "%2B")
+    return world.staff.post(
+        f"/staff/revoke/?everybody=1&before={before}", {"reason": WHY, "typed": "2"}
+    )
