@@ -106,8 +106,12 @@
   // --- A double click on "Revoke" sends one request. htmx drops the second by itself (hx-sync).
   addEventListener("submit", (event) => {
     if (event.target.method !== "post" || event.target.hasAttribute("hx-post")) return;
-    if (event.target.dataset.sent) event.preventDefault();
-    event.target.dataset.sent = "1";
+    const form = event.target;
+    const pressed = (event.submitter && event.submitter.value) || "1";
+    if (form.dataset.sent === pressed) event.preventDefault();
+    form.dataset.sent = pressed;
+    // A file leaves the page where it is, and may be asked for again.
+    if ("download" in form.dataset) setTimeout(() => delete form.dataset.sent, 1000);
   });
   addEventListener("pageshow", () => {
     for (const form of all("[data-sent]")) delete form.dataset.sent;
