@@ -1,0 +1,146 @@
+"""End one token, a few, all that match, all of a user, and everybody's before an instant; each
+after a review, with a reason, and each way of working a browser."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from tests.support.person import Person
+from tokens.issuing import open_session
+from tokens.models import Event, Kind, Session
+
+
+@pytest.fixture
+def held(portal_server, alice: User, bob: User) -> dict[str, list[Session]]:
+    """Three sessions of Alice's, one of Bob's."""
+    return {
+        "alice": [open_session(user=alice).session for _ in range(3)],
+        "bob": [open_session(user=bob).session],
+    }
+
+
+def live() -> dict[str, int]:
+    names = Session.objects.filter(revoked_at=None).values_list("username", flat=True)
+    return {name: list(names).count(name) for name in ("alice", "bob")}
+
+
+def review(person: Person, *, sessions: int, people: int, reason: str = "lost device") -> None:
+    """Read it, say why, go on."""
+    page = person.page
+    said = page.get_by_text(f"This ends {sessions} session").first
+    expect(said).to_contain_text(f"of {people} ")
+    person.fits()
+    if person.way.scripts:
+        expect(page.get_by_role("dialog")).to_be_visible()
+        expect(page.get_by_role("link", name="Cancel")).to_be_focused()
+    assert Event.objects.filter(reason__startswith=reason).count() == 0
+    person.tick(page.get_by_role("radio", name=reason))
+    name = f"Revoke {sessions} session" + ("s" if sessions > 1 else "")
+    person.press(page.get_by_role("button", name=name, exact=True))
+    expect(page.get_by_role("status")).to_contain_text(f"Revoked {sessions} session")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    person.fits()
+
+
+def written(kind: Kind, sam: User) -> None:
+    event = Event.objects.get(kind=kind)
+    assert (event.actor, event.reason) == (sam, "lost device")
+
+
+def test_one_token(staff: Person, held, sam) -> None:
+    jti = held["bob"][0].current.jti
+    staff.open(f"/staff/tokens/{jti}/")
+    staff.press(staff.page.get_by_role("link", name="Revoke token…"))
+    review(staff, sessions=1, people=1)
+    assert live() == {"alice": 3, "bob": 0}
+    written(Kind.REVOKE_TOKEN, sam)
+    expect(staff.page.get_by_role("region", name="Verdict")).to_contain_text("Refused")
+
+
+def test_one_session(staff: Person, held, sam) -> None:
+    staff.open(f"/staff/sessions/{held['bob'][0].pk}/")
+    staff.press(staff.page.get_by_role("link", name="Revoke session…"))
+    review(staff, sessions=1, people=1)
+    assert live() == {"alice": 3, "bob": 0}
+    written(Kind.REVOKE_SESSION, sam)
+
+
+@pytest.mark.parametrize("what", ["token", "session"])
+def test_the_selected_ones(staff: Person, held, sam, what) -> None:
+    staff.open(f"/staff/{what}s/")
+    for session in (held["alice"][0], held["bob"][0]):
+        name = session.current.jti if what == "token" else str(session.pk)
+        staff.tick(staff.page.get_by_role("checkbox", name=f"Select {what} {name}"))
+    staff.press(staff.page.get_by_role("button", name="Revoke selected…"))
+    review(staff, sessions=2, people=2)
+    assert live() == {"alice": 2, "bob": 0}
+    written(Kind.REVOKE_MATCHING, sam)
+
+
+def test_all_that_match(staff: Person, held, sam) -> None:
+    staff.open("/staff/tokens/?q=alice")
+    staff.press(staff.page.get_by_role("link", name="Revoke all that match…"))
+    review(staff, sessions=3, people=1)
+    assert live() == {"alice": 0, "bob": 1}
+
+
+def test_all_of_a_user(staff: Person, held, alice, sam) -> None:
+    staff.open(f"/staff/users/{alice.pk}/")
+    staff.press(staff.page.get_by_role("link", name="Revoke all tokens…"))
+    review(staff, sessions=3, people=1)
+    assert live() == {"alice": 0, "bob": 1}
+    written(Kind.REVOKE_USER, sam)
+
+
+def test_everybody_before_an_instant(staff: Person, held, sam) -> None:
+    """It is asked for by its instant; the number is typed, however small."""
+    old = timezone.now() - timedelta(hours=2)
+    Session.objects.filter(username="alice").update(created_at=old)
+    page = staff.page
+    staff.open("/staff/sessions/")
+    staff.press(page.get_by_role("link", name="End everybody's sessions…"))
+    before = page.get_by_label("Opened before")
+    expect(before).to_be_visible()
+    staff.fits()
+    before.fill(f"{timezone.now() - timedelta(hours=1):%Y-%m-%dT%H:%M:%S}")
+    staff.press(page.get_by_role("button", name="Review: what will end…"))
+    expect(page.get_by_text("This ends 3 sessions").first).to_contain_text("of 1 person")
+    staff.tick(page.get_by_role("radio", name="suspected theft"))
+    staff.write(page.get_by_label("Type 3 to go on"), "3")
+    staff.press(page.get_by_role("button", name="Revoke 3 sessions"))
+    expect(page.get_by_role("status")).to_contain_text("Revoked 3 sessions")
+    assert live() == {"alice": 0, "bob": 1}
+    event = Event.objects.get(kind=Kind.CUTOFF)
+    assert (event.actor, event.reason) == (sam, "suspected theft")
+
+
+def test_cancel_ends_nothing(staff: Person, held, alice) -> None:
+    staff.open(f"/staff/users/{alice.pk}/")
+    staff.press(staff.page.get_by_role("link", name="Revoke all tokens…"))
+    expect(staff.page.get_by_text("This ends 3 sessions")).to_be_visible()
+    staff.press(staff.page.get_by_role("link", name="Cancel"))
+    if staff.way.scripts:
+        expect(staff.page.get_by_role("dialog")).to_have_count(0)
+        expect(staff.page.get_by_role("link", name="Revoke all tokens…")).to_be_focused()
+    expect(staff.page.get_by_role("heading", name="alice")).to_be_visible()
+    assert live() == {"alice": 3, "bob": 1}
+
+
+def test_no_reason_no_end(staff: Person, complaints, held, alice) -> None:
+    """“Other” wants a few words; what was said stays, and nothing has ended."""
+    complaints.allow("422")  # the console names every answer that is a refusal
+    staff.open(f"/staff/users/{alice.pk}/")
+    staff.press(staff.page.get_by_role("link", name="Revoke all tokens…"))
+    staff.tick(staff.page.get_by_role("radio", name="other"))
+    staff.press(staff.page.get_by_role("button", name="Revoke 3 sessions"))
+    expect(staff.page.get_by_role("alert")).to_contain_text("Say in a few words why.")
+    expect(staff.page.get_by_role("radio", name="other")).to_be_checked()
+    staff.fits()
+    assert live() == {"alice": 3, "bob": 1}
+    staff.write(staff.page.get_by_label("In more words"), "asked on the phone")
+    staff.press(staff.page.get_by_role("button", name="Revoke 3 sessions"))
+    expect(staff.page.get_by_role("status")).to_contain_text("Revoked 3 sessions of 1 person")
+    assert Event.objects.get(kind=Kind.REVOKE_USER).reason == "asked on the phone"

@@ -1,0 +1,136 @@
+"""Find a token, narrow the list, send its address to a colleague, page through it and come back:
+by mouse, by keyboard alone, without scripts, and on a phone."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.many import hold, logged
+from tests.support.person import Person
+from tokens.issuing import open_session
+from tokens.models import Session
+from tokens.origin import Origin
+from tokens.revocation import revoke_session
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+
+
+@pytest.fixture
+def hers(portal_server, alice: User) -> Session:
+    origin = Origin(ip="192.0.2.7", user_agent=FIREFOX)
+    return open_session(user=alice, origin=origin).session
+
+
+@pytest.fixture
+def his(portal_server, bob: User, sam: User) -> Session:
+    session = open_session(user=bob, origin=Origin(ip="192.0.2.8", user_agent="okhttp/4")).session
+    revoke_session(session=session, actor=sam, reason="lost device")
+    return session
+
+
+def rows(page: Page) -> Locator:
+    return page.get_by_role("table").get_by_role("row").filter(has=page.get_by_role("rowheader"))
+
+
+def search(person: Person, text: str, what: str = "tokens") -> None:
+    """Typing is enough where scripts run; else it is sent, as any form is."""
+    box = person.page.get_by_role("searchbox", name=f"Search {what}")
+    person.write(box, text)
+    if not person.way.scripts:
+        person.send(box)
+
+
+def only(person: Person, name: str) -> None:
+    """One row, of that person; and it fits."""
+    expect(rows(person.page)).to_have_count(1)
+    expect(rows(person.page)).to_contain_text(name)
+    person.fits()
+
+
+@pytest.mark.parametrize("what", ["tokens", "sessions"])
+def test_by_name_mail_jti_sid_and_address(staff: Person, hers, his, what) -> None:
+    staff.open(f"/staff/{what}/")
+    expect(rows(staff.page)).to_have_count(2)
+    for text in ("alice", "alice@example.com", hers.current.jti[:8], str(hers.pk), "192.0.2.7"):
+        search(staff, text, what)
+        staff.page.wait_for_url(lambda url, text=text: f"q={text.replace('@', '%40')}" in url)
+        only(staff, "alice")
+
+
+def test_a_filter_stands_in_an_address_that_a_colleague_can_open(
+    staff: Person, enter, viewer, hers, his
+) -> None:
+    staff.open("/staff/tokens/")
+    staff.choose(staff.page.get_by_label("Status", exact=True), "revoked")
+    if not staff.way.scripts:
+        staff.press(staff.page.get_by_role("button", name="Search"))
+    staff.page.wait_for_url("**status=revoked**")
+    only(staff, "bob")
+    expect(rows(staff.page)).to_contain_text("lost device")
+    colleague = enter(viewer)
+    colleague.open(staff.page.url)
+    only(colleague, "bob")
+
+
+def test_more_filters(staff: Person, hers, his) -> None:
+    staff.open("/staff/tokens/")
+    staff.press(staff.page.get_by_text("More filters"))
+    staff.write(staff.page.get_by_label("Device"), "okhttp")
+    staff.send(staff.page.get_by_label("Device"))
+    staff.page.wait_for_url("**device=okhttp**")
+    only(staff, "bob")
+    staff.press(staff.page.get_by_role("link", name="Clear filters").first)
+    expect(rows(staff.page)).to_have_count(2)
+
+
+def test_nothing_matches_and_how_to_go_on(staff: Person, hers) -> None:
+    staff.open("/staff/tokens/")
+    search(staff, "nobody-like-this")
+    expect(staff.page.get_by_role("heading", name="Nothing matches")).to_be_visible()
+    staff.fits()
+    staff.press(staff.page.get_by_role("link", name="Clear filters").first)
+    only(staff, "alice")
+
+
+@pytest.mark.parametrize("what", ["tokens", "events"])
+def test_older_newer_and_the_back_button(staff: Person, alice, portal_server, what) -> None:
+    logged(alice, hold(alice, 70))
+    page = staff.page
+    staff.open(f"/staff/{what}/")
+    staff.fits()
+    first = rows(page).first.inner_text()
+    expect(rows(page)).to_have_count(50)
+    staff.press(page.get_by_role("link", name=re.compile("older")), from_the_end=True)
+    expect(rows(page)).to_have_count(20)
+    staff.fits()
+    staff.press(page.get_by_role("link", name=re.compile("newer")), from_the_end=True)
+    expect(rows(page)).to_have_count(50)
+    assert rows(page).first.inner_text() == first
+    page.go_back()
+    expect(rows(page)).to_have_count(20)
+    expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
+    page.go_back()
+    expect(rows(page)).to_have_count(50)
+
+
+def test_back_from_a_token_to_the_search_that_found_it(staff: Person, hers, his) -> None:
+    staff.open("/staff/tokens/")
+    search(staff, "alice")
+    only(staff, "alice")
+    staff.press(rows(staff.page).get_by_role("link").nth(1))
+    expect(staff.page.get_by_role("heading", name="Claims")).to_be_visible()
+    staff.page.go_back()
+    only(staff, "alice")
+    box = staff.page.get_by_role("searchbox", name="Search tokens")
+    expect(box).to_have_value("alice")
+
+
+def test_people(staff: Person, hers, his) -> None:
+    staff.open("/staff/users/")
+    search(staff, "ali", "users")
+    only(staff, "alice")
+    staff.press(rows(staff.page).get_by_role("link", name="alice"))
+    expect(staff.page.get_by_role("heading", name="alice")).to_be_visible()
+    only(staff, "192.0.2.7")

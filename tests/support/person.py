@@ -1,0 +1,111 @@
+"""Somebody at a browser, and how they work it: with a mouse, by keyboard alone, without scripts,
+or on a phone. A test says what is done; each way does it as such a person would."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Locator, Page
+
+# More presses than the longest page of a test has things to stop at.
+TABS = 250
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the browser is set up, and whether hands are on the keyboard only."""
+
+    name: str
+    width: int = 1280
+    scripts: bool = True
+    keys: bool = False
+    touch: bool = False
+
+    @property
+    def context(self) -> dict[str, Any]:
+        return {
+            "viewport": {"width": self.width, "height": 860},
+            "java_script_enabled": self.scripts,
+            "has_touch": self.touch,
+        }
+
+
+WAYS = (
+    Way("mouse"),
+    Way("keyboard", keys=True),
+    Way("no scripts", scripts=False),
+    Way("phone", width=360, touch=True),
+)
+
+
+class Person:
+    def __init__(self, page: Page, way: Way) -> None:
+        self.page = page
+        self.way = way
+
+    def open(self, address: str) -> None:
+        self.page.goto(address)
+        self.fits()
+
+    def press(self, what: Locator, *, from_the_end: bool = False) -> None:
+        """A link or a button. By keyboard, what stands after a long list is reached backwards."""
+        if self.way.keys:
+            self.reach(what, backwards=from_the_end)
+            self.page.keyboard.press("Enter")
+        elif self.way.touch:
+            what.tap()
+        else:
+            what.click()
+
+    def write(self, what: Locator, text: str) -> None:
+        if self.way.keys:
+            self.reach(what)
+            self.page.keyboard.press("Control+A")
+            self.page.keyboard.type(text)
+        else:
+            what.fill(text)
+
+    def send(self, what: Locator) -> None:
+        """Enter, in the field that was written to."""
+        what.press("Enter")
+
+    def tick(self, what: Locator) -> None:
+        """A box or a choice."""
+        if self.way.keys:
+            self.reach(what)
+            self.page.keyboard.press("Space")
+        else:
+            what.check()
+
+    def choose(self, what: Locator, label: str) -> None:
+        """One of a list; by keyboard its first letters are typed."""
+        if self.way.keys:
+            self.reach(what)
+            self.page.keyboard.type(label)
+        else:
+            what.select_option(label=label)
+
+    def reach(self, what: Locator, *, backwards: bool = False) -> None:
+        """Tab, from wherever the person is, until the focus is there. One of a group of radio
+        buttons is one stop: the arrows go on from it."""
+        what.wait_for()
+        step = "Shift+Tab" if backwards else "Tab"
+        for _ in range(TABS):
+            at = what.evaluate(WHERE)
+            if at == "here":
+                return
+            self.page.keyboard.press("ArrowDown" if at == "same group" else step)
+        raise AssertionError(f"Tab never comes to {what}")
+
+    def fits(self) -> None:
+        """Nothing to scroll sideways; without scripts the browser cannot be asked."""
+        if self.way.scripts:
+            wide = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, f"{self.page.url} is {wide} px wider than {self.way.width}"
+
+
+WHERE = """it => {
+  const at = document.activeElement;
+  if (it === at) return "here";
+  const group = it.type === "radio" && at.type === "radio" && it.name === at.name;
+  return group && it.form === at.form ? "same group" : "elsewhere";
+}"""
