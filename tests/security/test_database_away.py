@@ -1,6 +1,7 @@
 """The database is away, restarted, read-only, full or slow: 503 with Retry-After, never a verdict
 on a token; and the first request after it has come back works, with no restart (invariant 12)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -148,6 +149,38 @@ def test_slow(serve, proxy, alice):
     server = serve(DATABASE_URL=through(proxy))
     pair = pair_of(alice)
     proxy.slow(0.05)
+    works(server, pair)
+
+
+@contextmanager
+def events_take_for_ever():
+    sql(
+        "CREATE FUNCTION wait_for_ever() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$",
+        "CREATE TRIGGER wait_for_ever BEFORE INSERT ON tokens_event "
+        "FOR EACH ROW EXECUTE FUNCTION wait_for_ever()",
+    )
+    try:
+        yield
+    finally:
+        sql("DROP FUNCTION wait_for_ever() CASCADE")
+
+
+def test_too_slow_to_wait_for(serve, alice):
+    """The server gives a statement half a minute; what only reads is answered meanwhile."""
+    server = serve()
+    pair = pair_of(alice)
+    writes = [
+        ("/api/login", {"username": "alice", "password": PASSWORD}),
+        ("/api/refresh", {"refresh": pair.refresh}),
+        ("/api/login", {"username": "nobody", "password": "wrong"}),
+    ]
+    with events_take_for_ever(), ThreadPoolExecutor(len(writes)) as pool:
+        waiting = [
+            pool.submit(server.call, "POST", path, json=body, timeout=90) for path, body in writes
+        ]
+        assert server.call("GET", "/api/restricted", token=pair.access).status_code == 200
+        assert all(unable(answer.result()) for answer in waiting)
     works(server, pair)
 
 

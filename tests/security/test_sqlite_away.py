@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from tests.support.lifecycle import pair_of
+from tests.support.lifecycle import failed, pair_of
 from tests.support.people import PASSWORD
+from tests.support.snapshot import snapshot
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
 
@@ -49,6 +50,36 @@ def test_it_reads_on_and_refuses_nothing(api, alice, fault):
         assert [answer.status_code for answer in writes] == [503] * 3
         assert all(int(answer.headers["Retry-After"]) > 0 for answer in writes)
         assert api.get("/api/restricted", **bearer).status_code == 200
+    assert api.post("/api/refresh", {"refresh": pair.refresh}, format="json").status_code == 200
+
+
+@contextmanager
+def full():
+    """No page more than there are: what a full disk does to SQLite."""
+    connection.ensure_connection()
+    (pages,) = connection.connection.execute("PRAGMA page_count").fetchone()
+    connection.connection.execute(f"PRAGMA max_page_count = {pages}")
+    try:
+        yield
+    finally:
+        connection.connection.execute("PRAGMA max_page_count = 4294967294")
+
+
+def test_a_full_disk_refuses_what_it_cannot_hold_and_loses_nothing(api, alice):
+    who = {"username": "alice", "password": PASSWORD}
+    pair = pair_of(alice)
+    with full():
+        # The last pages have some room left; each login that fits is there as a whole.
+        for _ in range(500):
+            before = snapshot()
+            answer = api.post("/api/login", who, format="json")
+            if answer.status_code != 200:
+                break
+            assert failed(answer.json()["access"]) is None
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        assert snapshot() == before
+        assert failed(pair.access) is None
     assert api.post("/api/refresh", {"refresh": pair.refresh}, format="json").status_code == 200
 
 
