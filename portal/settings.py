@@ -142,6 +142,11 @@ else:
         # come up again. Off behind a pooler that hands each transaction another connection.
         "prepare_threshold": 2 if env.bool("DATABASE_PREPARE", True) else None,
         "connect_timeout": 5,
+        # A server that has vanished without a word is given up after half a minute, too.
+        "keepalives_idle": 15,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
         # Compiling a statement (jit) takes longer than any of ours should.
         "options": "-c statement_timeout=30s -c lock_timeout=10s -c jit=off "
         "-c idle_in_transaction_session_timeout=60s",
