@@ -86,14 +86,17 @@ class Peer:
         """Make the database, unless one of this size stands; returns what `fill` said."""
         if self.exists():
             return ""
-        if self.vendor == "postgres":
-            self._administer(f'CREATE DATABASE "{self.database}"')
+        self.create()
         try:
             self.manage("migrate", "--verbosity", "0")
             return self.manage("fill", self.tokens, "--rows-from", server_url())
         except BaseException:
             self.drop()
             raise
+
+    def create(self) -> None:
+        if self.vendor == "postgres":
+            self._administer(f'CREATE DATABASE "{self.database}"')
 
     def exists(self) -> bool:
         if self.vendor == "sqlite":

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import chain
 
-from django.conf import settings
 from django.db.models import Count, Max, QuerySet
 from django.db.models.functions import TruncHour
 from django.utils import timezone
@@ -82,11 +81,10 @@ def activity(*, since: datetime, until: datetime, step: timedelta) -> list[Bucke
 
 
 def live_sessions(*, limit: int = 10_000) -> Bounded:
-    """How many sessions can still be refreshed, counted as far as ``limit``. Counted from the
-    latest use back, and not past what has been idle for a refresh token's whole lifetime."""
-    idle = timezone.now() - settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"]
-    used = live(Session.objects.filter(last_used_at__gt=idle)).order_by("-last_used_at")
-    number = used.values("pk")[: limit + 1].count()
+    """How many sessions can still be refreshed, counted as far as ``limit``, along the index
+    of when they end."""
+    unended = Session.objects.filter(revoked_at=None, ends_at__gt=timezone.now())
+    number = unended.order_by("-ends_at", "-id").values("pk")[: limit + 1].count()
     return Bounded(min(number, limit), number > limit)
 
 

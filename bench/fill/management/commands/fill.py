@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from bench.fill.load import highest, load
-from bench.fill.rows import Plan, ours, shared
+from bench.fill.rows import COHORTS, ROUNDS, Plan, ours, shared
 
 PASSWORD = "correct horse battery staple"
 # From here on, dropping the indexes and making them again is faster than keeping them.
@@ -31,6 +31,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tokens", type=number, help="how many, such as 10k, 1M or 10M")
         parser.add_argument("--days", type=float, default=20, help="over which they were issued")
+        parser.add_argument("--cohorts", type=int, default=COHORTS)
+        parser.add_argument("--rounds", type=int, default=ROUNDS, help="tokens of a session")
         parser.add_argument(
             "--rows-from",
             default="",
@@ -39,7 +41,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         started = time.monotonic()
-        plan = make_plan(tokens=options["tokens"], days=options["days"])
+        plan = make_plan(
+            **{name: options[name] for name in ("tokens", "days", "cohorts", "rounds")}
+        )
         every = [*shared(plan), *(ours(plan) if apps.is_installed("tokens") else ())]
         load(
             every,
