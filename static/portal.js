@@ -172,6 +172,18 @@
   });
   document.addEventListener("portal:said", (event) => say(event.detail.said, "success"));
 
+  // --- A search says what it found to those who do not see the rows change.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const { elt, target } = event.detail;
+    const found = target && ["rows", "events"].includes(target.id) && $("[data-found]");
+    if (!found || $("#notices .notice") || !$("form.filters, form.event-filters")) return;
+    if (elt && elt.id === "filters-on") return;
+    const said = document.createElement("p");
+    said.className = "visually-hidden";
+    said.textContent = found.textContent;
+    $("#notices").replaceChildren(said);
+  });
+
   // --- Addresses: no empty filters in them, and none twice in the history.
   document.addEventListener("htmx:configRequest", (event) => {
     const { verb, formData } = event.detail;

@@ -140,3 +140,16 @@ def test_change_is_said_in_words():
 
 def test_a_sparkline_of_nothing_is_flat():
     assert sparkline([0, 0]) == "0,22 100,22"
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [(40, "still verifies"), (26, "about to expire"), (5, None)],
+)
+def test_a_retired_key_near_its_end_needs_a_look(client, sam, settings, days, said):
+    settings.JWT_RETIRED_KEYS = ["HS256:an-older-key-of-the-tests-opening-nothing"]
+    happened(Kind.KEY_RETIRED, ago=timedelta(days=days))
+    client.force_login(sam)
+    text = client.get(URL).text
+    told = [words for words in ("still verifies", "about to expire") if words in text]
+    assert told == ([said] if said else [])

@@ -110,8 +110,9 @@ def _account(text: str) -> Any | None:
 def index(request: HttpRequest) -> HttpResponse:
     filters = Filters(request.GET)
     page = filters.listing().page(cursor=request.GET.get("page", ""))
-    name = "staff/_events.html" if wants_fragment(request) else "staff/events.html"
-    return render(request, name, {"filters": filters, "page": page})
+    fragment = wants_fragment(request)
+    context = {"filters": filters, "page": page, "fragment": fragment}
+    return render(request, "staff/_events.html" if fragment else "staff/events.html", context)
 
 
 @require_POST

@@ -28,6 +28,8 @@ from tokens.staff.guards import REVOKE, staff_only
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SHOWN = 8
+# How long before a retired key has done its work that is said.
+KEY_NEAR = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,11 @@ class Look:
     reuse: list[Event]
     locked: list[Event]
     crowds: list[Crowd]
-    idle_key_since: datetime | None
+    key_until: datetime | None
     jobs: list[RevocationJob]
 
     def __bool__(self) -> bool:
-        seen = (self.reuse, self.locked, self.crowds, self.idle_key_since, self.jobs)
+        seen = (self.reuse, self.locked, self.crowds, self.key_until, self.jobs)
         return any(seen)
 
 
@@ -99,19 +101,19 @@ def look(*, user: Any, now: datetime) -> Look:
         reuse=list(events(kind=Kind.REUSE, after=since)[:SHOWN]) if sees_events else [],
         locked=list(events(kind=Kind.LOGIN_LOCKED, after=since)[:SHOWN]) if sees_events else [],
         crowds=crowded_users() if user.has_perm("tokens.view_session") else [],
-        idle_key_since=_idle_key(now) if sees_events else None,
+        key_until=_key_until(now) if sees_events else None,
         jobs=list(unfinished_jobs()[:SHOWN]) if user.has_perm(REVOKE) else [],
     )
 
 
-def _idle_key(now: datetime) -> datetime | None:
-    """Since when a retired key has had no living token of its own left, if one is still there:
-    no session outlives SESSION_DAYS."""
+def _key_until(now: datetime) -> datetime | None:
+    """Until when a retired key that is still there has living tokens of its own, if that is past
+    or near: no session outlives SESSION_DAYS."""
     if not settings.JWT_RETIRED_KEYS:
         return None
     retired = last_of(kind=Kind.KEY_RETIRED)
-    done = retired + timedelta(days=settings.SESSION_DAYS) if retired else None
-    return done if done is not None and done <= now else None
+    until = retired + timedelta(days=settings.SESSION_DAYS) if retired else None
+    return until if until is not None and until <= now + KEY_NEAR else None
 
 
 def _hours(now: datetime) -> list[Bucket]:
