@@ -1,6 +1,7 @@
 """A long revocation on its page: begun after the review, left, found again, finished."""
 
 import json
+import sys
 
 import pytest
 from django.contrib.auth.models import User
@@ -54,6 +55,24 @@ def test_htmx_is_taken_there_too(client, sam, many) -> None:
     client.force_login(sam)
     answer = client.post(everybody(), REASON, headers=HTMX)
     assert answer["HX-Redirect"] == f"/staff/revoke/{RevocationJob.objects.get().pk}/"
+
+
+def test_the_review_says_so_beforehand(client, sam, many) -> None:
+    client.force_login(sam)
+    address = "/staff/revoke/?matching=sessions&issued_after=2001-01-01"
+    assert "ended in batches" in client.get(address).content.decode()
+    assert "ended in batches" not in client.get(everybody()).content.decode()
+
+
+def test_a_review_that_stopped_counting_says_more_than(client, sam, many, monkeypatch) -> None:
+    monkeypatch.setattr(sys.modules["tokens.revocation.preview"], "CAP", 2)
+    monkeypatch.setattr(revoke, "LONG", 1)
+    client.force_login(sam)
+    review = client.get(everybody()).content.decode()
+    assert "This ends more than 2 sessions" in review
+    assert "Revoke all of them" in review
+    client.post(everybody(), {**REASON, "typed": "2"})
+    assert RevocationJob.objects.get().expected == 3
 
 
 def test_looking_at_it_does_nothing(client: Client, revoker: User, job) -> None:

@@ -83,6 +83,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
         return _act(request, selection, found, form.why)
     context = {
         "found": found,
+        "long": _takes_long(selection, found),
         "form": form,
         "selection": selection,
         "back": _back(request),
@@ -99,7 +100,7 @@ def _page(request: HttpRequest, name: str, context: dict[str, Any]) -> HttpRespo
 
 def _act(request: HttpRequest, selection: Selection, found: Preview, reason: str) -> HttpResponse:
     """Do it, or begin it where it takes long; the rows change where the person is."""
-    if found.sessions > LONG and not _one_user(selection):
+    if _takes_long(selection, found):
         job = revocation.start_job(
             selection=selection, found=found, actor=request.user, reason=reason
         )
@@ -111,6 +112,10 @@ def _act(request: HttpRequest, selection: Selection, found: Preview, reason: str
         return trigger_client_event(HttpResponse(status=204), "portal:revoked", {"said": said})
     messages.success(request, said)
     return redirect(_back(request))
+
+
+def _takes_long(selection: Selection, found: Preview) -> bool:
+    return found.sessions > LONG and not _one_user(selection)
 
 
 def _remember(request: HttpRequest, words: str) -> None:
