@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, npgettext_lazy
 
 register = template.Library()
 # In this order: Edge and Opera say that they are Chrome, and Chrome that it is Safari.
@@ -26,6 +26,16 @@ SYSTEMS = (
     ("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"),
     ("Mac OS X", "macOS"), ("Linux", "Linux"),
 )  # fmt: skip
+
+# Beside "ago" and "in", which other languages put into another case than a length of time.
+SPANS = {
+    "year": npgettext_lazy("ago or in", "%(num)d year", "%(num)d years", "num"),
+    "month": npgettext_lazy("ago or in", "%(num)d month", "%(num)d months", "num"),
+    "week": npgettext_lazy("ago or in", "%(num)d week", "%(num)d weeks", "num"),
+    "day": npgettext_lazy("ago or in", "%(num)d day", "%(num)d days", "num"),
+    "hour": npgettext_lazy("ago or in", "%(num)d hour", "%(num)d hours", "num"),
+    "minute": npgettext_lazy("ago or in", "%(num)d minute", "%(num)d minutes", "num"),
+}
 
 
 @register.filter
@@ -60,9 +70,9 @@ def when(at: datetime | None) -> SafeString | str:
     if abs((at - now).total_seconds()) < 60:
         words = _("just now") if at <= now else _("in a moment")
     elif at < now:
-        words = _("%(time)s ago") % {"time": timesince(at, now, depth=1)}
+        words = _("%(time)s ago") % {"time": timesince(at, now, time_strings=SPANS, depth=1)}
     else:
-        words = _("in %(time)s") % {"time": timeuntil(at, now, depth=1)}
+        words = _("in %(time)s") % {"time": timeuntil(at, now, time_strings=SPANS, depth=1)}
     exact = timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z")
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, words)
 
