@@ -12,7 +12,7 @@ from tests.support.people import PASSWORD
 from tests.support.server import ROOT
 
 EXAMPLES = 20
-SECONDS = 110
+SECONDS = 240
 
 
 @pytest.mark.slow
