@@ -3,60 +3,23 @@
 import base64
 import hashlib
 import hmac
-import json
 import random
 import threading
 import time
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jwt
 import pytest
 
 from tests.audit.events import ids
+from tests.audit.hook import SECRET, Hook, arrived
 from tokens.audit import record, webhook
 from tokens.audit.caep import SESSION_REVOKED
 from tokens.audit.post import Receiver, Undelivered
 from tokens.models import Kind, TrailReader
 
 pytestmark = pytest.mark.django_db(transaction=True)
-SECRET = "a secret that the receiver shares, long enough"
-
-
-class Hook(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self):
-        self.taken, self.bodies, self.moods = [], [], []
-        super().__init__(("127.0.0.1", 0), Answer)
-
-
-class Answer(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Any
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        mood = self.server.moods.pop(0) if self.server.moods else "ok"
-        if mood == "drop":
-            self.close_connection = True
-            return
-        if mood == "slow":
-            time.sleep(0.6)
-        if mood in {"ok", "slow", "taken but dropped"}:
-            self.server.bodies.append((dict(self.headers), body))
-        if mood == "taken but dropped":
-            self.close_connection = True
-            return
-        self.send_response({"500": 500, "redirect": 307}.get(mood, 202))
-        if mood == "redirect":
-            self.send_header("Location", "/elsewhere")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *args):
-        pass
 
 
 @pytest.fixture
@@ -83,10 +46,6 @@ def deliver(settings, batch=3):
         finally:
             receiver.close()
     raise AssertionError("never through")
-
-
-def arrived(hook):
-    return [event for _headers, body in hook.bodies for event in json.loads(body)["events"]]
 
 
 def test_every_event_arrives_in_order_whatever_the_receiver_does(hook, settings):
