@@ -54,39 +54,45 @@ def _copied(after: int, through: int, limit: int) -> Iterator[Line]:
 
 
 def _made(after: int, through: int, limit: int) -> Iterator[Line]:
-    columns = ", ".join(f'"{name}"' for name in ("id", "at", *COLUMNS))
+    # As bytes: SQLite keeps anything in any column, and whatever stands there by now is to be
+    # read, and told apart from what we wrote.
+    columns = ", ".join(f'CAST("{name}" AS BLOB)' for name in ("at", *COLUMNS))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {columns} FROM {Event._meta.db_table} "  # noqa: S608
+            f"SELECT id, {columns} FROM {Event._meta.db_table} "  # noqa: S608
             "WHERE id > %s AND id <= %s ORDER BY id LIMIT %s",
             [after, through, limit],
         )
-        for row in cursor:
-            at = _micros(row[1])
-            fields = [str(row[0]), str(at), *(_field(value) for value in row[2:-1]), _data(row[-1])]
-            yield row[0], at, "\t".join(fields).encode(errors="surrogatepass")
+        for number, *values in cursor:
+            at, *texts, data = map(_text, values)
+            micros = _micros(at)
+            fields = [str(number), str(micros), *map(_field, texts), _data(data)]
+            yield number, micros, "\t".join(fields).encode(errors="surrogatepass")
 
 
-def _micros(value: Any) -> int:
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return -1  # not what we wrote: the chain will say so
-    moment: datetime = value if value.tzinfo else value.replace(tzinfo=UTC)
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="surrogateescape")
+
+
+def _micros(text: str | None) -> int:
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return -1  # not what we wrote: the chain will say so
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     step = moment - EPOCH
     return (step.days * 86_400 + step.seconds) * 1_000_000 + step.microseconds
 
 
-def _field(value: Any) -> str:
-    return "\\N" if value is None else str(value).translate(ESCAPES)
+def _field(text: str | None) -> str:
+    return "\\N" if text is None else text.translate(ESCAPES)
 
 
-def _data(text: Any) -> str:
+def _data(text: str | None) -> str:
     """JSON the way jsonb writes it: shorter names first."""
     try:
-        value = json.loads(text)
-    except (TypeError, ValueError):
+        value = json.loads(text or "")
+    except ValueError:
         return _field(text)
     return json.dumps(_ordered(value), ensure_ascii=False).translate(ESCAPES)
 
