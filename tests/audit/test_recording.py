@@ -4,6 +4,7 @@ import logging
 import pytest
 from django.db import transaction
 
+from tests.support.people import make_staff
 from tokens.audit import record
 from tokens.issuing import open_session
 from tokens.models import Event, Kind
@@ -25,6 +26,22 @@ def test_a_token_among_the_words_loses_its_signature(alice):
     signature = pair.refresh.rpartition(".")[2]
     assert signature not in event.reason
     assert event.reason.endswith(".!")
+
+
+@pytest.mark.django_db
+def test_nor_is_there_one_in_what_is_kept_beside_the_words(alice, client, logged):
+    """An address with a token in it, opened without the permission; a filter that is a token."""
+    signature = (token := open_session(user=alice).access).rpartition(".")[2]
+    client.force_login(make_staff("reader", "view_event", "export_event"))
+    assert client.get(f"/staff/tokens/{token}/").status_code == 403
+    assert client.get("/staff/tokens/%00/").status_code == 403
+    short = f"eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.{signature}"
+    client.post(f"/staff/events/export?jti={short}", {"format": "csv"})
+    assert Event.objects.filter(kind=Kind.PERMISSION_DENIED).count() == 2
+    assert Event.objects.filter(kind=Kind.EXPORTED).count() == 1
+    for event in Event.objects.all():
+        assert signature[:20] not in str(vars(event))
+    assert signature[:20] not in logged.text
 
 
 @pytest.mark.django_db

@@ -9,9 +9,18 @@ from tokens.models import Event, Kind
 from tokens.origin import current_origin
 
 
-def clean(text: str, limit: int) -> str:
+def clean(text: str, limit: int | None = None) -> str:
     """``text`` as it may be kept: no signature of a token, no NUL, and no more than fits."""
     return redact_text(text).replace("\0", "")[:limit]
+
+
+def cleaned(value: Any) -> Any:
+    """The same for all the texts in ``value``: an address of ours may have a token in it."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {cleaned(name): cleaned(item) for name, item in value.items()}
+    return [cleaned(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def name_of(user: Any | None) -> str:
@@ -68,5 +77,5 @@ def unwritten(
         request_id=clean(where.request_id, 64),
         reason=clean(reason, 500),
         count=count,
-        data=data or {},
+        data=cleaned(data) if data else {},
     )
