@@ -120,3 +120,13 @@ def test_a_body_over_64_kib_is_a_413(api, db):
 def test_text_that_no_database_holds_is_a_400(api, db, bad):
     body = json.dumps({"username": f"al{bad}ice", "password": "x"})
     assert api.post("/api/login", body, content_type="application/json").status_code == 400
+
+
+@pytest.mark.slow
+def test_an_address_or_a_header_over_8_kib_is_the_servers_to_refuse(portal_server, alice):
+    for path in ("tokens?q=", "tokens/"):
+        answer = portal_server.call("GET", f"/api/staff/{path}{'x' * 9000}")
+        assert answer.status_code == 414
+    answer = portal_server.call("GET", "/api/restricted", token="x" * 9000)
+    assert answer.status_code == 431
+    assert portal_server.call("GET", "/api/restricted").status_code == 401

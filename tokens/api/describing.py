@@ -19,6 +19,18 @@ NO_TOKEN = {"detail": "Authentication credentials were not provided."}
 MALFORMED = {"detail": "JSON parse error - Expecting value: line 1 column 1 (char 0)"}
 
 
+# The server's own answer, before a call is looked for.
+TOO_LONG = {
+    "description": "The address is over 8 KiB",
+    "content": {
+        "text/html": {
+            "schema": {"type": "string"},
+            "examples": {"Answer": {"value": "<html>…<title>URI Too Long</title>…</html>"}},
+        }
+    },
+}
+
+
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "tokens.api.authentication.SessionJWTAuthentication"
     name = "bearer"
@@ -96,6 +108,8 @@ class ApiSchema(AutoSchema):
         elif any(p["in"] == "query" for p in self._get_parameters()):
             wrong = self._wrong_parameter()
             errors["400"] = answer("A parameter is wrong", ref("FieldErrors"), Answer=wrong)
+        if self._get_parameters():
+            errors["414"] = TOO_LONG
         if view.authentication_classes:
             errors["401"] = answer(
                 "No token was sent, or it is not good",
