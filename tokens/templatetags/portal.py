@@ -28,7 +28,7 @@ SYSTEMS = (
 )  # fmt: skip
 
 # Beside "ago" and "in", which other languages put into another case than a length of time.
-SPANS = {
+SPANS: dict[str, Any] = {
     "year": npgettext_lazy("ago or in", "%(num)d year", "%(num)d years", "num"),
     "month": npgettext_lazy("ago or in", "%(num)d month", "%(num)d months", "num"),
     "week": npgettext_lazy("ago or in", "%(num)d week", "%(num)d weeks", "num"),
@@ -74,7 +74,14 @@ def when(at: datetime | None) -> SafeString | str:
     else:
         words = _("in %(time)s") % {"time": timeuntil(at, now, time_strings=SPANS, depth=1)}
     exact = timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z")
-    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, words)
+    # What only stands in a title is not read aloud.
+    return format_html(
+        '<time datetime="{}" title="{}">{}<span class="visually-hidden"> ({})</span></time>',
+        at.isoformat(),
+        exact,
+        words,
+        exact,
+    )
 
 
 @register.simple_tag
