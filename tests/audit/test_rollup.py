@@ -34,3 +34,14 @@ def test_again_adds_nothing():
     list(roll_up())
     row = Rollup.objects.get()
     assert (row.kind, row.events, row.total) == (Kind.LOGOUT, 5, 20)
+
+
+def test_without_sums_a_chart_counts_the_newest_and_says_so(monkeypatch, client, auditor):
+    monkeypatch.setattr("tokens.selectors.activity.TAIL", 4)
+    client.force_login(auditor)
+    write(9)
+    assert counted() == 4
+    assert "manage.py seal_events" in client.get("/staff/").text
+    list(roll_up())
+    assert counted() == 9
+    assert "manage.py seal_events" not in client.get("/staff/").text

@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -98,7 +99,7 @@ def test_every_event_arrives_in_order_per_session(db):
         hook.shutdown()
     events = arrived(hook)
     assert killed == [-signal.SIGKILL] * sum("killed" in mood for mood in MOODS)
-    seen = {}
+    seen: dict[int, Any] = {}
     for event in events:
         seen.setdefault(event["id"], event)
     assert set(seen) == set(ids())

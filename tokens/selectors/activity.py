@@ -14,6 +14,8 @@ from tokens.models import Event, Kind, Rollup, Session, TrailReader
 from tokens.selectors.events import events
 from tokens.selectors.status import live
 
+# How many events that are in no sum yet a chart counts itself; `seal_events` sums each minute.
+TAIL = 100_000
 UTC = timezone.get_fixed_timezone(0)
 
 
@@ -56,25 +58,41 @@ class Bounded:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """How far the roll-up has come; ``behind`` that a chart can no longer count the rest."""
+
+    tail_from: int
+    behind: bool
+
+
+def sums() -> Sums:
+    reached = TrailReader.objects.filter(name="rollup").values_list("last_id", flat=True).first()
+    newest = Event.objects.order_by("-pk").values_list("pk", flat=True).first()
+    summed, least = reached or 0, (newest or 0) - TAIL
+    return Sums(max(summed, least), behind=summed < least)
+
+
 def activity(*, since: datetime, until: datetime, step: timedelta) -> list[Bucket]:
     """Events by `Measure`, in buckets of ``step`` (whole hours) from ``since`` on. Counted by
-    the hour in UTC; an hour that straddles two buckets belongs to the one it begins in."""
+    the hour in UTC; an hour that straddles two buckets belongs to the one it begins in. Where
+    the sums are behind (`sums`), what lies between them and the newest events is left out."""
     buckets = [
         Bucket(since + step * number, Counter()) for number in range(-(-(until - since) // step))
     ]
     wanted = {"kind__in": list(MEASURES)}
-    # Summed already, and the tail that is not: a range of one index.
-    rolled = TrailReader.objects.filter(name="rollup").values_list("last_id", flat=True).first()
+    # Summed already, and the tail that is not: a range of one index, and a short one.
+    tail_from = sums().tail_from
     began = since.replace(minute=0, second=0, microsecond=0)
-    sums = Rollup.objects.filter(**wanted, hour__gte=began, hour__lt=until)
+    rolled = Rollup.objects.filter(**wanted, hour__gte=began, hour__lt=until)
     tail = (
-        Event.objects.filter(**wanted, pk__gt=rolled or 0, at__gte=since, at__lt=until)
+        Event.objects.filter(**wanted, pk__gt=tail_from, at__gte=since, at__lt=until)
         .annotate(hour=TruncHour("at", tzinfo=UTC))
         .values_list("hour", "kind")
         .annotate(number=Count("pk"))
         .order_by()
     )
-    for hour, kind, number in chain(sums.values_list("hour", "kind", "events"), tail):
+    for hour, kind, number in chain(rolled.values_list("hour", "kind", "events"), tail):
         place = max(0, (hour - since) // step)
         buckets[place].counts[MEASURES[kind]] += number
     return buckets

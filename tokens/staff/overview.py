@@ -20,6 +20,7 @@ from tokens.selectors.activity import (
     crowded_users,
     last_of,
     live_sessions,
+    sums,
 )
 from tokens.selectors.events import SECURITY, events, latest
 from tokens.selectors.jobs import unfinished_jobs
@@ -65,6 +66,7 @@ def index(request: HttpRequest) -> HttpResponse:
         hours, days = _hours(now), _days(now)
         context |= {
             "figures": figures(hours),
+            "behind": sums().behind,
             "periods": [
                 _period(_("Last 24 hours, by the hour"), hours[24:]),
                 _period(_("Last 30 days, by the day"), days),
