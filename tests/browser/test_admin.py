@@ -53,22 +53,6 @@ def live():
     return Session.objects.filter(revoked_at=None).count()
 
 
-def test_lists_and_object_pages_are_sound(admin, alice, complaints):
-    session = pair_of(alice).session
-    for name in (
-        "token_blacklist_outstandingtoken_changelist", "tokens_session_changelist",
-        "tokens_event_changelist", "tokens_cutoff_changelist", "tokens_cutoff_add",
-    ):  # fmt: skip
-        admin.goto(reverse(f"admin:{name}"))
-        sound(admin, complaints)
-    token = reverse("admin:token_blacklist_outstandingtoken_change", args=[session.current_id])
-    for url in (token, reverse("admin:tokens_session_change", args=[session.pk])):
-        admin.goto(url)
-        sound(admin, complaints)
-    admin.goto(reverse("admin:auth_user_change", args=[alice.pk]))
-    assert admin.is_visible("text=Revoke all tokens")
-
-
 def test_revoke_selected(admin, alice, complaints):
     pair_of(alice)
     pair_of(alice)

@@ -121,7 +121,10 @@ def test_cancel_ends_nothing(staff: Person, held, alice) -> None:
     staff.open(f"/staff/users/{alice.pk}/")
     staff.press(staff.page.get_by_role("link", name="Revoke all tokens…"))
     expect(staff.page.get_by_text("This ends 3 sessions")).to_be_visible()
-    staff.press(staff.page.get_by_role("link", name="Cancel"))
+    if staff.way.keys:
+        staff.page.keyboard.press("Escape")
+    else:
+        staff.press(staff.page.get_by_role("link", name="Cancel"))
     if staff.way.scripts:
         expect(staff.page.get_by_role("dialog")).to_have_count(0)
         expect(staff.page.get_by_role("link", name="Revoke all tokens…")).to_be_focused()

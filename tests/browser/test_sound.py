@@ -1,0 +1,192 @@
+"""Every page there is, light and dark, wide and narrow, without rows and with 500, and with each
+dialog open: axe finds nothing, Chromium complains of nothing, and nothing is wider than a phone."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import User
+from django.template.loader import render_to_string
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import Enter
+from tests.security.test_access import TABLE
+from tests.support.many import hold, logged
+from tests.support.person import Person
+from tests.support.routes import Things
+from tokens.issuing import open_session
+from tokens.models import Session
+
+PHONE = {"width": 360, "height": 740}
+DESK = {"width": 1280, "height": 860}
+LISTS = (
+    "/staff/", "/staff/tokens/", "/staff/sessions/", "/staff/users/", "/staff/events/",
+    "/account/sessions/", "/admin/token_blacklist/outstandingtoken/", "/admin/tokens/session/",
+    "/admin/tokens/event/", "/admin/tokens/cutoff/",
+)  # fmt: skip
+# No page of ours: documents for programs, and what Django's admin brings along.
+NOT_OURS = (
+    "/api/restricted", "/api/sessions", "/api/staff", "/api/schema", "/.well-known", "/healthz",
+    "/readyz", "/metrics", "/admin/auth/group", "/admin/auth/user/add", "/admin/auth/user/{user}/p",
+    "/admin/auth/user/{user}/d", "/admin/password", "/admin/jsi18n", "/admin/login",
+)  # fmt: skip
+# In Django's own frame only what stands in it is ours; of its form for users, only one field.
+OURS_IN = {".field-live_sessions": "/admin/auth/user/", "#content": "/admin/"}
+OPENED = "for (const it of document.querySelectorAll('td details, .behind')) it.open = true"
+ERRORS = ("400.html", "403.html", "404.html", "429.html", "500.html", "503.html")
+
+
+class Look:
+    """What is wrong with the pages looked at, each named."""
+
+    def __init__(self, page: Page, complaints: Any) -> None:
+        self.page = page
+        self.complaints = complaints
+        self.wrong: list[str] = []
+
+    def at(self, name: str, *, wide: bool = True) -> None:
+        """As it stands: in light and in dark, and on a phone."""
+        self.wrong += [f"{name}: {line}" for line in self.complaints.left()]
+        self._axe(name, {})
+        self.page.emulate_media(color_scheme="dark")
+        if "/admin/" in self.page.url:
+            self.page.wait_for_timeout(250)  # its colours fade over
+        self._axe(f"{name}, dark", {"runOnly": ["color-contrast"]})
+        self.page.emulate_media(color_scheme="light")
+        if wide:
+            self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            width = self.page.evaluate("document.documentElement.scrollWidth")
+            if width > PHONE["width"]:
+                self.wrong.append(f"{name}: {width} px wide on a phone")
+            self.page.set_viewport_size(DESK)  # type: ignore[arg-type]
+        # axe styles the page while it looks, which the policy refuses: that is no fault of ours.
+        self.complaints.seen.clear()
+
+    def _holds(self, part: str, of: str) -> bool:
+        return of in self.page.url and self.page.locator(part).count() > 0
+
+    def _axe(self, name: str, options: dict[str, Any]) -> None:
+        # The list of users and its review have no such field, and are looked at whole.
+        context = next((part for part, of in OURS_IN.items() if self._holds(part, of)), None)
+        found = (
+            Axe()
+            .run(self.page, context=context, options={**options, "resultTypes": ["violations"]})
+            .response["violations"]
+        )
+        self.wrong += [
+            f"{name}: {rule['id']}: {[node['html'][:100] for node in rule['nodes'][:3]]}"
+            for rule in found
+        ]
+
+
+@pytest.fixture
+def look(enter: Enter, sam: User, complaints: Any) -> Look:
+    return Look(enter(sam).page, complaints)
+
+
+def pages(things: Things, mine: Any) -> Iterator[str]:
+    for row in TABLE:
+        ours = row.method == "GET" and not row.address.startswith(NOT_OURS)
+        ours = ours and not row.address.endswith("/history/")
+        if ours and row.answers["superuser"] == "200":
+            yield things.spell(row.address, mine=mine)
+
+
+def test_with_nothing_in_them(look: Look) -> None:
+    for path in LISTS:
+        look.page.goto(path)
+        look.at(f"{path} (empty)")
+    assert not look.wrong, "\n".join(look.wrong)
+
+
+@pytest.mark.timeout(240)
+def test_with_500_rows_in_them(look: Look, alice: User, bob: User, sam: User) -> None:
+    for person in (alice, sam):
+        logged(person, hold(person, 500))
+    things = Things(bob=bob, sam=sam)
+    mine = Session.objects.filter(user=sam)[0].pk
+    for path in pages(things, mine):
+        look.page.goto(path)
+        look.page.evaluate(OPENED)
+        look.at(path)
+    assert not look.wrong, "\n".join(look.wrong)
+
+
+def test_with_each_dialog_and_menu_open(look: Look, alice: User) -> None:
+    page = look.page
+    for _ in range(30):
+        open_session(user=alice)
+
+    def shown(path: str, name: str, *, role: str = "link", of: str = "dialog") -> None:
+        page.goto(path)
+        page.get_by_role(role, name=name).first.click()  # type: ignore[arg-type]
+        expect(page.get_by_role(of)).to_be_visible()  # type: ignore[arg-type]
+        look.at(f"{path}: {name}")
+
+    shown(f"/staff/users/{alice.pk}/", "Revoke all tokens…")
+    shown("/staff/tokens/?q=alice", "Revoke all that match…")
+    shown("/staff/sessions/", "End everybody's sessions…")
+    page.goto(f"/staff/users/{alice.pk}/")
+    page.get_by_role("link", name="Revoke all tokens…").click()
+    page.get_by_role("radio", name="other").check()
+    page.get_by_label("Type 30 to go on").fill("7")
+    look.complaints.allow("422")
+    page.get_by_role("button", name="Revoke 30 sessions").click()
+    expect(page.get_by_role("alert").first).to_be_visible()
+    look.at("the review, refused")
+    page.goto("/staff/tokens/")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    look.at("the keys")
+    for menu in ("More filters", "sam"):
+        page.goto("/staff/tokens/")
+        page.get_by_text(menu, exact=True).click()
+        look.at(f"the menu {menu}")
+    assert not look.wrong, "\n".join(look.wrong)
+
+
+def test_what_a_token_pasted_gets(look: Look, alice: User) -> None:
+    pair = open_session(user=alice)
+    for text in (pair.access, pair.refresh[:-4] + "AAAA", "hello"):
+        look.page.goto("/staff/inspect/")
+        look.page.get_by_label("Token", exact=True).fill(text)
+        look.page.get_by_role("button", name="Inspect token").click()
+        expect(look.page.get_by_role("heading", name="Result")).to_be_visible()
+        look.at(f"inspected: {text[:5]}")
+    assert not look.wrong, "\n".join(look.wrong)
+
+
+def test_the_ways_in_and_the_pages_of_errors(
+    page: Page, complaints: Any, portal_server: Any, sam: User
+) -> None:
+    look = Look(page, complaints)
+    complaints.allow(r"status of (4\d\d|503|500)")
+    for path in ("/staff/login/", "/account/login/", "/admin/login/", "/api/docs", "/nowhere"):
+        page.goto(path)
+        look.at(path)
+    for path in ("/staff/login/", "/account/login/"):
+        page.goto(path)
+        page.get_by_label("User name").fill("sam")
+        page.get_by_label("Password").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_be_visible()
+        look.at(f"{path} (refused)")
+    for name in ERRORS:
+        body = render_to_string(name)
+        page.unroute_all()
+        page.route("**/broken", partial(Route.fulfill, body=body, content_type="text/html"))
+        page.goto("/broken")
+        look.at(name)
+    assert not look.wrong, "\n".join(look.wrong)
+
+
+def test_a_refusal_is_a_page_too(enter: Enter, viewer: User, complaints: Any) -> None:
+    person: Person = enter(viewer)
+    complaints.allow("403")
+    look = Look(person.page, complaints)
+    person.page.goto("/staff/inspect/")
+    expect(person.page.get_by_role("heading", level=1)).to_be_visible()
+    look.at("403")
+    assert not look.wrong, "\n".join(look.wrong)
