@@ -79,8 +79,8 @@ audit: dev ## Ask the advisory databases about the locked versions (needs the ne
 			--requirement requirements/$$lock.txt; \
 	done
 
-screenshots: dev ## Take the README's pictures from a real Chromium
-	@$(BIN)/python -m tests.support.screenshots docs/images
+screenshots: dev ## Take the README's pictures; with PICTURES=folder, one of every page
+	@$(BIN)/python -m tests.support.screenshots docs/images $(PICTURES)
 
 clean: ## Remove what can be made again; .env and the database stay
 	rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache

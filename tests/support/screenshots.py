@@ -1,17 +1,22 @@
-"""The README's pictures, from the real portal in a real Chromium:
-``python -m tests.support.screenshots FOLDER``."""
+"""Pictures of every page, from the real portal in a real Chromium, light and dark, wide and narrow:
+``python -m tests.support.screenshots README_FOLDER [FOLDER_FOR_ALL]``. Without the second only the
+README's few are taken."""
 
 import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-PAGES = {"tokens": "/staff/tokens/"}
-WIDTH, HEIGHT = 1280, 800
+from tests.support.screens import Screen, screens
+
 PASSWORD = "a picture needs 1 login"
+STAFF = "mira.okafor"
+SCHEMES = ("light", "dark")
+SIZES = {"wide": (1280, 800), "narrow": (360, 740)}
 
 
-def main(target: Path) -> None:
+def main(readme: Path, everything: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="token-portal-pictures-") as scratch:
         os.environ["DATABASE_URL"] = f"sqlite:///{scratch}/db.sqlite3"
         os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
@@ -24,12 +29,12 @@ def main(target: Path) -> None:
 
         call_command("migrate", verbosity=0)
         call_command("seed_demo", password=PASSWORD)
+        found = screens(staff=STAFF)
         with serving(Path(scratch)) as server:
-            for scheme in ("light", "dark"):
-                shoot(server.url, scheme, target)
+            shoot(server.url, found, readme, everything)
 
 
-def shoot(base_url: str, scheme: str, target: Path) -> None:
+def shoot(url: str, found: list[Screen], readme: Path, everything: Path | None) -> None:
     from tests.support.browser import launched
     from tests.support.services import chromium
 
@@ -37,24 +42,42 @@ def shoot(base_url: str, scheme: str, target: Path) -> None:
     if executable is None:
         sys.exit("There is no Chromium on the PATH.")
     with launched(executable) as browser:
-        page = browser.new_page(
-            base_url=base_url,
-            viewport={"width": WIDTH, "height": HEIGHT},
-            color_scheme="dark" if scheme == "dark" else "light",
-            reduced_motion="reduce",
-        )
-        page.goto("/staff/tokens/")
-        page.fill("[name=username]", "mira.okafor")
+        for scheme in SCHEMES:
+            for size, (width, height) in SIZES.items():
+                page = browser.new_page(
+                    base_url=url,
+                    viewport={"width": width, "height": height},
+                    color_scheme=scheme,  # type: ignore[arg-type]
+                    reduced_motion="reduce",
+                )
+                for screen in found:
+                    if screen.readme and size == "wide":
+                        take(page, screen, readme / f"{screen.name}-{scheme}.png", whole=False)
+                    elif everything is not None:
+                        name = f"{screen.name}-{size}-{scheme}.png"
+                        take(page, screen, everything / name, whole=True)
+                page.close()
+
+
+def take(page: Any, screen: Screen, target: Path, *, whole: bool) -> None:
+    page.goto(screen.path)
+    if not screen.public and "/login/" in page.url:
+        page.fill("[name=username]", STAFF)
         page.fill("[name=password]", PASSWORD)
         page.press("[name=password]", "Enter")
-        for name, path in PAGES.items():
-            page.goto(path)
-            page.wait_for_load_state("networkidle")
-            page.screenshot(path=target / f"{name}-{scheme}.png")
-            print(target / f"{name}-{scheme}.png")
+        page.wait_for_url(lambda url: "/login/" not in url)
+    if screen.click:
+        page.get_by_text(screen.click).first.click()
+    if screen.paste:
+        page.fill("[name=token]", screen.paste)
+        page.get_by_role("button", name="Inspect token").click()
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=target, full_page=whole)
+    print(target)
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    main(folder)
+    folders = [Path(folder) for folder in sys.argv[1:3]]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    main(folders[0], folders[1] if len(folders) > 1 else None)

@@ -1,0 +1,65 @@
+"""What pictures are taken of."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Screen:
+    """``click`` is the text of what is pressed first; ``readme`` says that the picture is kept."""
+
+    name: str
+    path: str
+    click: str = ""
+    paste: str = ""
+    public: bool = False
+    readme: bool = False
+
+
+def screens(*, staff: str) -> list[Screen]:
+    """Of what `seed_demo` left: a revoked session with something to tell, and its person."""
+    from django.contrib.auth import get_user_model
+
+    from tokens.issuing import open_session
+    from tokens.models import Event, Session
+    from tokens.selectors.status import live
+
+    # Every button is to be seen.
+    get_user_model().objects.filter(username=staff).update(is_superuser=True)
+    session = Session.objects.exclude(revoked_at=None).order_by("-rotations")[0]
+    token = session.current
+    assert token is not None
+    person = live(Session.objects.exclude(user=None)).order_by("-created_at")[0].user_id
+    pasted = open_session(user=get_user_model().objects.get(username=staff)).access
+    event = Event.objects.order_by("-at")[0]
+    admin = "/admin/token_blacklist/outstandingtoken"
+    return [
+        Screen("login", "/staff/login/", public=True),
+        Screen("account-login", "/account/login/", public=True),
+        Screen("api", "/api/docs", public=True),
+        Screen("overview", "/staff/", readme=True),
+        Screen("tokens", "/staff/tokens/", readme=True),
+        Screen("tokens-none", "/staff/tokens/?q=nobody-like-this"),
+        Screen("tokens-filters", "/staff/tokens/?status=active", click="More filters"),
+        Screen("token", f"/staff/tokens/{token.jti}/", readme=True),
+        Screen("sessions", "/staff/sessions/"),
+        Screen("session", f"/staff/sessions/{session.pk}/"),
+        Screen("users", "/staff/users/"),
+        Screen("user", f"/staff/users/{person}/"),
+        Screen("review", f"/staff/users/{person}/", click="Revoke all tokens…", readme=True),
+        Screen("review-page", f"/staff/revoke/?user={person}"),
+        Screen("everybody", "/staff/sessions/", click="End everybody's sessions…"),
+        Screen("inspect", "/staff/inspect/"),
+        Screen("inspected", "/staff/inspect/", paste=pasted),
+        Screen("events", "/staff/events/"),
+        Screen("account", "/account/sessions/"),
+        Screen("account-end", "/account/sessions/end/"),
+        Screen("missing", "/staff/tokens/no-such-token/"),
+        Screen("admin", "/admin/"),
+        Screen("admin-tokens", f"{admin}/"),
+        Screen("admin-token", f"{admin}/{token.pk}/change/"),
+        Screen("admin-review", f"/admin/auth/user/{person}/revoke/"),
+        Screen("admin-sessions", "/admin/tokens/session/"),
+        Screen("admin-user", f"/admin/auth/user/{person}/change/"),
+        Screen("admin-event", f"/admin/tokens/event/{event.pk}/change/"),
+        Screen("admin-everybody", "/admin/tokens/cutoff/add/"),
+    ]
