@@ -13,6 +13,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -138,20 +139,27 @@ def _command(peer: Peer, before: str, interrupt_after: float | None = None) -> d
     command += ["--reason", "bench", "--json", "--settings", peer.settings]
     environment = {**peer.environment, "LOG_LEVEL": "CRITICAL"}
     started = time.monotonic()
-    process = subprocess.Popen(
-        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
     memory = 0.0
     interrupted = False
-    while process.poll() is None:
-        memory = max(memory, _peak_mib(process.pid))
-        if interrupt_after is not None and time.monotonic() - started > interrupt_after:
-            if not interrupted:
+    # A file, for a pipe that nobody reads would stop it: each event is logged there too.
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=heed_interruption,
+        )
+        while process.poll() is None:
+            memory = max(memory, _peak_mib(process.pid))
+            late = interrupt_after is not None and time.monotonic() - started > interrupt_after
+            if late and not interrupted:
                 process.send_signal(signal.SIGINT)
-            interrupted = True
-        time.sleep(0.2)
-    assert process.stdout is not None
-    said = process.stdout.read().decode().splitlines()
+                interrupted = True
+            time.sleep(0.2)
+        output.seek(0)
+        said = output.read().splitlines()
     facts = json.loads(said[-1]) if process.returncode == 0 else {}
     return {
         "code": process.returncode,
@@ -159,6 +167,11 @@ def _command(peer: Peer, before: str, interrupt_after: float | None = None) -> d
         "peak_mib": memory,
         "sessions": facts.get("sessions"),
     }
+
+
+def heed_interruption() -> None:
+    """What a shell starts in the background, and all below it, ignores an interruption."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _peak_mib(pid: int) -> float:

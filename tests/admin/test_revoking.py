@@ -6,7 +6,8 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from tests.support.lifecycle import pair_of, refused
-from tokens.models import Cutoff, Event, Kind, OutstandingToken
+from tokens.models import Cutoff, Event, Kind, OutstandingToken, RevocationJob
+from tokens.revocation import work_off
 
 TOKENS = "admin:token_blacklist_outstandingtoken"
 REASON = {"reason": "lost device", "confirm": "1"}
@@ -19,7 +20,7 @@ def test_one_token_from_its_page(client, revoker, alice):
     page = client.get(reverse(f"{TOKENS}_change", args=[token.pk]))
     url = reverse(f"{TOKENS}_revoke", args=[token.pk])
     assert url in page.content.decode()
-    assert b"ends 1 sessions" in client.get(url).content
+    assert b"ends 1 session and 1 token of 1 user." in client.get(url).content
     assert client.post(url, REASON).status_code == 302
     assert refused(held.refresh)
     event = Event.objects.get(kind=Kind.REVOKE_TOKEN)
@@ -42,7 +43,9 @@ def test_selected_ones_after_the_review(client, revoker, alice, bob, name):
     client.force_login(revoker)
     url = reverse(f"{name}_changelist")
     form = {"action": "revoke_selected", "_selected_action": [str(pk)]}
-    assert b"ends 1 sessions" in client.post(url, form | {"index": "0"}).content
+    assert (
+        b"ends 1 session and 1 token of 1 user." in client.post(url, form | {"index": "0"}).content
+    )
     assert Event.objects.filter(kind=Kind.REVOKE_MATCHING).count() == 0
     assert client.post(url, form | REASON).status_code == 302
     assert refused(gone.refresh)
@@ -133,3 +136,29 @@ def test_a_user_who_holds_all_of_it_can_be_deleted(client, sam, alice):
     form = {"action": "delete_selected", "_selected_action": [str(sam.pk)], "index": "0"}
     answer = client.post(reverse("admin:auth_user_changelist"), form)
     assert b"Are you sure" in answer.content
+
+
+def test_many_are_begun_and_then_worked_off(client, revoker, alice, bob, monkeypatch):
+    monkeypatch.setattr("tokens.admin.revoking.LONG", 2)
+    held = [pair_of(alice) for _ in range(3)]
+    kept = pair_of(bob)
+    client.force_login(revoker)
+    answer = client.post(reverse("admin:tokens_session_matching") + "?user=alice", REASON)
+    job = RevocationJob.objects.get()
+    assert answer.url == reverse("staff:revoke-job", args=[job.pk])
+    assert (job.expected, job.reason, job.actor) == (3, "lost device", revoker)
+    assert LogEntry.objects.count() == 1
+    work_off(job=job, seconds=30)
+    assert all(refused(pair.refresh) for pair in held)
+    assert not refused(kept.refresh)
+
+
+def test_a_cut_off_of_many_holds_before_it_is_worked_off(client, sam, alice, monkeypatch):
+    monkeypatch.setattr("tokens.admin.trail.LONG", 0)
+    held = pair_of(alice)
+    client.force_login(sam)
+    form = {"reason": "key leaked", "typed": "everybody"}
+    answer = client.post(reverse("admin:tokens_cutoff_add"), form)
+    assert answer.url == reverse("staff:revoke-job", args=[RevocationJob.objects.get().pk])
+    assert refused(held.refresh)
+    assert Event.objects.get(kind=Kind.CUTOFF).reason == "key leaked"

@@ -11,6 +11,7 @@ import pytest
 from django.db.models import Sum
 from django.utils import timezone
 
+from bench.revoking import heed_interruption
 from tests.support.many import hold
 from tests.support.server import ROOT, environment
 from tokens.models import BlacklistedToken, Event, Kind, Session
@@ -27,6 +28,7 @@ def start(before):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interruption,
     )
 
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tokens.admin.changelist import KeyChangeList
 from tokens.selectors.paging import Listing
+from tokens.selectors.status import Status
 
 MARKS = {"active": "●", "revoked": "✕", "rotated": "↻", "expired": "○"}
 
@@ -58,7 +59,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("status"))
     def status_shown(self, row: Any) -> str:
-        return f"{MARKS.get(row.status, '')} {row.status}"
+        return f"{MARKS.get(row.status, '')}\N{NO-BREAK SPACE}{Status(row.status).label}"
 
 
 def user_link(user: Any | None, name: str = "") -> str:

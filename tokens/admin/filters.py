@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -132,7 +134,12 @@ class Typed(admin.ListFilter):
             "text": self.text,
             "others": others.items(),
             "clear": changelist.get_query_string(remove=[self.parameter_name]),
+            "completes": self.completes(),
         }
+
+    def completes(self) -> str:
+        """The address that offers values for what is typed; empty where none does."""
+        return ""
 
     def chosen(self) -> Any:
         return self.text
@@ -154,10 +161,14 @@ class ClientFilter(Typed):
 
 
 class UserFilter(Typed):
-    """A user by name."""
+    """A user by name, completed as it is typed."""
 
     title = _("user")
     parameter_name = "user"
+
+    def completes(self) -> str:
+        which = {"app_label": "tokens", "model_name": "session", "field_name": "user"}
+        return f"{reverse('admin:autocomplete')}?{urlencode(which)}"
 
     def chosen(self) -> Any:
         """The user's key; 0, which is nobody's, for a name that nobody has."""

@@ -22,6 +22,7 @@ from tokens.selectors.events import events
 from tokens.selectors.paging import Listing
 from tokens.selectors.status import with_token_status
 from tokens.selectors.tokens import outstanding_tokens
+from tokens.templatetags.portal import device as shown_device
 
 TIMELINE = 100
 
@@ -170,7 +171,7 @@ class OutstandingTokenAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("device"))
     def device(self, token: Any) -> str:
-        return str(token.membership.session.user_agent[:40]) if token.session_id else ""
+        return shown_device(token.membership.session.user_agent) if token.session_id else ""
 
     @admin.display(description=gettext_lazy("address"))
     def ip(self, token: Any) -> str:

@@ -15,13 +15,17 @@ from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
-from tokens.revocation import Preview, Revocation, Selection, preview
+from tokens.admin.base import staff_page
+from tokens.revocation import Preview, Revocation, Selection, preview, start_job
 
 # Above so many sessions the number is typed, so that nobody ends a company by a slip.
 TYPED_ABOVE = 25
+# More than this many are worked off by a job, and not while somebody waits.
+LONG = 1000
 
 
 class ReasonForm(forms.Form):
@@ -69,6 +73,8 @@ def review(request: HttpRequest, *, model_admin: Any, what: Review) -> HttpRespo
     form = ReasonForm(request.POST if confirmed else None, sessions=expected.sessions)
     if confirmed and form.is_valid():
         reason = form.cleaned_data["reason"]
+        if what.batched and expected.sessions > LONG:
+            return begin(request, model_admin, what.selection, expected, reason)
         # Batches commit one by one; anything else happens with its line in the history or not.
         with nullcontext() if what.batched else transaction.atomic():
             ended = what.act(reason)
@@ -87,19 +93,48 @@ def _page(
         "opts": model_admin.model._meta,
         "media": model_admin.media,
         "preview": expected,
+        "ends": ends(expected),
         "form": form,
         "what": what,
     }
     return TemplateResponse(request, "admin/tokens/review.html", context)
 
 
+def begin(
+    request: HttpRequest, model_admin: Any, selection: Selection, expected: Preview, reason: str
+) -> HttpResponse:
+    """Decide what takes longer than a request; the staff pages show it being worked off."""
+    with transaction.atomic():
+        job = start_job(selection=selection, found=expected, actor=request.user, reason=reason)
+        write_history(request, model=model_admin.model, objects=[], reason=reason)
+    if address := staff_page("revoke-job", job.pk):
+        return HttpResponseRedirect(address)
+    words = _("It is decided; the command “revoke_tokens --resume” ends them one after the other.")
+    messages.success(request, words)
+    meta = model_admin.opts
+    return HttpResponseRedirect(reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist"))
+
+
+def ends(expected: Preview) -> str:
+    """What would end, in words."""
+    amounts = _amounts(expected.sessions, expected.tokens, expected.users)
+    if expected.more:
+        return _("This ends more than %(sessions)s.") % amounts
+    return _("This ends %(sessions)s and %(tokens)s of %(users)s.") % amounts
+
+
 def said(ended: Revocation) -> str:
     if not ended:
         return _("There was nothing left to end.")
-    return _("Ended %(sessions)s sessions and %(tokens)s tokens of %(users)s users.") % {
-        "sessions": ended.sessions,
-        "tokens": ended.tokens,
-        "users": ended.users,
+    amounts = _amounts(ended.sessions, ended.tokens, ended.users)
+    return _("Ended %(sessions)s and %(tokens)s of %(users)s.") % amounts
+
+
+def _amounts(sessions: int, tokens: int, users: int) -> dict[str, str]:
+    return {
+        "sessions": ngettext("%(n)s session", "%(n)s sessions", sessions) % {"n": f"{sessions:,}"},
+        "tokens": ngettext("%(n)s token", "%(n)s tokens", tokens) % {"n": f"{tokens:,}"},
+        "users": ngettext("%(n)s user", "%(n)s users", users) % {"n": f"{users:,}"},
     }
 
 

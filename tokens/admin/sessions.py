@@ -23,6 +23,7 @@ from tokens.revocation import Selection, revoke_matching, revoke_session
 from tokens.selectors.events import events
 from tokens.selectors.paging import Listing
 from tokens.selectors.sessions import session_row, sessions
+from tokens.templatetags.portal import device as shown_device
 
 
 class SessionAdmin(ReadOnlyAdmin):
@@ -173,4 +174,4 @@ class SessionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("device"))
     def device(self, session: Session) -> str:
-        return session.user_agent[:40]
+        return shown_device(session.user_agent)

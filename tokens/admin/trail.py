@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from tokens.admin import filters
 from tokens.admin.base import ReadOnlyAdmin, session_link, user_link
-from tokens.admin.revoking import content_type_of, said
+from tokens.admin.revoking import LONG, begin, content_type_of, ends, said
 from tokens.models import Cutoff, Event
 from tokens.revocation import Selection, cut_off, preview
 from tokens.selectors.events import trail
@@ -112,14 +112,21 @@ class CutoffAdmin(ReadOnlyAdmin):
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = EverybodyForm(request.POST if request.method == "POST" else None)
+        expected = preview(selection=Selection(everybody=True))
         if form.is_valid():
-            return self._cut_everybody_off(request, form.cleaned_data["reason"])
+            reason = form.cleaned_data["reason"]
+            if expected.sessions > LONG:
+                # Holds from here on; what is in the tables follows.
+                now = Selection(everybody=True, issued_before=timezone.now())
+                return begin(request, self, now, expected, reason)
+            return self._cut_everybody_off(request, reason)
         context = {
             **self.admin_site.each_context(request),
             "title": _("Cut everybody off"),
             "opts": self.opts,
             "media": self.media,
-            "preview": preview(selection=Selection(everybody=True)),
+            "preview": expected,
+            "ends": ends(expected),
             "form": form,
             "everybody": True,
         }

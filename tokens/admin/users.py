@@ -8,10 +8,12 @@ from django.contrib.admin.options import ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -19,7 +21,7 @@ from django.utils.translation import gettext_lazy
 
 from tokens.admin.base import staff_page
 from tokens.admin.revoking import Review, review
-from tokens.models import Cutoff, Kind
+from tokens.models import Cutoff, Kind, Session
 from tokens.revocation import Revocation, Selection, revoke_user
 from tokens.selectors.about import about
 from tokens.selectors.events import events
@@ -117,8 +119,12 @@ class TokensOfUser(ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=gettext_lazy("last login by API"))
     def last_login_by_api(self, user: Any) -> Any:
         # One with a browser opens no session of tokens.
-        last = events(kind=Kind.LOGIN, subject=user).exclude(session_id=None).first()
-        return last.at if last is not None else _("never")
+        # Each login by API opens a session. They may be purged by now; the trail is longer.
+        at = Session.objects.filter(user=user).aggregate(at=Max("created_at"))["at"]
+        if at is None:
+            logins = events(kind=Kind.LOGIN, subject=user)
+            at = logins.values_list("at", flat=True).first()
+        return date_format(timezone.localtime(at), "DATETIME_FORMAT") if at else _("never")
 
 
 def revoke_all_tokens(
