@@ -69,3 +69,13 @@ def test_a_list_neither_counts_nor_grows_in_statements(
 def test_a_search_text_stays_text(boss, alice):
     answer = boss.get(reverse(TOKENS), {"q": "<script>alert(1)</script>"})
     assert b"<script>alert(1)" not in answer.content
+
+
+def test_events_by_who_did_it(boss, alice, bob):
+    from tokens import audit
+    from tokens.models import Kind
+
+    audit.record(kind=Kind.REVOKE_USER, actor=bob, subject=alice)
+    audit.record(kind=Kind.REVOKE_USER, actor=alice, subject=bob)
+    page = boss.get(reverse("admin:tokens_event_changelist"), {"actor": "bob"})
+    assert [event.actor_id for event in page.context["cl"].result_list] == [bob.pk]

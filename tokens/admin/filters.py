@@ -180,4 +180,11 @@ class UserFilter(Typed):
         return named if named is not None else NOBODY
 
 
+class ActorFilter(UserFilter):
+    """Whoever did it."""
+
+    title = _("actor")
+    parameter_name = "actor"
+
+
 NOBODY = 0

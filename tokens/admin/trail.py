@@ -30,7 +30,8 @@ EVERYBODY = "everybody"
 class EventAdmin(ReadOnlyAdmin):
     list_display = ("at", "kind", "actor_name", "subject_name", "ip", "count", "reason")
     list_filter = (
-        filters.WhenFilter, filters.UserFilter, filters.IpFilter, filters.KindFilter,
+        filters.WhenFilter, filters.UserFilter, filters.ActorFilter, filters.IpFilter,
+        filters.KindFilter,
     )  # fmt: skip
     fields = (
         "at", "kind", "actor_name", "subject_name", "session_shown", "jti", "ip", "user_agent",
@@ -44,6 +45,7 @@ class EventAdmin(ReadOnlyAdmin):
         wanted: dict[str, Any] = {
             "kind": chosen["kind"] or None,
             "subject": chosen["user"],
+            "actor": chosen["actor"],
             "ip": chosen["ip"] or None,
             "after": when[0],
             "before": when[1],
