@@ -1,7 +1,7 @@
 """SQLite that is locked, read-only or missing: 503 with Retry-After, and then as before."""
 
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -57,12 +57,18 @@ def test_it_reads_on_and_refuses_nothing(api, alice, fault):
 def full():
     """No page more than there are: what a full disk does to SQLite."""
     connection.ensure_connection()
-    (pages,) = connection.connection.execute("PRAGMA page_count").fetchone()
-    connection.connection.execute(f"PRAGMA max_page_count = {pages}")
+    execute = connection.connection.execute
+    execute("CREATE TABLE filler (x)")
+    (pages,) = execute("PRAGMA page_count").fetchone()
+    execute(f"PRAGMA max_page_count = {pages}")
+    with suppress(sqlite3.OperationalError):
+        while True:  # into what other tests have left free
+            execute("INSERT INTO filler VALUES (zeroblob(4000))")
     try:
         yield
     finally:
-        connection.connection.execute("PRAGMA max_page_count = 4294967294")
+        execute("PRAGMA max_page_count = 4294967294")
+        execute("DROP TABLE filler")
 
 
 def test_a_full_disk_refuses_what_it_cannot_hold_and_loses_nothing(api, alice):
