@@ -6,6 +6,7 @@ all the same, `retention` is the one way out, `rollup` sums for the charts, `exp
 and `webhook` hand the trail on.
 """
 
-from tokens.audit.record import as_insert, record, unwritten
+from tokens.audit.forward import announce
+from tokens.audit.record import as_parameters, insert_beside, record, unwritten, write
 
-__all__ = ["as_insert", "record", "unwritten"]
+__all__ = ["announce", "as_parameters", "insert_beside", "record", "unwritten", "write"]
