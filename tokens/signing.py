@@ -5,12 +5,15 @@ leave open is closed here: every way in which text can fail to be one of our tok
 `Unreadable`, never in another exception (plain simplejwt answers 500 to several).
 """
 
+import time
 import uuid
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 import jwt
+from django.core.signals import setting_changed
 from django.utils.translation import gettext_lazy as _
 from jwt.exceptions import ExpiredSignatureError, ImmatureSignatureError, InvalidTokenError
 from rest_framework_simplejwt.settings import api_settings
@@ -117,11 +120,40 @@ def at_rest(signed: str) -> str:
     return redact(signed)
 
 
+# Access tokens come again with every call of their client, and a signature that was good once
+# stays so: by the digest of the token's text, the claims of those that have been checked. What
+# can change (the time, and all that `tokens.verdict` asks) is never answered from here.
+_checked: dict[bytes, dict[str, Any]] = {}
+CHECKED_AT_MOST = 4096
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting in {"SIMPLE_JWT", "JWT_SIGNING_KEY", "JWT_RETIRED_KEYS"}:
+        _checked.clear()
+
+
+setting_changed.connect(_forget)
+
+
 def read(token: str) -> dict[str, Any]:
     """The claims of a token that was signed by us and is in time; raises `Unreadable`.
 
     Whether it is still good is for `tokens.verdict` to say.
     """
+    digest = sha256(token.encode(errors="surrogatepass")).digest()
+    claims = _checked.get(digest)
+    if claims is None:
+        claims = _check(token)
+        if claims[api_settings.TOKEN_TYPE_CLAIM] == ACCESS:
+            if len(_checked) >= CHECKED_AT_MOST:
+                _checked.clear()
+            _checked[digest] = claims
+    elif int(claims["exp"]) <= time.time():
+        raise Unreadable("times", _("Token is expired"))
+    return claims.copy()
+
+
+def _check(token: str) -> dict[str, Any]:
     try:
         header = parse(token).header
     except Malformed as error:
