@@ -25,11 +25,8 @@ TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY", "", multiline=True)
 # Keys that signed once and still verify, newest first; `rotate_signing_key` moves them here.
 JWT_RETIRED_KEYS = env.list("JWT_RETIRED_KEYS", default=[])
-# Seals the audit trail; derived from JWT_SIGNING_KEY where there is none of its own.
-AUDIT_KEY = env.str("AUDIT_KEY", "")
-AUDIT_RETIRED_KEYS = env.list("AUDIT_RETIRED_KEYS", default=[])
-# What the seals of the audit trail are made with; without one, a key derived from the signing
-# key. Kept apart, and out of the database's reach.
+# Seals the audit trail; derived from JWT_SIGNING_KEY where there is none of its own. Kept apart,
+# and out of the database's reach.
 AUDIT_KEY = env.str("AUDIT_KEY", "")
 AUDIT_RETIRED_KEYS = env.list("AUDIT_RETIRED_KEYS", default=[])
 # Where `deliver_events` sends the trail: every event ("events"), or revocations as security
@@ -71,21 +68,19 @@ INSTALLED_APPS = [
     "corsheaders",
     "csp",
     "drf_spectacular",
-    "django_prometheus",
 ]
 
 MIDDLEWARE = [
     "tokens.middleware.RequestContextMiddleware",
-    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "tokens.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "tokens.middleware.FaultMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
     # Only pages need what stands between these two; API calls go past it.
     "portal.shortcut.PagesStart",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "tokens.middleware.ViewerLocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -94,8 +89,12 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "tokens.middleware.ViewerMiddleware",
     "portal.shortcut.PagesEnd",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
+if CORS_ALLOWED_ORIGINS:
+    # Where no other origin is allowed there is nothing that it could add to an answer.
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("portal.shortcut.PagesStart"), "corsheaders.middleware.CorsMiddleware"
+    )
 
 ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
@@ -271,9 +270,16 @@ LOGGING = {
             "formatter": "bare",
             "stream": f"ext://sys.{env.str('EVENT_LOG', 'stdout')}",
         },
+        "access": {
+            "class": "logging.StreamHandler",
+            "formatter": "bare",
+            "filters": ["tokens"],
+            "stream": "ext://sys.stdout",
+        },
     },
     "loggers": {
         "tokens.events": {"handlers": ["events"], "level": "INFO", "propagate": False},
+        "tokens.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
     },
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
 }

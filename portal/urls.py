@@ -4,6 +4,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from tokens import health
+from tokens.metrics import metrics
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name=settings.LOGIN_REDIRECT_URL), name="home"),
@@ -15,7 +16,7 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
-    path("metrics", health.metrics, name="metrics"),
+    path("metrics", metrics, name="metrics"),
 ]
 
 handler400 = "tokens.faults.bad_request"

@@ -1,11 +1,10 @@
-"""For operators and load balancers: alive, able to serve, and Prometheus text."""
+"""For operators and load balancers: alive, and able to serve."""
 
 from django.core.cache import cache
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from django_prometheus.exports import ExportToDjangoView
 
 from tokens.faults import RETRY_AFTER_SECONDS
 
@@ -27,13 +26,6 @@ def readyz(request: HttpRequest) -> HttpResponse:
     response = JsonResponse({"ready": ready, **state}, status=200 if ready else 503)
     if not ready:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return response
-
-
-@never_cache
-@require_safe
-def metrics(request: HttpRequest) -> HttpResponse:
-    response: HttpResponse = ExportToDjangoView(request)
     return response
 
 

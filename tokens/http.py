@@ -1,7 +1,7 @@
 """What the faces share of HTTP: where a request comes from, and whether it wants a fragment."""
 
 import re
-import uuid
+import secrets
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
@@ -39,15 +39,26 @@ def _trusted(address: str) -> bool:
 
 def drop_untrusted_scheme(request: HttpRequest) -> None:
     """X-Forwarded-Proto counts (SECURE_PROXY_SSL_HEADER) only when a proxy of ours set it."""
+    if "HTTP_X_FORWARDED_PROTO" not in request.META:
+        return
     if not _trusted(str(request.META.get("REMOTE_ADDR", ""))):
-        request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        del request.META["HTTP_X_FORWARDED_PROTO"]
 
 
 def client_address(request: HttpRequest) -> str | None:
     """The nearest address that is no trusted proxy of ours. What stands further left in
     X-Forwarded-For was written by the client, and is not believed."""
-    address = str(request.META.get("REMOTE_ADDR", ""))
-    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
+    return _nearest(
+        str(request.META.get("REMOTE_ADDR", "")),
+        request.META.get("HTTP_X_FORWARDED_FOR", ""),
+        tuple(settings.TRUSTED_PROXIES),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _nearest(address: str, forwarded: str, proxies: tuple[str, ...]) -> str | None:
+    """Of a few clients most calls come; parsing an address takes as long as routing a call."""
+    hops = [hop.strip() for hop in forwarded.split(",")]
     while hops and _trusted(address):
         hop = _parsed(hops.pop())
         if hop is None:
@@ -57,13 +68,18 @@ def client_address(request: HttpRequest) -> str | None:
     return None if parsed is None else str(parsed)
 
 
-def origin_of(request: HttpRequest) -> Origin:
-    given = request.headers.get("X-Request-ID", "")
+def request_id_of(request: HttpRequest) -> str:
+    """The id that a proxy in front gave the request, where it looks like one, or a new one."""
+    given = request.META.get("HTTP_X_REQUEST_ID", "")
+    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+
+
+def origin_of(request: HttpRequest, *, request_id: str) -> Origin:
     return Origin(
         ip=client_address(request),
         user_agent=_clean(request.headers.get("User-Agent", ""))[:512],
         client=_clean(request.headers.get("X-Client", ""))[:100],
-        request_id=given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex,
+        request_id=request_id,
     )
 
 

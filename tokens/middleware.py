@@ -1,37 +1,56 @@
 """What every request passes through."""
 
+import logging
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.middleware.locale import LocaleMiddleware
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from tokens.faults import answer_for
-from tokens.http import drop_untrusted_scheme, origin_of
-from tokens.origin import acting_from, on_behalf_of
+from tokens.http import client_address, drop_untrusted_scheme, origin_of, request_id_of
+from tokens.origin import found_by, on_behalf_of
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 
 
+access_log = logging.getLogger("tokens.access")
+
+
 class RequestContextMiddleware:
-    """Where the request comes from, for the audit trail; and no body over the limit."""
+    """Where the request comes from, for the audit trail; a line of the access log with the same
+    request id; and no body over the limit."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        began = time.perf_counter()
         drop_untrusted_scheme(request)
-        # Addresses and forms are UTF-8, whatever codec a Content-Type names.
-        request.encoding = "utf-8"
-        origin = origin_of(request)
-        # A viewer's language ends with the request: the thread's next caller has one of his own.
-        with acting_from(origin), translation.override(settings.LANGUAGE_CODE):
+        if request.encoding is not None:
+            # Addresses and forms are UTF-8, whatever codec a Content-Type names.
+            request.encoding = "utf-8"
+        request_id = request_id_of(request)
+        with found_by(lambda: origin_of(request, request_id=request_id)):
             response = self._too_large(request) or self.get_response(request)
-        response.headers["X-Request-ID"] = origin.request_id
+        response.headers["X-Request-ID"] = request_id
+        # The path without its query string: what somebody puts after "?" is nobody's business.
+        access_log.info(
+            '%s "%s %s" %s %.1fms %s',
+            client_address(request),
+            request.method,
+            quote(request.path, errors="replace"),
+            response.status_code,
+            (time.perf_counter() - began) * 1000,
+            request_id,
+        )
         return response
 
     @staticmethod
@@ -58,6 +77,16 @@ class FaultMiddleware:
         self, request: HttpRequest, exception: Exception
     ) -> HttpResponseBase | None:
         return answer_for(request, exception)
+
+
+class ViewerLocaleMiddleware(LocaleMiddleware):
+    """Django's, except that a viewer's language ends with the request: the thread's next caller
+    has one of their own."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with translation.override(settings.LANGUAGE_CODE):
+            response: HttpResponseBase = super().__call__(request)  # type: ignore[assignment]
+            return response
 
 
 class ViewerMiddleware:

@@ -1,8 +1,8 @@
 """Who and where a request came from, for the audit trail. No HTTP type enters here: the
-middleware fills it in, commands run with the empty one."""
+middleware says how to find it out, commands run with the empty one."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -19,18 +19,25 @@ class Origin:
     request_id: str = ""
 
 
-_current: ContextVar[Origin] = ContextVar("tokens_origin", default=Origin())  # noqa: B039  (frozen)
+NOWHERE = Origin()
+_current: ContextVar[Callable[[], Origin]] = ContextVar("tokens_origin", default=lambda: NOWHERE)
 _actor: ContextVar[Callable[[], Any | None]] = ContextVar("tokens_actor", default=lambda: None)
 
 
 def current_origin() -> Origin:
-    return _current.get()
+    return _current.get()()
+
+
+def acting_from(origin: Origin) -> AbstractContextManager[None]:
+    """Make ``origin`` the one that events written inside the block carry."""
+    return found_by(lambda: origin)
 
 
 @contextmanager
-def acting_from(origin: Origin) -> Iterator[None]:
-    """Make ``origin`` the one that events written inside the block carry."""
-    reset = _current.set(origin)
+def found_by(finder: Callable[[], Origin]) -> Iterator[None]:
+    """As `acting_from`, for an origin that is looked up only when somebody asks for it: most
+    calls write no event."""
+    reset = _current.set(finder)
     try:
         yield
     finally:

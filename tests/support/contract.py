@@ -18,7 +18,7 @@ LAYERS = (
     ("logins",),
     ("backends", "checks", "signals"),
     ("apps", "faults", "http"),
-    ("health", "middleware", "templatetags"),
+    ("health", "metrics", "middleware", "templatetags"),
     ("api", "staff", "account", "admin", "management"),
 )
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}

@@ -12,8 +12,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from tokens.http import origin_of
 from tokens.models import Session
+from tokens.origin import current_origin
 from tokens.revocation import Revocation, revoke_session, revoke_user
 from tokens.selectors.own import is_here, own_session, own_sessions
 
@@ -25,7 +25,7 @@ REASON = "ended by its owner"
 @login_required(login_url="account:login")
 @require_GET
 def index(request: HttpRequest) -> HttpResponse:
-    own = own_sessions(user=request.user, origin=origin_of(request))
+    own = own_sessions(user=request.user, origin=current_origin())
     return render(request, "account/sessions.html", {"own": own})
 
 
@@ -37,7 +37,7 @@ def end(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     if session is None:
         raise Http404
     if request.method == "GET":
-        here = is_here(session, origin_of(request))
+        here = is_here(session, current_origin())
         return render(request, "account/end.html", {"session": session, "here": here})
     revoke_session(session=session, actor=request.user, reason=REASON)
     messages.success(request, _("The session is ended. That device has to log in again."))
@@ -51,7 +51,7 @@ def end_many(request: HttpRequest) -> HttpResponse:
     """All of them, or all but ``?keep=``: the session that the person chose to stay."""
     keep = _kept(request)
     if request.method == "GET":
-        own = own_sessions(user=request.user, origin=origin_of(request))
+        own = own_sessions(user=request.user, origin=current_origin())
         doomed = [one for one in (*own.here, *own.elsewhere) if keep is None or one.pk != keep.pk]
         context = {"keep": keep, "doomed": doomed, "more": own.more}
         return render(request, "account/end_many.html", context)

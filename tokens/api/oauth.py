@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tokens.api.base import AnonymousView, ApiView
+from tokens.api.base import AnonymousView, ApiView, answer
 from tokens.api.ending import end_session_of
 from tokens.api.guards import MayIntrospect
 from tokens.api.parsers import BoundedFormParser, BoundedJSONParser
@@ -20,11 +21,11 @@ class RevokeView(AnonymousView):
     tolerant = True
     parser_classes: Any = [BoundedJSONParser, BoundedFormParser]
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         form = TokenSerializer(data=request.data)
         if form.is_valid():
             end_session_of(token=form.validated_data["token"], reason="revoked by its holder")
-        return Response({})
+        return answer({})
 
 
 class IntrospectView(ApiView):

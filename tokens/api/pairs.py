@@ -1,12 +1,12 @@
 """Log in, refresh, log out, verify, and the call that needs an access token."""
 
 from django.contrib.auth import authenticate
+from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
-from rest_framework.response import Response
 
-from tokens.api.base import AnonymousView, ApiView
+from tokens.api.base import AnonymousView, ApiView, answer
 from tokens.api.ending import end_session_of
 from tokens.api.refusals import token_not_valid
 from tokens.api.serializers import LoginSerializer, RefreshSerializer, TokenSerializer
@@ -21,8 +21,8 @@ class LoginRefused(NotAuthenticated):
     default_detail = _("No active account found with the given credentials")
 
 
-def _pair(pair: IssuedPair) -> Response:
-    return Response({"refresh": pair.refresh, "access": pair.access})
+def _pair(pair: IssuedPair) -> HttpResponse:
+    return answer({"refresh": pair.refresh, "access": pair.access})
 
 
 class LoginView(AnonymousView):
@@ -31,7 +31,7 @@ class LoginView(AnonymousView):
     refusal = "No active account found with the given credentials"
     may_lock = True
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         form = LoginSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         user = authenticate(request._request, **form.validated_data)
@@ -44,8 +44,8 @@ class LoginView(AnonymousView):
 
 
 class RestrictedView(ApiView):
-    def get(self, request: Request) -> Response:
-        return Response({"response": "YOU ARE ALLOWED HERE"})
+    def get(self, request: Request) -> HttpResponse:
+        return answer({"response": "YOU ARE ALLOWED HERE"})
 
 
 class RefreshView(AnonymousView):
@@ -55,7 +55,7 @@ class RefreshView(AnonymousView):
     refusal = "Token is no longer valid"
     refusal_more = {"code": "token_not_valid"}
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         form = RefreshSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         return _pair(rotate(refresh=form.validated_data["refresh"]))
@@ -66,21 +66,21 @@ class LogoutView(AnonymousView):
 
     tolerant = True
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         form = RefreshSerializer(data=request.data)
         if form.is_valid():
             end_session_of(token=form.validated_data["refresh"], reason="logged out")
-        return Response({})
+        return answer({})
 
 
 class VerifyView(AnonymousView):
     refusal = "Token is no longer valid"
     refusal_more = {"code": "token_not_valid"}
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         form = TokenSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         verdict = explain(token=form.validated_data["token"])
         if not verdict.active:
             raise token_not_valid(verdict)
-        return Response({})
+        return answer({})

@@ -14,29 +14,31 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Field, Model
 
 
 def fetch_one(sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
     """The first row of ``sql``, or None."""
-    if connection.vendor != "postgresql":
-        with connection.cursor() as cursor:
+    # The proxy looks the thread's connection up at each touch; once is enough.
+    own = connections[DEFAULT_DB_ALIAS]
+    row: tuple[Any, ...] | None
+    if own.vendor != "postgresql":
+        with own.cursor() as cursor:
             cursor.execute(sql, params)
-            row: tuple[Any, ...] | None = cursor.fetchone()
+            row = cursor.fetchone()
             return row
     from psycopg import Cursor
 
     # As Django's own `_cursor` does: a kept connection that the server has closed is made anew.
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        bare: Any = Cursor(connection.connection)
-    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with wrap(bare) as cursor:
-        cursor.execute(sql, params)
-        found: tuple[Any, ...] | None = cursor.fetchone()
-        return found
+    own.close_if_health_check_failed()
+    own.ensure_connection()
+    bare: Any = Cursor(own.connection)
+    wrap = own.make_debug_cursor if own.queries_logged else own.make_cursor
+    wrap(bare).execute(sql, params)
+    # The answer is here as a whole: nothing can go wrong from here on that needs translating.
+    row = bare.fetchone()
+    return row
 
 
 class Columns:
