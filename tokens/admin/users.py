@@ -40,7 +40,8 @@ class AboutPaginator(Paginator):  # type: ignore[type-arg]
         rows: Any = self.object_list
         if rows.query.where or rows.query.is_sliced or rows.query.distinct:
             return int(super().count)
-        return about(rows.model).number
+        known = about(rows.model)
+        return int(super().count) if known.more else known.number
 
 
 class TokensOfUser(ModelAdmin):  # type: ignore[type-arg]
