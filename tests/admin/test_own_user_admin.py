@@ -64,6 +64,7 @@ def test_it_is_extended_once():
     assert with_tokens(once) is once
 
 
+@pytest.mark.postgresql
 def test_a_big_list_of_users_is_not_counted(rf, sam, monkeypatch):
     monkeypatch.setattr("tokens.admin.users.about", lambda model: About(800_000, exact=False))
     shown, request = shown_by(UserAdmin, rf, sam)

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.contrib.admin.options import ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -38,7 +38,8 @@ class AboutPaginator(Paginator):  # type: ignore[type-arg]
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
-        if rows.query.where or rows.query.is_sliced or rows.query.distinct:
+        whole = not (rows.query.where or rows.query.is_sliced or rows.query.distinct)
+        if not whole or connection.vendor != "postgresql":
             return int(super().count)
         known = about(rows.model)
         return int(super().count) if known.more else known.number
