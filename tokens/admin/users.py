@@ -26,7 +26,7 @@ from tokens.revocation import Revocation, Selection, revoke_user
 from tokens.selectors.about import about
 from tokens.selectors.events import events
 from tokens.selectors.matching import matching_users
-from tokens.selectors.sessions import sessions
+from tokens.selectors.sessions import HELD, sessions
 
 SHOWN = 20
 COMPLETED = 20
@@ -121,8 +121,10 @@ class TokensOfUser(ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=gettext_lazy("last login by API"))
     def last_login_by_api(self, user: Any) -> Any:
         # One with a browser opens no session of tokens.
-        # Each login by API opens a session. They may be purged by now; the trail is longer.
-        at = Session.objects.filter(user=user).aggregate(at=Max("created_at"))["at"]
+        # Each login by API opens a session, and uses it. They may be purged by now; the trail is
+        # longer. (MAX over all of them would walk everybody's sessions by their time.)
+        held = Session.objects.filter(user=user).order_by("-last_used_at", "-id")
+        at = held.values("created_at")[:HELD].aggregate(at=Max("created_at"))["at"]
         if at is None:
             logins = events(kind=Kind.LOGIN, subject=user)
             at = logins.values_list("at", flat=True).first()
