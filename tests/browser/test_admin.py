@@ -53,6 +53,15 @@ def live():
     return Session.objects.filter(revoked_at=None).count()
 
 
+def test_what_ends_something_is_red_and_to_be_read(admin, alice):
+    pair_of(alice)
+    admin.goto(reverse("admin:auth_user_revoke", args=[alice.pk]))
+    style = admin.get_by_role("button", name="Revoke").evaluate(
+        "it => [getComputedStyle(it).backgroundColor, getComputedStyle(it).color]"
+    )
+    assert style == ["rgb(186, 33, 33)", "rgb(255, 255, 255)"]
+
+
 def test_revoke_selected(admin, alice, complaints):
     pair_of(alice)
     pair_of(alice)

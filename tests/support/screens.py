@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 
+AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+
 
 @dataclass(frozen=True)
 class Screen:
-    """``click`` is the text of what is pressed first; ``readme`` says that the picture is kept."""
+    """``click`` is the text of what is pressed first; ``readme`` names the schemes in
+    which the picture is kept."""
 
     name: str
     path: str
     click: str = ""
     paste: str = ""
     public: bool = False
-    readme: bool = False
+    readme: tuple[str, ...] = ()
 
 
 def screens(*, staff: str) -> list[Screen]:
@@ -21,6 +24,7 @@ def screens(*, staff: str) -> list[Screen]:
 
     from tokens.issuing import open_session
     from tokens.models import Event, Session
+    from tokens.origin import Origin
     from tokens.selectors.status import live
 
     # Every button is to be seen.
@@ -29,23 +33,24 @@ def screens(*, staff: str) -> list[Screen]:
     token = session.current
     assert token is not None
     person = live(Session.objects.exclude(user=None)).order_by("-created_at")[0].user_id
-    pasted = open_session(user=get_user_model().objects.get(username=staff)).access
+    origin = Origin(ip="192.0.2.14", user_agent=AGENT)
+    pasted = open_session(user=get_user_model().objects.get(username=staff), origin=origin).access
     event = Event.objects.order_by("-at")[0]
     admin = "/admin/token_blacklist/outstandingtoken"
     return [
         Screen("login", "/staff/login/", public=True),
         Screen("account-login", "/account/login/", public=True),
         Screen("api", "/api/docs", public=True),
-        Screen("overview", "/staff/", readme=True),
-        Screen("tokens", "/staff/tokens/", readme=True),
+        Screen("overview", "/staff/", readme=("light",)),
+        Screen("tokens", "/staff/tokens/", readme=("light", "dark")),
         Screen("tokens-none", "/staff/tokens/?q=nobody-like-this"),
         Screen("tokens-filters", "/staff/tokens/?status=active", click="More filters"),
-        Screen("token", f"/staff/tokens/{token.jti}/", readme=True),
+        Screen("token", f"/staff/tokens/{token.jti}/", readme=("dark",)),
         Screen("sessions", "/staff/sessions/"),
         Screen("session", f"/staff/sessions/{session.pk}/"),
         Screen("users", "/staff/users/"),
         Screen("user", f"/staff/users/{person}/"),
-        Screen("review", f"/staff/users/{person}/", click="Revoke all tokens…", readme=True),
+        Screen("review", f"/staff/users/{person}/", click="Revoke all tokens…", readme=("light",)),
         Screen("review-page", f"/staff/revoke/?user={person}"),
         Screen("everybody", "/staff/sessions/", click="End everybody's sessions…"),
         Screen("inspect", "/staff/inspect/"),

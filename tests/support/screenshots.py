@@ -13,7 +13,7 @@ from tests.support.screens import Screen, screens
 PASSWORD = "a picture needs 1 login"
 STAFF = "mira.okafor"
 SCHEMES = ("light", "dark")
-SIZES = {"wide": (1280, 800), "narrow": (360, 740)}
+SIZES = {"wide": (1280, 760), "narrow": (360, 740)}
 
 
 def main(readme: Path, everything: Path | None) -> None:
@@ -51,7 +51,7 @@ def shoot(url: str, found: list[Screen], readme: Path, everything: Path | None) 
                     reduced_motion="reduce",
                 )
                 for screen in found:
-                    if screen.readme and size == "wide":
+                    if scheme in screen.readme and size == "wide":
                         take(page, screen, readme / f"{screen.name}-{scheme}.png", whole=False)
                     elif everything is not None:
                         name = f"{screen.name}-{size}-{scheme}.png"
