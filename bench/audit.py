@@ -30,20 +30,20 @@ from django.core.management import execute_from_command_line
 execute_from_command_line(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
 """
-EXPORTS = ("csv", "jsonl", "ecs")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.audit", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=15, help="of each page")
+    parser.add_argument("--exports", default="csv,jsonl,ecs", help="formats; empty for none")
     parser.add_argument("--keep", action="store_true", help="leave the database for another run")
     parser.add_argument("--no-report", action="store_true")
     options = parser.parse_args()
     prepare(options.events)
     try:
         events, sizes = measure()
-        commands = time_commands(events)
+        commands = time_commands(events, list(filter(None, options.exports.split(","))))
         pages = time_pages(options.rounds)
     finally:
         if not options.keep:
@@ -117,13 +117,13 @@ def manage(*words: str) -> tuple[float, int]:
     return time.perf_counter() - began, int(done.stderr.split()[-1]) // 1024
 
 
-def time_commands(events: int) -> list[tuple[Any, ...]]:
+def time_commands(events: int, exports: list[str]) -> list[tuple[Any, ...]]:
     idle, floor = manage("verify_events", "--json")
     lines: list[tuple[Any, ...]] = [("start of a command", f"{idle:.1f}", "", floor)]
     commands = {"seal_events, with the sums": ("seal_events", "--json")}
     commands["verify_events"] = ("verify_events", "--json")
     with tempfile.TemporaryDirectory() as folder:
-        for form in EXPORTS:
+        for form in exports:
             commands[f"export_events --format {form}"] = (
                 "export_events", f"--format={form}", f"--output={folder}/trail.{form}",
             )  # fmt: skip
