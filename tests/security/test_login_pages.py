@@ -30,7 +30,7 @@ ELSEWHERE = [
 ]
 
 
-@pytest.fixture(params=[configured.LOGIN_URL, "admin:login"])
+@pytest.fixture(params=[configured.LOGIN_URL, "account:login", "admin:login"])
 def page(request):
     return reverse(request.param)
 
