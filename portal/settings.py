@@ -131,37 +131,29 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
 else:
-    # One connection for each thread of the server, kept, and looked at before it is used: the
-    # first request after the database has come back works, with no restart.
     _database["ENGINE"] = "portal.postgres"
-    _database["CONN_MAX_AGE"] = None
-    _database["CONN_HEALTH_CHECKS"] = True
     _database["OPTIONS"] |= {
         # Statements that tokens.selectors.statement binds on the server are prepared when they
         # come up again. Off behind a pooler that hands each transaction another connection.
         "prepare_threshold": 2 if env.bool("DATABASE_PREPARE", True) else None,
         "connect_timeout": 5,
-        # A server that has vanished without a word is given up after half a minute, too.
-        "keepalives_idle": 15,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 30_000,
-        # Compiling a statement (jit) takes longer than any of ours should.
-        "options": "-c statement_timeout=30s -c lock_timeout=10s -c jit=off "
+        "options": "-c statement_timeout=30s -c lock_timeout=10s "
         "-c idle_in_transaction_session_timeout=60s",
     }
-
-# A pool shared by a process's threads instead, where there are more threads than connections.
-if _database["ENGINE"] == "portal.postgres" and (pool_size := env.int("DATABASE_POOL_SIZE", 0)):
-    _database["CONN_MAX_AGE"] = 0
-    # It gives up on a database that is away after a second: the next request then asks anew, and
-    # does not wait for a back-off that has grown in the meantime.
-    _database["OPTIONS"]["pool"] = {
-        "min_size": 1,
-        "max_size": pool_size,
-        "timeout": 5,
-        "reconnect_timeout": 1,
-    }
+    if pool_size := env.int("DATABASE_POOL_SIZE", 4):
+        # Connections that a process's threads share. The pool gives up on a database that is
+        # away after a second: the next request then asks anew, and does not wait for a back-off
+        # that has grown in the meantime.
+        _database["OPTIONS"]["pool"] = {
+            "min_size": 1,
+            "max_size": pool_size,
+            "timeout": 5,
+            "reconnect_timeout": 1,
+        }
+    else:
+        # One connection for each thread, kept, and looked at before it is used.
+        _database["CONN_MAX_AGE"] = None
+        _database["CONN_HEALTH_CHECKS"] = True
 
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
 
