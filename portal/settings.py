@@ -141,15 +141,15 @@ else:
         "-c idle_in_transaction_session_timeout=60s",
     }
     if pool_size := env.int("DATABASE_POOL_SIZE", 4):
-        # Connections that a process's threads share. The pool gives up on a database that is
-        # away after a second: the next request then asks anew, and does not wait for a back-off
-        # that has grown in the meantime.
+        # The pool gives up on a database that is away after a second: the next request then asks
+        # anew, and does not wait for a back-off that has grown in the meantime.
         _database["OPTIONS"]["pool"] = {
             "min_size": 1,
             "max_size": pool_size,
             "timeout": 5,
             "reconnect_timeout": 1,
         }
+        _database["POOL_SERVES_ALL"] = pool_size >= env.int("WEB_THREADS", 4)
     else:
         # One connection for each thread, kept, and looked at before it is used.
         _database["CONN_MAX_AGE"] = None
@@ -246,6 +246,7 @@ SPECTACULAR_SETTINGS = {
     "SORT_OPERATIONS": False,
 }
 
+ACCESS_LOG = env.bool("ACCESS_LOG", True)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -262,16 +263,9 @@ LOGGING = {
             "formatter": "bare",
             "stream": f"ext://sys.{env.str('EVENT_LOG', 'stdout')}",
         },
-        "access": {
-            "class": "logging.StreamHandler",
-            "formatter": "bare",
-            "filters": ["tokens"],
-            "stream": "ext://sys.stdout",
-        },
     },
     "loggers": {
         "tokens.events": {"handlers": ["events"], "level": "INFO", "propagate": False},
-        "tokens.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
     },
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
 }

@@ -1,6 +1,5 @@
 """What every request passes through."""
 
-import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,12 +15,10 @@ from django.utils.translation import gettext as _
 
 from tokens.faults import answer_for
 from tokens.http import client_address, drop_untrusted_scheme, origin_of, request_id_of
+from tokens.logs import write_access
 from tokens.origin import found_by, on_behalf_of
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
-
-
-access_log = logging.getLogger("tokens.access")
 
 
 class RequestContextMiddleware:
@@ -41,16 +38,12 @@ class RequestContextMiddleware:
         with found_by(lambda: origin_of(request, request_id=request_id)):
             response = self._too_large(request) or self.get_response(request)
         response.headers["X-Request-ID"] = request_id
-        # The path without its query string: what somebody puts after "?" is nobody's business.
-        access_log.info(
-            '%s "%s %s" %s %.1fms %s',
-            client_address(request),
-            request.method,
-            quote(request.path, errors="replace"),
-            response.status_code,
-            (time.perf_counter() - began) * 1000,
-            request_id,
-        )
+        if settings.ACCESS_LOG:
+            took = (time.perf_counter() - began) * 1000
+            # Without the query string: what somebody puts after "?" is nobody's business.
+            asked = f"{request.method} {quote(request.path, errors='replace')}"
+            answered = f"{response.status_code} {took:.1f}ms"
+            write_access(f'{client_address(request)} "{asked}" {answered} {request_id}')
         return response
 
     @staticmethod

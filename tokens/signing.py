@@ -15,6 +15,7 @@ from typing import Any
 import jwt
 from django.core.signals import setting_changed
 from django.utils.translation import gettext_lazy as _
+from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import ExpiredSignatureError, ImmatureSignatureError, InvalidTokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
@@ -104,7 +105,7 @@ def sign(token: Token) -> str:
     """The token as a client gets it (RFC 7515, compact form). Raises ValueError where it would be
     too long to be read again."""
     ring = key_ring()
-    signed = jwt.encode(
+    signed = _jwt().encode(
         token.payload,
         ring.current.signing,
         algorithm=ring.algorithm,
@@ -176,7 +177,7 @@ def _decode(token: str, header: dict[str, Any]) -> dict[str, Any]:
     failure: Exception | None = None
     for key in keys:
         try:
-            return _jws().decode(
+            return _jwt().decode(
                 token,
                 key.verifying,
                 algorithms=[ring.algorithm],
@@ -203,9 +204,25 @@ def _options() -> Any:
     return {"require": required, "verify_aud": api_settings.AUDIENCE is not None}
 
 
+class _ExaminedOnce(HMACAlgorithm):
+    """HMAC, its key examined once. PyJWT asks with each token whether a secret is not rather a
+    public key or a JWK, which takes as long as the signature."""
+
+    def __init__(self, hash_alg: Any) -> None:
+        super().__init__(hash_alg)
+        self.prepare_key = lru_cache(maxsize=16)(super().prepare_key)  # type: ignore[method-assign]
+
+
 @lru_cache(maxsize=1)
-def _jws() -> jwt.PyJWT:
-    return jwt.PyJWT()
+def _jwt() -> jwt.PyJWT:
+    signatures = jwt.PyJWS()
+    for bits in ("256", "384", "512"):
+        signatures.unregister_algorithm(f"HS{bits}")
+        digest = getattr(HMACAlgorithm, f"SHA{bits}")
+        signatures.register_algorithm(f"HS{bits}", _ExaminedOnce(digest))
+    ours = jwt.PyJWT()
+    ours._jws = signatures
+    return ours
 
 
 def _sane(claims: dict[str, Any]) -> dict[str, Any]:

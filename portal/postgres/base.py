@@ -1,4 +1,4 @@
-"""Django's PostgreSQL backend, made to take a kept or pooled connection at hardly any cost: each
+"""Django's PostgreSQL backend, made to take a pooled or kept connection at hardly any cost: each
 bearer call takes one, and asks it one question."""
 
 import select
@@ -9,17 +9,9 @@ from django.db.backends.postgresql import base
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
-        """Whether the kept connection can still be used (CONN_HEALTH_CHECKS asks before the
-        first query of each request)."""
+        """Whether the connection that the thread holds can still be used (CONN_HEALTH_CHECKS
+        asks before the first query of each request)."""
         return self.connection is not None and _usable(self.connection)
-
-    def get_connection_params(self) -> dict[str, Any]:
-        # A pool that stands has been told; Django would put them together for each request.
-        return {} if self.alias in self._connection_pools else super().get_connection_params()
-
-    def _set_autocommit(self, autocommit: bool) -> None:
-        if self.connection.autocommit is not autocommit:
-            super()._set_autocommit(autocommit)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """A new connection, or one of the pool's that can still be used. The pool replaces the
@@ -30,6 +22,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.pool.putconn(connection)
             connection = self.pool.getconn()
         return connection
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        """After each request. Where the pool has a connection for every thread of the server
+        (``POOL_SERVES_ALL``) there is nobody to give this one back for: the thread keeps it, and
+        has a look at it before its next request."""
+        spare = self.settings_dict.get("POOL_SERVES_ALL") and not self.errors_occurred
+        if spare and self.connection is not None and self.get_autocommit():
+            self.health_check_enabled, self.health_check_done = True, False
+        else:
+            super().close_if_unusable_or_obsolete()
 
 
 def _usable(connection: Any) -> bool:

@@ -135,3 +135,17 @@ def test_a_token_expires_to_the_second_whatever_leeway_simplejwt_has(alice, sett
         assert explain(token=pair.access).failed == "times"
     with later(days=7):
         assert explain(token=pair.refresh).failed == "times"
+
+
+def test_an_access_token_that_was_read_before_still_expires(alice):
+    token = pair_of(alice).access
+    assert read(token) == read(token)
+    with later(minutes=6), pytest.raises(Unreadable) as raised:
+        read(token)
+    assert raised.value.check == "times"
+
+
+def test_what_a_caller_does_to_the_claims_is_not_remembered(alice):
+    token = pair_of(alice).access
+    read(token)["user_id"] = "1"
+    assert read(token)["user_id"] == str(alice.pk)

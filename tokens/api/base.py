@@ -5,13 +5,14 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.utils import translation
-from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.renderers import BaseRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from tokens.api.describing import ApiSchema
+
+JSON = JSONRenderer()
 
 
 def answer(body: dict[str, Any]) -> HttpResponse:
@@ -21,15 +22,6 @@ def answer(body: dict[str, Any]) -> HttpResponse:
     return HttpResponse(text, content_type="application/json")
 
 
-class AlwaysJSON(DefaultContentNegotiation):
-    """There is one representation; ``Accept`` is not held against a client (RFC 9110, 12.5.1)."""
-
-    def select_renderer(
-        self, request: Request, renderers: Any, format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type
-
-
 class ApiView(APIView):
     """A call of the API: JSON, in English, and kept by nobody on the way.
 
@@ -37,7 +29,6 @@ class ApiView(APIView):
     """
 
     schema = ApiSchema()
-    content_negotiation_class: Any = AlwaysJSON
     # For the description alone: the 401 of a call that needs no bearer token, a 429, and a
     # body in which nothing is an error.
     refusal = ""
@@ -58,6 +49,12 @@ class ApiView(APIView):
             self.http_method_not_allowed(request, *args, **kwargs)
         if request.method != "OPTIONS":
             super().initial(request, *args, **kwargs)
+
+    def perform_content_negotiation(
+        self, request: Request, force: bool = False
+    ) -> tuple[BaseRenderer, str]:
+        """There is one; ``Accept`` is not held against a client (RFC 9110, section 12.5.1)."""
+        return JSON, JSON.media_type
 
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         return Response(status=204)

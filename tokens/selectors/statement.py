@@ -42,16 +42,19 @@ def fetch_one(sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
 
 
 class Columns:
-    """The columns of a model in a statement, and its instances out of the statement's rows."""
+    """The columns of a model in a statement, and its instances out of the statement's rows.
+    Columns ``without`` which it does stay deferred, and load when somebody reads them."""
 
-    def __init__(self, model: type[Model], alias: str) -> None:
+    def __init__(
+        self, model: type[Model], alias: str, *, without: frozenset[str] = frozenset()
+    ) -> None:
         quote = connection.ops.quote_name
-        # A parent's columns stand in another table: they stay deferred, and load when read.
-        fields = model._meta.local_concrete_fields
+        # A parent's columns stand in another table: those are deferred too.
+        fields = [f for f in model._meta.local_concrete_fields if f.name not in without]
         self.model = model
         self.sql = ", ".join(f"{alias}.{quote(str(field.column))}" for field in fields)
         self.width = len(fields)
-        self._names = [field.attname for field in fields]
+        self._names = frozenset(field.attname for field in fields)
         self._key = next(at for at, field in enumerate(fields) if field.primary_key)
         self._converters = [
             (at, convert, field) for at, field in enumerate(fields) for convert in converters(field)
