@@ -51,7 +51,7 @@ test: lint types check ## Lint, type check, then every test that this machine ca
 lint: dev ## ruff and djlint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/djlint templates --check --quiet
+	@$(BIN)/djlint templates --check
 	@$(BIN)/djlint templates --lint --quiet
 
 types: dev ## strict mypy with django-stubs
