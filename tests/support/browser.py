@@ -43,7 +43,9 @@ class Complaints:
         context.on(
             "console",
             lambda message: (
-                self.seen.append(f"console: {message.text}") if message.type == "error" else None
+                self.seen.append(f"console: {message.text} ({message.location['url']})")
+                if message.type == "error"
+                else None
             ),
         )
         context.on("weberror", lambda error: self.seen.append(f"script: {error.error}"))
