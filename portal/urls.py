@@ -11,6 +11,8 @@ from tokens.metrics import metrics
 class Icon(RedirectView):
     """Where a browser shows what is no page of ours, such as JSON, it asks for this name."""
 
+    http_method_names = ["get", "head"]
+
     def get_redirect_url(self, *args: object, **kwargs: object) -> str:
         return static("icon.svg")
 
