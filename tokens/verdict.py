@@ -5,7 +5,7 @@ The checks come in a fixed order, and the first that fails decides what a client
 """
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,8 +23,9 @@ GONE = _("Token is no longer valid")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One step. ``passed`` is None for a step that an earlier failure kept from being made;
-    ``why`` is for staff, never for the client."""
+    """One step. ``passed`` is None for a step that was not made: an earlier failure kept it from
+    that, or (the signature of a stored token) there is nothing to check. ``why`` is for staff,
+    never for the client."""
 
     name: str
     passed: bool | None
@@ -35,7 +36,8 @@ class Check:
 class Verdict:
     """``failed`` is the first failing check or None; ``message`` what the client is told.
     ``retry`` marks the direct predecessor within the grace: a refresh answers it with the
-    same successor. ``reuse`` marks a used-up or revoked refresh token."""
+    same successor. ``reuse`` marks a used-up or revoked refresh token, ``stored`` one that was
+    judged by its claims alone."""
 
     claims: dict[str, Any] = field(repr=False)
     failed: str | None
@@ -44,6 +46,7 @@ class Verdict:
     standing: Standing | None = None
     retry: bool = False
     reuse: bool = False
+    stored: bool = False
 
     @property
     def active(self) -> bool:
@@ -51,6 +54,12 @@ class Verdict:
 
     @property
     def checks(self) -> tuple[Check, ...]:
+        made = self._made()
+        if not self.stored:
+            return made
+        return (Check("signature", None, str(_("Not kept."))), *made[1:])
+
+    def _made(self) -> tuple[Check, ...]:
         if self.failed is None:
             note = str(_("Used up, but within the grace.")) if self.retry else ""
             return tuple(Check(n, True, note if n == "revoked" else "") for n in CHECKS)
@@ -137,8 +146,8 @@ def explain_stored(*, claims: dict[str, Any]) -> Verdict:
     exp = claims.get("exp", 0)
     if isinstance(exp, int | float) and exp <= timezone.now().timestamp():
         message = str(_("Token is expired"))
-        return Verdict(claims, "times", message, message)
-    return judge(claims=claims)
+        return Verdict(claims, "times", message, message, stored=True)
+    return replace(judge(claims=claims), stored=True)
 
 
 def judge(*, claims: dict[str, Any], lock: bool = False) -> Verdict:

@@ -124,6 +124,7 @@ def test_a_stored_token_is_judged_like_the_signed_one(alice):
     pair = pair_of(alice)
     claims = parse(OutstandingToken.objects.get().token).payload
     assert explain_stored(claims=claims).active
+    assert explain_stored(claims=claims).checks[0].passed is None
     with later(days=7):
         assert explain_stored(claims=claims).failed == "times"
     revoke(pair, alice)

@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.utils.module_loading import module_has_submodule
 
+from tokens.admin.login import StaffOnlyForm
 from tokens.admin.outstanding import OutstandingTokenAdmin
 from tokens.admin.sessions import SessionAdmin
 from tokens.admin.trail import CutoffAdmin, EventAdmin
@@ -20,6 +21,8 @@ from tokens.models import BlacklistedToken, Cutoff, Event, OutstandingToken, Ses
 
 
 def _register() -> None:
+    # A site with a form of its own keeps it.
+    admin.site.login_form = admin.site.login_form or StaffOnlyForm
     for config in apps.get_app_configs():
         if (
             config.module
