@@ -51,8 +51,10 @@ def names() -> dict[str, str]:
 def _ours(token: int, middle: int) -> dict[str, Any]:
     sessions, events = (apps.get_model("tokens", name).objects for name in ("Session", "Event"))
     session = sessions.get(memberships__token=token)
-    deep = sessions.get(memberships__token=middle)
-    event = events.get(pk=events.order_by("-pk").values_list("pk", flat=True)[0] // 2)
+    # A sequence need not begin with one, nor be without gaps.
+    deep = sessions.filter(memberships__token__gte=middle).order_by("memberships__token")[0]
+    half = events.order_by("-pk").values_list("pk", flat=True)[0] // 2
+    event = events.filter(pk__gte=half).order_by("pk")[0]
     return {
         "sid": session.pk,
         "ip": session.ip,

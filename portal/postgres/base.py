@@ -4,6 +4,7 @@ bearer call takes one, and asks it one question."""
 import select
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql import base
 
 
@@ -22,6 +23,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.pool.putconn(connection)
             connection = self.pool.getconn()
         return connection
+
+    def close_if_health_check_failed(self) -> None:
+        """Before the first query of a request. Django trusts a pool to have looked; what the
+        thread has kept since its last request, nobody has looked at."""
+        BaseDatabaseWrapper.close_if_health_check_failed(self)
 
     def close_if_unusable_or_obsolete(self) -> None:
         """After each request. Where the pool has a connection for every thread of the server

@@ -38,7 +38,7 @@ def test_ending_one_by_keyboard(page, alice):
     page.locator("tr", has_text="192.0.2.7").get_by_role("link", name="End").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/end/")
-    assert page.evaluate("document.activeElement.textContent") == "Cancel"
+    page.wait_for_function("document.activeElement.textContent.trim() === 'Cancel'")
     page.get_by_role("button", name="End session").focus()
     page.keyboard.press("Enter")
     page.get_by_text("The session is ended.").wait_for()
