@@ -98,8 +98,8 @@ class Pools:
         return [access(token) for token, _ in self._standing]
 
     def refresh(self) -> list[str]:
-        # The last round's load rotated these: ask for what is good now.
-        self._standing = self._ask(str(SPREAD))
+        # The last round's load rotated these: ask for what is good now, the operator's first.
+        self._standing = self._ask(str(SPREAD), "--operator")
         return [signed(token) for token, _ in self._standing]
 
     def write(self, case: Case, one_each: int) -> Path:
