@@ -108,7 +108,8 @@ def _load(
     time.sleep(0.05)
     cpu = peer.cpu()
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    server, database = _at_rest(cpu)
+    server, database = cpu.used()
+    _until_at_rest(cpu)
     told = json.loads(done.stdout.strip().splitlines()[-1])
     served = max(told["requests"], 1)
     rate = told["requests"] / told["seconds"]
@@ -125,12 +126,12 @@ def _load(
     )
 
 
-def _at_rest(cpu: Cpu) -> tuple[float, float]:
-    """What was used, once the server has finished what wrk no longer waited for: sixteen logins
-    with a slow hash would else go on into the other peer's round."""
+def _until_at_rest(cpu: Cpu) -> None:
+    """Let the server finish what wrk no longer waits for: sixteen logins with a slow hash would
+    else go on into the other peer's round."""
     used = cpu.used()
     while True:
         time.sleep(0.1)
         before, used = used, cpu.used()
         if sum(used) - sum(before) < 0.02:
-            return used
+            return
