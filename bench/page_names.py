@@ -36,7 +36,8 @@ def names() -> dict[str, str]:
         "heavy_name": heavy.get_username(),
         "office": OFFICE,
         "middle": newest // 200,
-        "middle_user": last_user // 200,
+        # By how many there are: keys may have gaps, and begin anywhere.
+        "middle_user": max(1, users.count() // 200),
         "deep_token": cursor(newest // 2),
         "deep_user": cursor(last_user // 2),
         "now": now.isoformat(),
