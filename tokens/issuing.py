@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from tokens import audit
-from tokens.models import Kind, OutstandingToken, Session, SessionToken
+from tokens.models import Event, Kind, OutstandingToken, Session, SessionToken
 from tokens.origin import Origin, acting_from, current_origin
-from tokens.selectors.standing import latest_cutoff, password_mark
+from tokens.selectors.standing import held_account, password_mark
+from tokens.selectors.statement import RowInsert, fetch_all, mark_written
 from tokens.signing import Token, access_for, at_rest, instant, new_refresh, sign
 
 
@@ -39,8 +40,8 @@ def open_session(*, user: Any, origin: Origin | None = None, **claims: Any) -> I
     """
     where = origin or current_origin()
     with acting_from(where), transaction.atomic():
-        account = _hold(user)
-        now = max(timezone.now(), latest_cutoff(user=account))
+        account, cutoff = _hold(user)
+        now = max(timezone.now(), cutoff)
         session = Session(
             user=account,
             username=account.get_username()[:254],
@@ -55,39 +56,72 @@ def open_session(*, user: Any, origin: Origin | None = None, **claims: Any) -> I
         refresh = new_refresh(
             user=account, sid=session.id, expires_at=session.expires_at, claims=claims
         )
-        signed, outstanding = store(refresh=refresh, user=account, now=now)
-        session.current, session.ends_at = outstanding, outstanding.expires_at
-        session.save(force_insert=True)
-        SessionToken.objects.create(token=outstanding, session=session)
-        audit.record(
-            kind=Kind.LOGIN,
-            actor=account,
-            subject=account,
-            session=session.id,
-            jti=outstanding.jti,
+        signed, first = to_store(refresh=refresh, user=account, now=now)
+        session.ends_at = first.expires_at
+        event = audit.unwritten(
+            kind=Kind.LOGIN, actor=account, subject=account, session=session.id, jti=first.jti
         )
+        write = _at_once if connection.vendor == "postgresql" else _one_by_one
+        write(session, first, event)
     access = access_for(refresh=refresh, expires_at=session.expires_at)
     return IssuedPair(session, signed, sign(access))
 
 
-def store(*, refresh: Token, user: Any, now: datetime) -> tuple[str, OutstandingToken]:
-    """Sign ``refresh`` and record it outstanding, without its signature."""
+def to_store(*, refresh: Token, user: Any, now: datetime) -> tuple[str, OutstandingToken]:
+    """``refresh`` signed, and the row that records it outstanding, without its signature and not
+    yet written."""
     signed = sign(refresh)
-    outstanding = OutstandingToken.objects.create(
+    return signed, OutstandingToken(
         user=user,
         jti=refresh["jti"],
         token=at_rest(signed),
         created_at=now,
         expires_at=instant(refresh.payload, "exp"),
     )
-    return signed, outstanding
 
 
-def _hold(user: Any) -> Any:
-    """The account, its row locked against a revoke-all and read again under the lock: a login
-    commits before a revocation (which then ends it too) or starts after it, never across."""
-    account = get_user_model()._default_manager.select_for_update(no_key=True).filter(pk=user.pk)
-    held = account.first()
+def _hold(user: Any) -> tuple[Any, datetime]:
+    """The account, its row locked against a revoke-all and read again under the lock, and the
+    cut-off in force: a login commits before a revocation (which then ends it too) or starts
+    after it, never across."""
+    held, cutoff = held_account(key=user.pk)
     if held is None or not held.is_active or held.password != user.password:
         raise LoginSuperseded
-    return held
+    return held, cutoff
+
+
+def _one_by_one(session: Session, first: OutstandingToken, event: Event) -> None:
+    first.save(force_insert=True)
+    session.current = first
+    session.save(force_insert=True)
+    SessionToken.objects.create(token=first, session=session)
+    audit.write(event)
+
+
+def _at_once(session: Session, first: OutstandingToken, event: Event) -> None:
+    """The same by one statement: four are four times waiting for the database."""
+    sql, parts = _statement()
+    rows = zip(parts, (first, session, SessionToken(session=session), event), strict=True)
+    values = [value for part, row in rows for value in part.parameters(row)]
+    ((first_key, event_key),) = fetch_all(sql, values)
+    mark_written(first, first_key)
+    mark_written(session, session.pk)
+    mark_written(event, event_key)
+    session.current = first
+    audit.announce(event)
+
+
+OPEN = """
+WITH first AS ({} RETURNING id), session AS ({}), membership AS ({}), event AS ({} RETURNING id)
+SELECT first.id, event.id FROM first, event"""
+
+
+@lru_cache(maxsize=1)
+def _statement() -> tuple[str, tuple[RowInsert, ...]]:
+    parts = (
+        RowInsert(OutstandingToken),
+        RowInsert(Session, source="first", current_id="first.id"),
+        RowInsert(SessionToken, source="first", token_id="first.id"),  # noqa: S106  (a column)
+        audit.insert_beside(),
+    )
+    return OPEN.format(*(part.sql for part in parts)), parts

@@ -10,7 +10,8 @@ from django.db import connection
 
 from tests.support.lifecycle import kinds, later
 from tests.support.people import PASSWORD
-from tokens.logins import ADDRESS_FACTOR, LoginLocked, unlock
+from tokens.logins import LoginLocked, unlock
+from tokens.logins.places import ADDRESS_FACTOR
 from tokens.models import Event, Kind, LoginThrottle
 from tokens.origin import Origin, acting_from
 
@@ -138,3 +139,30 @@ def test_twenty_at_once_cannot_share_a_place(alice):
     assert answers.count(False) == 3
     assert answers.count("locked") == 17
     assert kinds().count(Kind.LOGIN_LOCKED) == 1
+
+
+def test_an_account_at_its_limit_costs_its_neighbours_no_places(alice, bob):
+    for _ in range(3 * ADDRESS_FACTOR + 5):
+        attempt("alice")
+    assert attempt("bob", password=PASSWORD) is True
+
+
+def test_places_given_back_at_once_are_given_back_once(alice):
+    for _ in range(2):
+        attempt(password=PASSWORD, ip=HOME)
+    assert set(LoginThrottle.objects.values_list("attempts", flat=True)) == {0}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_those_who_come_and_go_at_once_do_not_wait_for_each_other(alice, bob, settings):
+    settings.LOGIN_ATTEMPTS = 100
+
+    def one(n):
+        try:
+            return attempt(("alice", "bob")[n % 2], password=PASSWORD, ip=HOME)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(one, range(40))) == {True}
+    assert set(LoginThrottle.objects.values_list("attempts", flat=True)) == {0}

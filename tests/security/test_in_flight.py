@@ -42,7 +42,8 @@ OF_SESSION = OF_USER | {
         session=Session.objects.get(), actor=None, reason="x"
     ),
 }
-# PostgreSQL is handed all that a rotation writes in one statement, which holds nothing before.
+# PostgreSQL is handed all that a rotation writes in one statement, which holds nothing before; a
+# login holds the account first.
 ROTATION = {
     "postgresql": ("WITH held AS",),
     "sqlite": (
@@ -53,12 +54,15 @@ ROTATION = {
         'INSERT INTO "tokens_event"',
     ),
 }[connection.vendor]
-LOGIN = (
-    'INSERT INTO "tokens_sessiontoken"',
-    'INSERT INTO "token_blacklist_outstandingtoken"',
-    'INSERT INTO "tokens_session"',
-    'INSERT INTO "tokens_event"',
-)
+LOGIN = {
+    "postgresql": ("WITH first AS",),
+    "sqlite": (
+        'INSERT INTO "tokens_sessiontoken"',
+        'INSERT INTO "token_blacklist_outstandingtoken"',
+        'INSERT INTO "tokens_session"',
+        'INSERT INTO "tokens_event"',
+    ),
+}[connection.vendor]
 
 
 def dead(pair):

@@ -7,6 +7,6 @@ and `webhook` hand the trail on.
 """
 
 from tokens.audit.forward import announce
-from tokens.audit.record import as_parameters, insert_beside, record, unwritten, write
+from tokens.audit.record import insert_beside, record, unwritten, write
 
-__all__ = ["announce", "as_parameters", "insert_beside", "record", "unwritten", "write"]
+__all__ = ["announce", "insert_beside", "record", "unwritten", "write"]

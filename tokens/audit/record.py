@@ -1,14 +1,11 @@
 import uuid
-from functools import cache
 from typing import Any
-
-from django.db import connection
-from django.db.models import CharField, Field
 
 from tokens.audit.forward import announce
 from tokens.claims import redact_text
 from tokens.models import Event, Kind
 from tokens.origin import current_origin
+from tokens.selectors.statement import RowInsert
 
 
 def clean(text: str, limit: int | None = None) -> str:
@@ -41,30 +38,10 @@ def write(event: Event) -> Event:
     return event
 
 
-def insert_beside(*, source: str) -> str:
-    """An INSERT of one event for each row of ``source``, for a statement that does more besides:
-    the event and the act are then written, or refused, as one. PostgreSQL; its parameters are
-    those of `as_parameters`, and whoever uses it calls `announce` afterwards."""
-    quote = connection.ops.quote_name
-    columns = ", ".join(quote(str(field.column)) for field in _written())
-    # A parameter of a SELECT has no column whose type it could take.
-    marks = ", ".join(
-        "%s" if isinstance(field, CharField) else f"%s::{field.db_type(connection)}"
-        for field in _written()
-    )
-    table = quote(Event._meta.db_table)
-    return f"INSERT INTO {table} ({columns}) SELECT {marks} FROM {source} RETURNING id"  # noqa: S608
-
-
-def as_parameters(event: Event) -> list[Any]:
-    return [
-        field.get_db_prep_save(getattr(event, field.attname), connection) for field in _written()
-    ]
-
-
-@cache
-def _written() -> "tuple[Field[Any, Any], ...]":
-    return tuple(field for field in Event._meta.local_concrete_fields if not field.primary_key)
+def insert_beside(*, source: str = "") -> RowInsert:
+    """An INSERT of one event, for a statement that does more besides: see `RowInsert`. Whoever
+    uses it calls `announce` afterwards."""
+    return RowInsert(Event, source=source)
 
 
 def unwritten(

@@ -9,12 +9,12 @@ from django.db import connection
 from django.utils import timezone
 
 from tokens import audit
-from tokens.issuing import IssuedPair
+from tokens.issuing import IssuedPair, to_store
 from tokens.models import BlacklistedToken, Event, OutstandingToken, Session, SessionToken
 from tokens.origin import Origin
 from tokens.selectors.standing import Standing
-from tokens.selectors.statement import fetch_one
-from tokens.signing import access_for, at_rest, instant, sign, successor
+from tokens.selectors.statement import RowInsert, fetch_one, mark_written
+from tokens.signing import access_for, sign, successor
 
 MOVED = ("previous", "current", "rotated_at", "last_used_at", "ends_at", "rotations")
 SEEN = ("ip", "user_agent")
@@ -34,14 +34,7 @@ class Step:
     def of(cls, standing: Standing, claims: dict[str, Any], where: Origin) -> "Step":
         session, now = standing.session, timezone.now()
         token = successor(claims=claims, expires_at=session.expires_at)
-        signed = sign(token)
-        following = OutstandingToken(
-            user=standing.user,
-            jti=token["jti"],
-            token=at_rest(signed),
-            created_at=now,
-            expires_at=instant(token.payload, "exp"),
-        )
+        signed, following = to_store(refresh=token, user=standing.user, now=now)
         _move(session, following, now, where)
         access = sign(access_for(refresh=token, expires_at=session.expires_at))
         return cls(standing, claims, following, IssuedPair(session, signed, access))
@@ -78,13 +71,14 @@ def take_at_once(step: Step, event: Event) -> bool:
     """
     session, following = step.standing.session, step.following
     now = session.rotated_at
+    sql, token, line = _statement()
     row = fetch_one(
-        _statement(),
+        sql,
         [
             *(session.pk, session.previous_id, now),
-            *(following.user_id, following.jti, following.token, now, following.expires_at),
+            *token.parameters(following),
             session.pk,
-            *audit.as_parameters(event),
+            *line.parameters(event),
             *(session.previous_id, now, now, session.ends_at, session.rotations),
             *(connection.ops.adapt_ipaddressfield_value(session.ip), session.user_agent),
             session.pk,
@@ -92,7 +86,8 @@ def take_at_once(step: Step, event: Event) -> bool:
     )
     if row is None:
         return False
-    following.pk, event.pk = row
+    mark_written(following, row[0])
+    mark_written(event, row[1])
     session.current = following
     return True
 
@@ -104,23 +99,20 @@ WITH held AS (SELECT id, current_id FROM {session}
     WHERE id = %s AND current_id = %s AND revoked_at IS NULL FOR NO KEY UPDATE),
 used AS (INSERT INTO {blacklist} (token_id, blacklisted_at) SELECT current_id, %s FROM held
     ON CONFLICT DO NOTHING RETURNING token_id),
-following AS (INSERT INTO {outstanding} (user_id, jti, token, created_at, expires_at)
-    SELECT %s, %s, %s, %s, %s FROM used RETURNING id),
+following AS ({following} RETURNING id),
 membership AS (INSERT INTO {membership} (token_id, session_id) SELECT id, %s FROM following),
-event AS ({event})
+event AS ({event} RETURNING id)
 UPDATE {session} s SET previous_id = %s, current_id = following.id, rotated_at = %s,
     last_used_at = %s, ends_at = %s, rotations = %s, ip = %s, user_agent = %s
 FROM following, event WHERE s.id = %s RETURNING following.id, event.id"""
 
 
 @lru_cache(maxsize=1)
-def _statement() -> str:
+def _statement() -> tuple[str, RowInsert, RowInsert]:
+    """The statement, and its two parts that take a row's values."""
+    token = RowInsert(OutstandingToken, source="used")
+    event = audit.insert_beside(source="following")
+    models = {"blacklist": BlacklistedToken, "membership": SessionToken, "session": Session}
     quote = connection.ops.quote_name
-    models = {
-        "blacklist": BlacklistedToken,
-        "outstanding": OutstandingToken,
-        "membership": SessionToken,
-        "session": Session,
-    }
     tables = {name: quote(model._meta.db_table) for name, model in models.items()}
-    return AT_ONCE.format(event=audit.insert_beside(source="following"), **tables)
+    return AT_ONCE.format(following=token.sql, event=event.sql, **tables), token, event

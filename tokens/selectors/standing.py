@@ -10,7 +10,6 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import connection
-from django.db.models import Max, Q
 from django.utils import timezone
 
 from tokens.models import BlacklistedToken, Cutoff, OutstandingToken, Session, SessionToken
@@ -52,10 +51,12 @@ class Standing:
         return self.cutoff is not None and self.session.created_at < self.cutoff
 
 
-def latest_cutoff(*, user: Any) -> datetime:
-    """The cut-off in force for ``user``: the later of his own and everybody's; 1970 if none."""
-    rows = Cutoff.objects.filter(Q(user=user) | Q(user=None))
-    return rows.aggregate(latest=Max("not_before"))["latest"] or EPOCH
+def held_account(*, key: Any) -> tuple[Any | None, datetime]:
+    """The account of a login, its row locked until the transaction ends (None where it is gone),
+    and the cut-off in force for it: the later of its own and everybody's; 1970 if none."""
+    question = _account(connection.vendor)
+    row = fetch_one(question.sql, [key])
+    return question.read(row) if row is not None else (None, EPOCH)
 
 
 def standing(*, sid: uuid.UUID, jti: str | None = None, lock: bool = False) -> Standing | None:
@@ -80,10 +81,10 @@ def _look(sid: uuid.UUID, jti: str | None, lock: bool) -> Standing | None:
     return question.read(row) if row is not None else None
 
 
-SESSION = """SELECT
+CUTOFFS = """SELECT
     (SELECT not_before FROM {cutoff} WHERE user_id IS NULL ORDER BY not_before DESC LIMIT 1),
-    (SELECT not_before FROM {cutoff} WHERE user_id = s.user_id ORDER BY not_before DESC LIMIT 1),
-    EXISTS (SELECT 1 FROM {blacklist} WHERE token_id = s.current_id), {s}, {u}"""
+    (SELECT not_before FROM {cutoff} WHERE user_id = {owner} ORDER BY not_before DESC LIMIT 1), """
+SESSION = "EXISTS (SELECT 1 FROM {blacklist} WHERE token_id = s.current_id), {s}, {u}"
 PRESENTED = ", EXISTS (SELECT 1 FROM {blacklist} WHERE token_id = t.id), {t}"
 SOURCE = " FROM {session} s LEFT JOIN {user} u ON u.{user_key} = s.user_id"
 JOIN_PRESENTED = """ LEFT JOIN {outstanding} t ON t.jti = %s AND EXISTS
@@ -114,28 +115,13 @@ class _Question:
         self._session = Columns(Session, "s", without=frozenset() if presented else UNASKED)
         self._user = Columns(get_user_model(), "u")
         self._token = Columns(OutstandingToken, "t")
-        self._instant: Any = Cutoff._meta.get_field("not_before")
-        quote = connection.ops.quote_name
-        tables = {
-            "cutoff": Cutoff,
-            "blacklist": BlacklistedToken,
-            "session": Session,
-            "user": get_user_model(),
-            "membership": SessionToken,
-            "outstanding": OutstandingToken,
-        }
-        names = {name: quote(model._meta.db_table) for name, model in tables.items()}
-        names |= {"user_key": quote(str(get_user_model()._meta.pk.column))}
-        names |= {"s": self._session.sql, "u": self._user.sql, "t": self._token.sql}
-        parts = (SESSION, PRESENTED, SOURCE, JOIN_PRESENTED) if presented else (SESSION, SOURCE)
-        self.sql = "".join(parts).format(**names) + " WHERE s.id = %s"
-        # SQLite has no row locks: there the transaction took the write lock when it began.
-        locks = connection.features.has_select_for_no_key_update
-        self.locking = self.sql + (" FOR NO KEY UPDATE OF s" if locks else "")
+        names = {"s": self._session.sql, "u": self._user.sql, "t": self._token.sql}
+        more, joined = (PRESENTED, JOIN_PRESENTED) if presented else ("", "")
+        parts = (CUTOFFS, SESSION, more, SOURCE, joined, " WHERE s.id = %s")
+        self.sql = "".join(parts).format(owner="s.user_id", **names, **_names())
+        self.locking = self.sql + _lock("s")
 
     def read(self, row: tuple[Any, ...]) -> Standing:
-        everybody, own, current_ended = row[:3]
-        instants = [as_instant(raw, self._instant) for raw in (everybody, own) if raw is not None]
         at = 3 + self._session.width
         session = self._session.instance(row[3:at])
         session.user = user = self._user.instance(row[at : at + self._user.width])
@@ -146,11 +132,57 @@ class _Question:
             user=user,
             token=token,
             used_up=token is not None and bool(row[at]),
-            current_ended=bool(current_ended),
-            cutoff=max((instant for instant in instants if instant is not None), default=None),
+            current_ended=bool(row[2]),
+            cutoff=_latest(row),
         )
 
 
 @lru_cache(maxsize=4)
 def _question(vendor: str, presented: bool) -> _Question:
     return _Question(presented=presented)
+
+
+class _AccountQuestion:
+    """The cut-offs and the row of an account, which is held where rows can be."""
+
+    def __init__(self) -> None:
+        self._user = Columns(get_user_model(), "u")
+        names = _names() | {"u": self._user.sql}
+        text = CUTOFFS + "{u} FROM {user} u WHERE u.{user_key} = %s"
+        self.sql = text.format(owner=f"u.{names['user_key']}", **names) + _lock("u")
+
+    def read(self, row: tuple[Any, ...]) -> tuple[Any, datetime]:
+        return self._user.instance(row[2:]), _latest(row) or EPOCH
+
+
+@lru_cache(maxsize=2)
+def _account(vendor: str) -> _AccountQuestion:
+    return _AccountQuestion()
+
+
+def _names() -> dict[str, str]:
+    """The tables and keys that the statements name, quoted."""
+    quote = connection.ops.quote_name
+    tables = {
+        "cutoff": Cutoff,
+        "blacklist": BlacklistedToken,
+        "session": Session,
+        "user": get_user_model(),
+        "membership": SessionToken,
+        "outstanding": OutstandingToken,
+    }
+    names = {name: quote(model._meta.db_table) for name, model in tables.items()}
+    return names | {"user_key": quote(str(get_user_model()._meta.pk.column))}
+
+
+def _lock(alias: str) -> str:
+    # SQLite has no row locks: there the transaction took the write lock when it began.
+    locks = connection.features.has_select_for_no_key_update
+    return f" FOR NO KEY UPDATE OF {alias}" if locks else ""
+
+
+def _latest(row: tuple[Any, ...]) -> datetime | None:
+    """The cut-off in force, of a row that begins with `CUTOFFS`."""
+    field: Any = Cutoff._meta.get_field("not_before")
+    instants = (as_instant(raw, field) for raw in row[:2] if raw is not None)
+    return max((instant for instant in instants if instant is not None), default=None)

@@ -15,19 +15,24 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
-from django.db.models import Field, Model
+from django.db.models import AutoField, CharField, Field, Model
 
 
 def fetch_one(sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
     """The first row of ``sql``, or None."""
+    return next(iter(fetch_all(sql, params)), None)
+
+
+def fetch_all(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of ``sql``."""
     # The proxy looks the thread's connection up at each touch; once is enough.
     own = connections[DEFAULT_DB_ALIAS]
-    row: tuple[Any, ...] | None
+    rows: list[tuple[Any, ...]]
     if own.vendor != "postgresql":
         with own.cursor() as cursor:
             cursor.execute(sql, params)
-            row = cursor.fetchone()
-            return row
+            rows = cursor.fetchall()
+            return rows
     from psycopg import Cursor
 
     # As Django's own `_cursor` does: a kept connection that the server has closed is made anew.
@@ -37,8 +42,8 @@ def fetch_one(sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
     wrap = own.make_debug_cursor if own.queries_logged else own.make_cursor
     wrap(bare).execute(sql, params)
     # The answer is here as a whole: nothing can go wrong from here on that needs translating.
-    row = bare.fetchone()
-    return row
+    rows = bare.fetchall()
+    return rows
 
 
 class Columns:
@@ -68,6 +73,41 @@ class Columns:
         for at, convert, field in self._converters:
             row[at] = convert(row[at], field, connection)
         return self.model.from_db(connection.alias, self._names, row)
+
+
+class RowInsert:
+    """An INSERT of one instance of ``model``, as a part of a larger statement: what that writes is
+    then written, or refused, as one. PostgreSQL.
+
+    ``given`` names columns whose value another part of the statement makes, and how; the row is
+    only written if ``source``, where there is one, has a row.
+    """
+
+    def __init__(self, model: type[Model], *, source: str = "", **given: str) -> None:
+        quote = connection.ops.quote_name
+        fields = [f for f in model._meta.local_concrete_fields if not isinstance(f, AutoField)]
+        self._asked = [field for field in fields if field.attname not in given]
+        columns = ", ".join(quote(str(field.column)) for field in fields)
+        values = ", ".join(given.get(field.attname) or _mark(field) for field in fields)
+        origin = f" FROM {source}" if source else ""
+        self.sql = f"INSERT INTO {quote(model._meta.db_table)} ({columns}) SELECT {values}{origin}"
+
+    def parameters(self, instance: Model) -> list[Any]:
+        return [
+            field.get_db_prep_save(getattr(instance, field.attname), connection)
+            for field in self._asked
+        ]
+
+
+def _mark(field: "Field[Any, Any]") -> str:
+    # A parameter of a SELECT has no column whose type it could take.
+    return "%s" if isinstance(field, CharField) else f"%s::{field.rel_db_type(connection)}"
+
+
+def mark_written(instance: Model, key: Any) -> None:
+    """What `Model.save` would have noted: ``instance`` is a row by now, and this is its key."""
+    instance.pk = key
+    instance._state.adding, instance._state.db = False, connection.alias
 
 
 def converters(field: "Field[Any, Any]") -> list[Any]:
