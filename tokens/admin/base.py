@@ -1,13 +1,17 @@
 """What the token admins share: read-only, and listed by key."""
 
+from abc import abstractmethod
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tokens.admin.changelist import KeyChangeList
@@ -17,7 +21,22 @@ from tokens.selectors.status import Status
 MARKS = {"active": "●", "revoked": "✕", "rotated": "↻", "expired": "○"}
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class PlainCheckbox(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A list's checkboxes as Django writes them, without rendering a widget's template for each
+    row: that takes a quarter of a page's time."""
+
+    @admin.display(description=mark_safe('<input type="checkbox" id="action-toggle">'))
+    def action_checkbox(self, obj: Any) -> SafeString:
+        label = format_html(gettext("Select this object for an action - {}"), obj)
+        return format_html(
+            '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
+            ACTION_CHECKBOX_NAME,
+            obj.pk,
+            label,
+        )
+
+
+class ReadOnlyAdmin(PlainCheckbox):
     """No add, no change, no delete: what ends a token is `tokens.revocation`, and it leaves an
     event. Nobody is let off, the superuser included."""
 
@@ -30,8 +49,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     change_form_template = "admin/tokens/object.html"
     paginator = Paginator
 
+    @abstractmethod
     def listing(self, **chosen: Any) -> Listing[Any]:
-        raise NotImplementedError
+        """What the chosen filters, by their names, and the search text ``q`` find."""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeyChangeList]:
         return KeyChangeList
