@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import chain
 
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 
@@ -114,16 +114,13 @@ class Crowd:
 
 
 def crowded_users(*, at_least: int = 10, among: int = 5_000, most: int = 5) -> list[Crowd]:
-    """The users with unusually many live sessions among the newest ``among``, most first."""
-    newest = live(Session.objects.exclude(user=None)).order_by("-created_at").values("pk")[:among]
-    rows: QuerySet[Session, tuple[int, str, int]] = (
-        Session.objects.filter(pk__in=newest)
-        .values_list("user_id")
-        .annotate(name=Max("username"), number=Count("pk"))
-        .filter(number__gte=at_least)
-        .order_by("-number", "user_id")
-    )[:most]
-    return [Crowd(*row) for row in rows]
+    """The users with unusually many live sessions among the newest ``among``, most first.
+    Counted here: to group them there, the database would look each of them up once more."""
+    newest = live(Session.objects.exclude(user=None)).order_by("-created_at")
+    rows = list(newest.values_list("user_id", "username")[:among])
+    names, held = dict(rows), Counter(key for key, _name in rows)
+    crowds = [Crowd(key, names[key], number) for key, number in held.items() if number >= at_least]
+    return sorted(crowds, key=lambda crowd: (-crowd.sessions, crowd.user_id))[:most]
 
 
 def last_of(*, kind: str) -> datetime | None:

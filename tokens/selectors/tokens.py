@@ -112,9 +112,11 @@ def token_row(*, pk: Any) -> OutstandingToken | None:
 
 
 def stray_tokens(*, user: Any, most: int) -> list[OutstandingToken]:
-    """The newest live tokens of ``user`` that no session of ours holds."""
-    rows = selected_foreign_tokens(selection=Selection(users=(user.pk,))).order_by("-id")
-    keys = list(rows.values_list("pk", flat=True)[:most])
+    """The newest live tokens of ``user`` that no session of ours holds, among the newest `LOOK`
+    that were recorded."""
+    newest = OutstandingToken.objects.filter(user=user).order_by("-id").values("pk")[:LOOK]
+    rows = selected_foreign_tokens(selection=Selection(users=(user.pk,))).filter(pk__in=newest)
+    keys = list(rows.order_by("-id").values_list("pk", flat=True)[:most])
     return list(_finish(OutstandingToken.objects.filter(pk__in=keys)).order_by("-id"))
 
 
