@@ -42,8 +42,13 @@ def hold_users(*, keys: list[Any]) -> None:
 
 
 def hold_sessions(*, sessions: "QuerySet[Session]") -> None:
-    """Lock sessions in the order of their keys."""
-    list(sessions.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+    """Lock sessions in the order of their keys. Counted there: nobody needs ten thousand keys
+    here."""
+    locked = sessions.select_for_update(no_key=True).order_by("pk").values("pk")
+    if connection.features.has_select_for_update:
+        select, params = locked.query.sql_with_params()
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT COUNT(*) FROM ({select}) AS locked", params)  # noqa: S608
 
 
 def end_sessions(
