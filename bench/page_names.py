@@ -40,6 +40,7 @@ def names() -> dict[str, str]:
         "middle_user": max(1, users.count() // 200),
         "deep_token": cursor(newest // 2),
         "deep_user": cursor(last_user // 2),
+        "deep_name": cursor(users.order_by("username")[users.count() // 2].get_username()),
         "now": now.isoformat(),
         "yesterday": (now - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M"),
         "last_week": (now - timedelta(days=7)).strftime("%Y-%m-%dT%H:%M"),

@@ -95,7 +95,7 @@ def _admin_lists() -> Iterator[Row]:
     yield "admin: cut-offs", CUTOFFS, ""
     yield "admin: cut-offs of a user", f"{CUTOFFS}?user={{heavy_name}}", ""
     yield "admin: users", USERS, USERS
-    yield "admin: users, deep page", f"{USERS}?p={{middle_user}}", f"{USERS}?p={{middle_user}}"
+    yield "admin: users, deep page", f"{USERS}?cursor={{deep_name}}", f"{USERS}?p={{middle_user}}"
     yield "admin: users, search", f"{USERS}?q={{username}}", f"{USERS}?q={{username}}"
     yield (
         "admin: users, completing a name",

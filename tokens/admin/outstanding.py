@@ -154,6 +154,7 @@ class OutstandingTokenAdmin(ReadOnlyAdmin):
             act=lambda reason: _act(request, selection, reason),
             back=back,
             batched=True,
+            long=True,
         )
         return review(request, model_admin=self, what=what)
 

@@ -53,7 +53,8 @@ class ReasonForm(forms.Form):
 @dataclass(frozen=True, kw_only=True)
 class Review:
     """``act`` is called with the reason. ``kept`` goes through the form unseen (the selection of
-    a list action); ``objects`` are written into the history, each."""
+    a list action); ``objects`` are written into the history, each. ``batched`` says that ``act``
+    commits as it goes, ``long`` that a job does it instead where many sessions end."""
 
     title: str
     selection: Selection
@@ -62,6 +63,7 @@ class Review:
     objects: list[Any] = field(default_factory=list)
     kept: list[tuple[str, str]] = field(default_factory=list)
     batched: bool = False
+    long: bool = False
 
 
 def review(request: HttpRequest, *, model_admin: Any, what: Review) -> HttpResponse:
@@ -73,7 +75,7 @@ def review(request: HttpRequest, *, model_admin: Any, what: Review) -> HttpRespo
     form = ReasonForm(request.POST if confirmed else None, sessions=expected.sessions)
     if confirmed and form.is_valid():
         reason = form.cleaned_data["reason"]
-        if what.batched and expected.sessions > LONG:
+        if what.long and expected.sessions > LONG:
             return begin(request, model_admin, what.selection, expected, reason)
         # Batches commit one by one; anything else happens with its line in the history or not.
         with nullcontext() if what.batched else transaction.atomic():

@@ -154,6 +154,7 @@ class SessionAdmin(ReadOnlyAdmin):
             ),
             back=back,
             batched=True,
+            long=True,
         )
         return review(request, model_admin=self, what=what)
 

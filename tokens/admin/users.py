@@ -5,12 +5,15 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import ModelAdmin
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth.admin import UserAdmin
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import connection, transaction
 from django.db.models import Max, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.loader import render_to_string
+from django.template.exceptions import TemplateDoesNotExist
+from django.template.loader import render_to_string, select_template
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -19,17 +22,22 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tokens.admin.base import staff_page
+from tokens.admin.base import PlainCheckbox, staff_page
+from tokens.admin.changelist import AccountChangeList
 from tokens.admin.revoking import Review, review
 from tokens.models import Cutoff, Kind, Session
-from tokens.revocation import Revocation, Selection, revoke_user
+from tokens.revocation import Revocation, Selection, revoke_matching, revoke_user
 from tokens.selectors.about import about
 from tokens.selectors.events import events
 from tokens.selectors.matching import matching_users
 from tokens.selectors.sessions import HELD, sessions
 
 SHOWN = 20
-COMPLETED = 20
+COMPLETED, FOUND = 20, 1000
+# So many users are ended one by one; more than that as one selection, up to a number whose keys
+# still fit into a statement.
+EACH, AT_ONCE = 100, 10_000
+KEYED_TEMPLATE = "admin/tokens/change_list.html"
 
 
 class AboutPaginator(Paginator):  # type: ignore[type-arg]
@@ -45,8 +53,12 @@ class AboutPaginator(Paginator):  # type: ignore[type-arg]
         return int(super().count) if known.more else known.number
 
 
-class TokensOfUser(ModelAdmin):  # type: ignore[type-arg]
+class TokensOfUser(PlainCheckbox):
     """Before a user admin in the order of resolution."""
+
+    # Set where the project leaves to Django how its accounts are found, and listed.
+    finds_by_start = False
+    pages_by_key = False
 
     def has_revoke_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("tokens.revoke_token")
@@ -68,6 +80,14 @@ class TokensOfUser(ModelAdmin):  # type: ignore[type-arg]
             actions["revoke_all_tokens"] = action
         return actions
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        own = [f"admin/{self.opts.app_label}/{self.opts.model_name}/change_list.html"]
+        own.append(f"admin/{self.opts.app_label}/change_list.html")
+        if not self.pages_by_key or _is_there(own):
+            theirs: type[ChangeList] = super().get_changelist(request, **kwargs)
+            return theirs
+        return AccountChangeList
+
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.opts.app_label}_{self.opts.model_name}_revoke"
         view = self.admin_site.admin_view(self.revoke_view)
@@ -77,10 +97,13 @@ class TokensOfUser(ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
     ) -> tuple["QuerySet[Any]", bool]:
         """Completing a name for a token filter goes by the names' index: the project's own
-        search may scan, which a list of a million accounts cannot pay at every key."""
+        search may scan, which a list of a million accounts cannot pay at every key. So does the
+        list's search, where the project has none of its own."""
+        text = search_term.strip().replace("\0", "")
         if request.GET.get("app_label") in ("token_blacklist", "tokens"):
-            keys = matching_users(search_term.strip(), limit=COMPLETED)
-            return queryset.filter(pk__in=keys), False
+            return queryset.filter(pk__in=matching_users(text, limit=COMPLETED)), False
+        if self.finds_by_start and text:
+            return queryset.filter(pk__in=matching_users(text, limit=FOUND)), False
         return super().get_search_results(request, queryset, search_term)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
@@ -133,26 +156,49 @@ class TokensOfUser(ModelAdmin):  # type: ignore[type-arg]
 
 def revoke_all_tokens(
     modeladmin: Any, request: HttpRequest, queryset: "QuerySet[Any]"
-) -> HttpResponse:
-    users = list(queryset.order_by("pk"))
+) -> HttpResponse | None:
+    """A few one by one, each with a cut-off and an event of its own; many as one selection, and
+    that by a job where it takes long."""
+    keys = tuple(queryset.order_by("pk").values_list("pk", flat=True)[: AT_ONCE + 1])
+    if len(keys) > AT_ONCE:
+        words = _("More than %(number)s users at once: narrow the list, or cut everybody off.")
+        modeladmin.message_user(request, words % {"number": f"{AT_ONCE:,}"}, level="warning")
+        return None
+    many = len(keys) > EACH
+    users = [] if many else list(queryset.order_by("pk"))
+    selection = Selection(users=keys)
 
     def act(reason: str) -> Revocation:
+        if many:
+            return revoke_matching(selection=selection, actor=request.user, reason=reason)
         with transaction.atomic():
             ended = (revoke_user(user=u, actor=request.user, reason=reason) for u in users)
             return sum(ended, start=Revocation())
 
+    across = request.POST.get("select_across") == "1"
     what = Review(
         title=_("Revoke all tokens of the selected users"),
-        selection=Selection(users=tuple(user.pk for user in users)),
+        selection=selection,
         act=act,
         back=request.get_full_path(),
         objects=users,
         kept=[
             ("action", "revoke_all_tokens"),
-            *(("_selected_action", str(user.pk)) for user in users),
+            *([("select_across", "1")] if across else []),
+            *(("_selected_action", str(key)) for key in (keys[:1] if across else keys)),
         ],
+        batched=many,
+        long=len(keys) > 1,
     )
     return review(request, model_admin=modeladmin, what=what)
+
+
+def _is_there(names: list[str]) -> bool:
+    try:
+        select_template(names)
+    except TemplateDoesNotExist:
+        return False
+    return True
 
 
 def with_tokens(theirs: type[Any]) -> type[Any]:
@@ -160,6 +206,16 @@ def with_tokens(theirs: type[Any]) -> type[Any]:
     if issubclass(theirs, TokensOfUser):
         return theirs
     ours: dict[str, Any] = {"__module__": theirs.__module__}
+    searched = (theirs.get_search_results, theirs.get_search_fields)
+    if (
+        searched == (ModelAdmin.get_search_results, ModelAdmin.get_search_fields)
+        and theirs.search_fields == UserAdmin.search_fields
+    ):
+        said = gettext_lazy("The start of a user name or an e-mail address")
+        ours |= {"finds_by_start": True, "search_help_text": theirs.search_help_text or said}
     if theirs.paginator is Paginator:
         ours |= {"paginator": AboutPaginator, "show_full_result_count": False}
+        plain = theirs.get_changelist is ModelAdmin.get_changelist and not theirs.list_editable
+        if plain and theirs.change_list_template is None:
+            ours |= {"pages_by_key": True, "change_list_template": KEYED_TEMPLATE}
     return type(theirs.__name__, (TokensOfUser, theirs), ours)

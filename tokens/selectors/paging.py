@@ -63,11 +63,11 @@ class Walk(Generic[M]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing(Generic[M]):
-    """A filtered list, newest first. ``rows`` is what an index finds in the order of ``key``
-    (one unique field, or an indexed instant and a unique field), or several such walks, which
-    are merged. ``coarse`` drops what an index knows nothing of, inside a bounded stretch of the
-    walk (``look`` steps); ``exact`` is judged row by row of what is left, by what ``finish`` adds
-    to a row."""
+    """A filtered list, newest first unless it is ``ascending``. ``rows`` is what an index finds
+    in the order of ``key`` (one unique field, or an indexed instant and a unique field), or
+    several such walks, which are merged. ``coarse`` drops what an index knows nothing of, inside
+    a bounded stretch of the walk (``look`` steps); ``exact`` is judged row by row of what is left,
+    by what ``finish`` adds to a row."""
 
     rows: "QuerySet[M] | tuple[Walk[M], ...]"
     key: tuple[str, ...]
@@ -75,6 +75,7 @@ class Listing(Generic[M]):
     coarse: "Change[M]" = field(default=unchanged)
     exact: Q | None = None
     look: int = LOOK
+    ascending: bool = False
 
     def page(self, *, cursor: str = "", size: int = PAGE) -> Page[M]:
         """The rows around ``cursor``. One that is none (cut off in a mail, edited) gives the
@@ -114,21 +115,22 @@ class Listing(Generic[M]):
     ) -> "tuple[QuerySet[M], Any]":
         """The rows of ``walk`` from ``edge`` on, in order, and how far the look at them goes:
         the first of the key, or None for all the way."""
-        rows, sign = walk.rows, "-" if forward else ""
+        down = forward != self.ascending
+        rows, sign = walk.rows, "-" if down else ""
         if edge is not None:
-            rows = rows.filter(_beyond(self.key, edge, forward))
+            rows = rows.filter(_beyond(self.key, edge, down))
         limit = None
         if self.coarse is not unchanged:
             steps, by = rows, self.key[0]
             if walk.steps is not None:
                 steps, by = walk.steps, walk.by
                 if edge is not None:
-                    steps = steps.filter(**{f"{by}__{'lte' if forward else 'gte'}": edge[0]})
+                    steps = steps.filter(**{f"{by}__{'lte' if down else 'gte'}": edge[0]})
             marks = steps.order_by(f"{sign}{by}").values_list(by, flat=True)
             limit = next(iter(marks[self.look : self.look + 1]), None)
             rows = self.coarse(rows)
             if limit is not None:
-                rows = rows.filter(**{f"{self.key[0]}__{'gte' if forward else 'lte'}": limit})
+                rows = rows.filter(**{f"{self.key[0]}__{'gte' if down else 'lte'}": limit})
         return rows.order_by(*(f"{sign}{name}" for name in self.key)), limit
 
     def _find(
@@ -170,12 +172,18 @@ class Listing(Generic[M]):
             if end is not None and len(got) < limit:
                 ends.append(end)
             every |= got
-        found = sorted(every.values(), key=lambda pair: pair[0], reverse=forward)
+        found = list(every.values())
+        if len(stretches) > 1:
+            # One walk alone is in the database's order, which for texts is not Python's.
+            down = forward != self.ascending
+            found.sort(key=lambda pair: pair[0], reverse=down)
+            if ends:
+                # Beyond the nearest end, one of the walks has not been looked at.
+                ends = [max(ends) if down else min(ends)]
+                found = [x for x in found if (x[0][0] >= ends[0] if down else x[0][0] <= ends[0])]
         if not ends:
             return found[:limit], None
-        # Beyond the nearest end, one of the walks has not been looked at.
-        end = max(ends) if forward else min(ends)
-        found = [one for one in found if (one[0][0] >= end if forward else one[0][0] <= end)]
+        (end,) = ends
         return found[:limit], (end, ALL) if len(self.key) > 1 else (end,)
 
     def _judged(self, candidates: Found) -> Found:
