@@ -3,6 +3,7 @@ nothing that axe objects to."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import User
 from django.urls import reverse
 
 from tests.support.lifecycle import pair_of
@@ -62,10 +63,14 @@ def test_what_ends_something_is_red_and_to_be_read(admin, alice):
     assert style == ["rgb(186, 33, 33)", "rgb(255, 255, 255)"]
 
 
-def test_revoke_selected(admin, alice, complaints):
+LISTS = ["token_blacklist_outstandingtoken", "tokens_session"]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_revoke_selected(admin, alice, complaints, name):
     pair_of(alice)
     pair_of(alice)
-    admin.goto(reverse("admin:token_blacklist_outstandingtoken_changelist"))
+    admin.goto(reverse(f"admin:{name}_changelist"))
     admin.check("#action-toggle")
     admin.select_option("[name=action]", "revoke_selected")
     admin.click("button[name=index]")
@@ -74,9 +79,10 @@ def test_revoke_selected(admin, alice, complaints):
     assert live() == 0
 
 
-def test_revoke_all_that_match(admin, alice):
+@pytest.mark.parametrize("name", LISTS)
+def test_revoke_all_that_match(admin, alice, name):
     pair_of(alice)
-    admin.goto(reverse("admin:tokens_session_changelist"))
+    admin.goto(reverse(f"admin:{name}_changelist"))
     admin.fill("[name=user]", "alice")
     admin.press("[name=user]", "Enter")
     admin.click("text=Revoke all that match")
@@ -84,7 +90,7 @@ def test_revoke_all_that_match(admin, alice):
     assert live() == 0
 
 
-@pytest.mark.parametrize("name", ["token_blacklist_outstandingtoken", "tokens_session"])
+@pytest.mark.parametrize("name", LISTS)
 def test_revoke_from_the_object_page(admin, alice, name):
     session = pair_of(alice).session
     pk = session.pk if name == "tokens_session" else session.current_id
@@ -110,6 +116,38 @@ def test_revoke_all_of_many_users(admin, alice):
     admin.click("button[name=index]")
     confirm(admin, reason="left the company")
     assert live() == 0
+
+
+def test_revoke_all_of_every_user_that_is_found(admin, alice, complaints):
+    User.objects.bulk_create(User(username=f"temp{number:03}") for number in range(101))
+    pair_of(User.objects.get(username="temp100"))
+    kept = pair_of(alice).session
+    admin.goto(reverse("admin:auth_user_changelist"))
+    admin.fill("#searchbar", "TEMP")
+    admin.press("#searchbar", "Enter")
+    admin.click("text=older")
+    assert admin.locator("#result_list tbody tr").count() == 1
+    sound(admin, complaints)
+    admin.check("#action-toggle")
+    admin.select_option("[name=action]", "revoke_all_tokens")
+    admin.click("button[name=index]")
+    confirm(admin, reason="left the company")
+    assert list(Session.objects.filter(revoked_at=None)) == [kept]
+
+
+def test_a_name_is_completed_as_it_is_typed(admin, alice, complaints):
+    pair_of(alice)
+    admin.goto(reverse("admin:tokens_session_changelist"))
+    with admin.expect_response("**/admin/autocomplete/**"):
+        admin.type("[name=user]", "ali")
+    offered = admin.locator("#user-offered option")
+    offered.first.wait_for(state="attached")
+    assert [one.get_attribute("value") for one in offered.all()] == ["alice"]
+    admin.fill("[name=user]", "alice")
+    admin.press("[name=user]", "Enter")
+    admin.wait_for_url("**user=alice**")
+    assert admin.locator("#result_list tbody tr").count() == 1
+    sound(admin, complaints)
 
 
 def test_cut_everybody_off(admin, alice):
