@@ -2,15 +2,21 @@
 
 from typing import Any
 
+from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.encoding import iri_to_uri
+from django.utils.functional import cached_property
 
 from tokens.selectors.about import about
 from tokens.selectors.paging import Listing, Page
 
 CURSOR = "cursor"
+# Stands for a row's primary key in an address.
+KEY = "0key0"
 
 
 class Keyed(ChangeList):
@@ -40,6 +46,16 @@ class Keyed(ChangeList):
 
     def listing(self) -> Listing[Any]:
         return Listing(rows=self.queryset, key=("pk",))
+
+    def url_for_result(self, result: Any) -> str:
+        key = iri_to_uri(str(quote(getattr(result, self.pk_attname))))
+        return self._object_url.replace(KEY, key)
+
+    @cached_property
+    def _object_url(self) -> str:
+        """Resolved once for all rows."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return reverse(name, args=[KEY], current_app=self.model_admin.admin_site.name)
 
     @property
     def newer_link(self) -> str:

@@ -6,18 +6,19 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tokens import audit
 from tokens.admin import filters
-from tokens.admin.base import ReadOnlyAdmin, session_link, short, staff_page, user_link
+from tokens.admin.base import session_link, short, staff_page, user_link
 from tokens.admin.detail import claims_of
+from tokens.admin.matching import RevocableAdmin
 from tokens.admin.revoking import Review, review
 from tokens.models import Kind, OutstandingToken
-from tokens.revocation import Revocation, Selection, revoke_matching, revoke_token
+from tokens.revocation import Selection, revoke_token
 from tokens.selectors.events import events
 from tokens.selectors.paging import Listing
 from tokens.selectors.status import with_token_status
@@ -27,7 +28,7 @@ from tokens.templatetags.portal import device as shown_device
 TIMELINE = 100
 
 
-class OutstandingTokenAdmin(ReadOnlyAdmin):
+class OutstandingTokenAdmin(RevocableAdmin):
     list_display = (
         "jti_shown", "status_shown", "user_shown", "created_at", "expires_at", "device", "ip",
     )  # fmt: skip
@@ -38,7 +39,6 @@ class OutstandingTokenAdmin(ReadOnlyAdmin):
     fields = ("jti", "status_shown", "user_shown", "session_shown", "created_at", "expires_at")
     readonly_fields = fields
     search_help_text = gettext_lazy("User name, e-mail, jti or its start, sid or address")
-    actions = ("revoke_selected",)
 
     def listing(self, **chosen: Any) -> Listing[OutstandingToken]:
         issued, expires = chosen.pop("issued"), chosen.pop("expires")
@@ -59,15 +59,6 @@ class OutstandingTokenAdmin(ReadOnlyAdmin):
             return rows.filter(pk=object_id).first()
         except (ValueError, OverflowError):
             return None
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
-        name = "token_blacklist_outstandingtoken"
-        return [
-            path("revoke-matching/", view(self.revoke_matching_view), name=f"{name}_matching"),
-            path("<path:object_id>/revoke/", view(self.revoke_view), name=f"{name}_revoke"),
-            *super().get_urls(),
-        ]
 
     def change_view(
         self,
@@ -125,38 +116,7 @@ class OutstandingTokenAdmin(ReadOnlyAdmin):
     def revoke_selected(self, request: HttpRequest, queryset: "QuerySet[Any]") -> HttpResponse:
         chosen = list(queryset.select_related("user").order_by("-pk")[: self.list_per_page])
         selection = Selection(jtis=tuple(token.jti for token in chosen))
-        what = Review(
-            title=_("Revoke selected tokens"),
-            selection=selection,
-            act=lambda reason: _act(request, selection, reason),
-            back=request.get_full_path(),
-            objects=chosen,
-            kept=[
-                ("action", "revoke_selected"),
-                *(("_selected_action", str(token.pk)) for token in chosen),
-            ],
-        )
-        return review(request, model_admin=self, what=what)
-
-    def revoke_matching_view(self, request: HttpRequest) -> HttpResponse:
-        """All that the list's search and filters match, however many pages that is."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        changelist: Any = self.get_changelist_instance(request)
-        selection = matching(**changelist.chosen)
-        back = reverse("admin:token_blacklist_outstandingtoken_changelist")
-        if selection is None:
-            self.message_user(request, NOT_AS_ONE, level="warning")
-            return HttpResponseRedirect(f"{back}?{request.GET.urlencode()}")
-        what = Review(
-            title=_("Revoke all that match"),
-            selection=selection,
-            act=lambda reason: _act(request, selection, reason),
-            back=back,
-            batched=True,
-            long=True,
-        )
-        return review(request, model_admin=self, what=what)
+        return self.review_chosen(request, chosen, selection, _("Revoke selected tokens"))
 
     @admin.display(description="jti")
     def jti_shown(self, token: OutstandingToken) -> str:
@@ -177,44 +137,3 @@ class OutstandingTokenAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("address"))
     def ip(self, token: Any) -> str:
         return token.membership.session.ip or "" if token.session_id else ""
-
-
-NOT_AS_ONE = gettext_lazy(
-    "These filters cannot be revoked as one: narrow by user, address, device or search, without "
-    "times or another status."
-)
-
-
-def _act(request: HttpRequest, selection: Selection, reason: str) -> Revocation:
-    return revoke_matching(selection=selection, actor=request.user, reason=reason)
-
-
-def matching(**chosen: Any) -> Selection | None:
-    """The list's filters as a `Selection`, or None where it would end more than is listed."""
-    from tokens.selectors.matching import match
-
-    if any(any(chosen[span]) for span in ("issued", "expires", "used") if span in chosen):
-        return None
-    if chosen.get("status") not in ("", "active"):
-        return None
-    users: tuple[Any, ...] = (chosen["user"],) if chosen.get("user") is not None else ()
-    ip = chosen.get("ip") or None
-    sids: tuple[Any, ...] = ()
-    if chosen["q"].strip():
-        found = match(chosen["q"])
-        if found.ip and ip in (None, found.ip):
-            ip = found.ip
-        elif found.sid is not None:
-            sids = (found.sid,)
-        elif len(found.users) == 1 and users in ((), found.users):
-            users = found.users
-        else:
-            return None
-    selection = Selection(
-        users=users,
-        sessions=sids,
-        ip=ip,
-        client=chosen.get("client", ""),
-        user_agent=chosen.get("device", ""),
-    )
-    return None if selection.empty else selection

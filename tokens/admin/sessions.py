@@ -7,26 +7,27 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tokens import audit
 from tokens.admin import filters
-from tokens.admin.base import ReadOnlyAdmin, short, staff_page, user_link
-from tokens.admin.outstanding import NOT_AS_ONE, TIMELINE, matching
+from tokens.admin.base import short, staff_page, user_link
+from tokens.admin.matching import RevocableAdmin
+from tokens.admin.outstanding import TIMELINE
 from tokens.admin.revoking import Review, review
 from tokens.models import Kind, Session
-from tokens.revocation import Selection, revoke_matching, revoke_session
+from tokens.revocation import Selection, revoke_session
 from tokens.selectors.events import events
 from tokens.selectors.paging import Listing
 from tokens.selectors.sessions import session_row, sessions
 from tokens.templatetags.portal import device as shown_device
 
 
-class SessionAdmin(ReadOnlyAdmin):
+class SessionAdmin(RevocableAdmin):
     list_display = (
         "sid_shown", "status_shown", "user_shown", "created_at", "last_used_at", "expires_at",
         "device", "ip",
@@ -43,7 +44,6 @@ class SessionAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     readonly_fields = fields
     search_help_text = gettext_lazy("User name, e-mail, jti or its start, sid or address")
-    actions = ("revoke_selected",)
 
     def listing(self, **chosen: Any) -> Listing[Session]:
         spans = {name: chosen.pop(name) for name in ("issued", "used", "expires")}
@@ -58,16 +58,6 @@ class SessionAdmin(ReadOnlyAdmin):
             return session_row(pk=UUID(object_id))
         except ValueError:
             return None
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
-        return [
-            path(
-                "revoke-matching/", view(self.revoke_matching_view), name="tokens_session_matching"
-            ),
-            path("<path:object_id>/revoke/", view(self.revoke_view), name="tokens_session_revoke"),
-            *super().get_urls(),
-        ]
 
     @transaction.atomic
     def change_view(
@@ -121,42 +111,7 @@ class SessionAdmin(ReadOnlyAdmin):
     def revoke_selected(self, request: HttpRequest, queryset: "QuerySet[Any]") -> HttpResponse:
         chosen = list(queryset.order_by("pk")[: self.list_per_page])
         selection = Selection(sessions=tuple(session.pk for session in chosen))
-        what = Review(
-            title=_("Revoke selected sessions"),
-            selection=selection,
-            act=lambda reason: revoke_matching(
-                selection=selection, actor=request.user, reason=reason
-            ),
-            back=request.get_full_path(),
-            objects=chosen,
-            kept=[
-                ("action", "revoke_selected"),
-                *(("_selected_action", str(session.pk)) for session in chosen),
-            ],
-        )
-        return review(request, model_admin=self, what=what)
-
-    def revoke_matching_view(self, request: HttpRequest) -> HttpResponse:
-        """All that the list's search and filters match, however many pages that is."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        changelist: Any = self.get_changelist_instance(request)
-        selection = matching(**changelist.chosen)
-        back = reverse("admin:tokens_session_changelist")
-        if selection is None:
-            self.message_user(request, NOT_AS_ONE, level="warning")
-            return HttpResponseRedirect(f"{back}?{request.GET.urlencode()}")
-        what = Review(
-            title=_("Revoke all that match"),
-            selection=selection,
-            act=lambda reason: revoke_matching(
-                selection=selection, actor=request.user, reason=reason
-            ),
-            back=back,
-            batched=True,
-            long=True,
-        )
-        return review(request, model_admin=self, what=what)
+        return self.review_chosen(request, chosen, selection, _("Revoke selected sessions"))
 
     @admin.display(description=gettext_lazy("session"))
     def sid_shown(self, session: Session) -> str:

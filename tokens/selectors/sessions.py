@@ -3,15 +3,15 @@
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from tokens.models import OutstandingToken, Session
+from tokens.models import Session
 from tokens.selectors.about import About
-from tokens.selectors.matching import as_address, match, starting_with
+from tokens.selectors.matching import as_address
 from tokens.selectors.paging import LOOK, SHORT_LOOK, Listing, Walk, unchanged
 from tokens.selectors.status import Status, live, seems_revoked, with_session_status
-from tokens.selectors.tokens import JTIS, NOTHING, Way, between, of_user
+from tokens.selectors.ways import NOTHING, Way, between, of_user, read
 
 Sessions = QuerySet[Session]
 BY_USE = ("last_used_at", "id")
@@ -42,7 +42,7 @@ def sessions(
     session was opened, ``used`` its last refresh, ``expires`` its absolute end. A status alone
     goes by when sessions end, or were revoked; a range by its own instant.
     """
-    ways, address = _read(q)
+    ways, address = read(q, sid="pk", key="membership__session")
     if user is not None:
         ways = of_user(ways, getattr(user, "pk", user))
     said: Way = {"client": client} if client else {}
@@ -125,21 +125,3 @@ def _seeming(rows: Sessions, status: str) -> Sessions:
             return rows.filter(seems_revoked(path="current", session=""))
         case _:
             return rows
-
-
-def _read(text: str) -> tuple[list[Way], str | None]:
-    """The ways to what ``text`` means, any of which may be meant; or the address that it is."""
-    if not text.strip():
-        return [{}], None
-    found = match(text)
-    if found.ip:
-        return [{}], found.ip
-    if found.sid is not None and Session.objects.filter(pk=found.sid).exists():
-        return [{"pk": found.sid}], None
-    ways: list[Way] = [{"user_id": key} for key in found.users]
-    if found.jti_start:
-        starts = starting_with(OutstandingToken.objects.order_by(), F("jti"), found.jti_start)
-        of_jti = starts.exclude(membership=None).values_list("membership__session_id", flat=True)
-        if keys := set(of_jti[:JTIS]):
-            ways.append({"pk__in": keys})
-    return ways or [NOTHING], None

@@ -7,16 +7,15 @@ from uuid import UUID
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from tokens.models import OutstandingToken, Session, SessionToken
-from tokens.selectors.matching import as_address, match, starting_with
+from tokens.models import OutstandingToken, Session
+from tokens.selectors.matching import as_address
 from tokens.selectors.paging import LOOK, SHORT_LOOK, Listing, Walk, unchanged
 from tokens.selectors.selection import Selection, selected_foreign_tokens
 from tokens.selectors.standing import EPOCH
 from tokens.selectors.status import Status, seems_revoked, with_token_status
+from tokens.selectors.ways import NOTHING, Way, between, of_user, read
 
 Tokens = QuerySet[OutstandingToken]
-# What one index finds, as the arguments of a filter.
-Way = dict[str, Any]
 BY_ID = ("id",)
 BY_ISSUED = ("created_at", "id")
 BY_EXPIRY = ("expires_at", "id")
@@ -24,8 +23,6 @@ BY_EXPIRY = ("expires_at", "id")
 BY_USE = ("used", "id")
 BY_END = ("ends_at", "id")
 SESSION = "membership__session__"
-NOTHING: Way = {"pk__in": ()}
-JTIS = 100
 
 
 def outstanding_tokens(
@@ -59,7 +56,7 @@ def outstanding_tokens(
     session of ours holds (another service recorded it) is then left out; its user, jti or time
     finds it.
     """
-    ways, address = _read(q)
+    ways, address = read(q, sid="membership__session", key="pk")
     if user is not None:
         ways = of_user(ways, getattr(user, "pk", user))
     named: Way = {"jti": jti} if jti else {}
@@ -122,38 +119,6 @@ def stray_tokens(*, user: Any, most: int) -> list[OutstandingToken]:
 
 def _finish(rows: Tokens) -> Tokens:
     return with_token_status(rows).select_related("user", "membership__session")
-
-
-def between(name: str, after: datetime | None, before: datetime | None) -> Q:
-    wanted = Q()
-    if after is not None:
-        wanted &= Q(**{f"{name}__gte": after})
-    if before is not None:
-        wanted &= Q(**{f"{name}__lt": before})
-    return wanted
-
-
-def _read(text: str) -> tuple[list[Way], str | None]:
-    """The ways to what ``text`` means, any of which may be meant; or the address that it is."""
-    if not text.strip():
-        return [{}], None
-    found = match(text)
-    if found.ip:
-        return [{}], found.ip
-    if found.sid is not None and SessionToken.objects.filter(session=found.sid).exists():
-        return [{"membership__session": found.sid}], None
-    ways: list[Way] = [{"user_id": key} for key in found.users]
-    if found.jti_start:
-        starts = starting_with(OutstandingToken.objects.order_by(), F("jti"), found.jti_start)
-        if keys := list(starts.values_list("pk", flat=True)[:JTIS]):
-            ways.append({"pk__in": keys})
-    return ways or [NOTHING], None
-
-
-def of_user(ways: list[Way], key: Any) -> list[Way]:
-    """Of what the ways lead to, what is this user's."""
-    theirs = [way for way in ways if way.get("user_id", key) == key]
-    return [{**way, "user_id": key} for way in theirs] or [NOTHING]
 
 
 def _used(issued: datetime | None, after: datetime | None, before: datetime | None) -> Way:
