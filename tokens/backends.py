@@ -9,6 +9,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
 from tokens import logins
+from tokens.selectors.people import account_named
 
 
 class ThrottledModelBackend(ModelBackend):
@@ -24,11 +25,7 @@ class ThrottledModelBackend(ModelBackend):
         name = username or kwargs.get(get_user_model().USERNAME_FIELD)
         if name is None or password is None or "\0" in name:
             return None
-        user = (
-            get_user_model()
-            ._default_manager.filter(**{get_user_model().USERNAME_FIELD: name})
-            .first()
-        )
+        user = account_named(name=name)
         good = logins.check(user=user, username=name, password=password)
         return user if good else None
 

@@ -55,7 +55,7 @@ def held_account(*, key: Any) -> tuple[Any | None, datetime]:
     """The account of a login, its row locked until the transaction ends (None where it is gone),
     and the cut-off in force for it: the later of its own and everybody's; 1970 if none."""
     question = _account(connection.vendor)
-    row = fetch_one(question.sql, [key])
+    row = fetch_one(question.sql, [key], binary=question.binary)
     return question.read(row) if row is not None else (None, EPOCH)
 
 
@@ -77,7 +77,7 @@ def _look(sid: uuid.UUID, jti: str | None, lock: bool) -> Standing | None:
     question = _question(connection.vendor, jti is not None)
     key = Session._meta.pk.get_db_prep_value(sid, connection)
     params = [key] if jti is None else [jti, key]
-    row = fetch_one(question.locking if lock else question.sql, params)
+    row = fetch_one(question.locking if lock else question.sql, params, binary=question.binary)
     return question.read(row) if row is not None else None
 
 
@@ -115,6 +115,7 @@ class _Question:
         self._session = Columns(Session, "s", without=frozenset() if presented else UNASKED)
         self._user = Columns(get_user_model(), "u")
         self._token = Columns(OutstandingToken, "t")
+        self.binary = self._session.plain and self._user.plain
         names = {"s": self._session.sql, "u": self._user.sql, "t": self._token.sql}
         more, joined = (PRESENTED, JOIN_PRESENTED) if presented else ("", "")
         parts = (CUTOFFS, SESSION, more, SOURCE, joined, " WHERE s.id = %s")
@@ -147,6 +148,7 @@ class _AccountQuestion:
 
     def __init__(self) -> None:
         self._user = Columns(get_user_model(), "u")
+        self.binary = self._user.plain
         names = _names() | {"u": self._user.sql}
         text = CUTOFFS + "{u} FROM {user} u WHERE u.{user_key} = %s"
         self.sql = text.format(owner=f"u.{names['user_key']}", **names) + _lock("u")

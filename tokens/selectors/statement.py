@@ -15,16 +15,17 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
-from django.db.models import AutoField, CharField, Field, Model
+from django.db.models import AutoField, CharField, Field, GenericIPAddressField, Model
 
 
-def fetch_one(sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
+def fetch_one(sql: str, params: Sequence[Any], *, binary: bool = False) -> tuple[Any, ...] | None:
     """The first row of ``sql``, or None."""
-    return next(iter(fetch_all(sql, params)), None)
+    return next(iter(fetch_all(sql, params, binary=binary)), None)
 
 
-def fetch_all(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The rows of ``sql``."""
+def fetch_all(sql: str, params: Sequence[Any], *, binary: bool = False) -> list[tuple[Any, ...]]:
+    """The rows of ``sql``. ``binary`` asks PostgreSQL for values that need no parsing: what it
+    may be for, `Columns.plain` says."""
     # The proxy looks the thread's connection up at each touch; once is enough.
     own = connections[DEFAULT_DB_ALIAS]
     rows: list[tuple[Any, ...]]
@@ -34,16 +35,38 @@ def fetch_all(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
             rows = cursor.fetchall()
             return rows
     from psycopg import Cursor
+    from psycopg.pq import Format
 
     # As Django's own `_cursor` does: a kept connection that the server has closed is made anew.
     own.close_if_health_check_failed()
     own.ensure_connection()
     bare: Any = Cursor(own.connection)
+    bare.format = Format.BINARY if binary else Format.TEXT
     wrap = own.make_debug_cursor if own.queries_logged else own.make_cursor
     wrap(bare).execute(sql, params)
     # The answer is here as a whole: nothing can go wrong from here on that needs translating.
     rows = bare.fetchall()
     return rows
+
+
+PLAIN = frozenset(
+    {
+        *("AutoField", "BigAutoField", "IntegerField", "BigIntegerField", "PositiveIntegerField"),
+        *("CharField", "TextField", "BooleanField", "DateTimeField", "UUIDField"),
+        "GenericIPAddressField",
+    }
+)
+
+
+def _stored_as(field: "Field[Any, Any]") -> str:
+    """Under which of Django's names a database knows the field's column."""
+    return getattr(field, "target_field", field).get_internal_type()
+
+
+def _read(column: str, field: "Field[Any, Any]") -> str:
+    """The column, an address as the text that Django reads it as."""
+    address = isinstance(field, GenericIPAddressField) and connection.vendor == "postgresql"
+    return f"host({column})" if address else column
 
 
 class Columns:
@@ -57,7 +80,10 @@ class Columns:
         # A parent's columns stand in another table: those are deferred too.
         fields = [f for f in model._meta.local_concrete_fields if f.name not in without]
         self.model = model
-        self.sql = ", ".join(f"{alias}.{quote(str(field.column))}" for field in fields)
+        self.sql = ", ".join(_read(f"{alias}.{quote(str(f.column))}", f) for f in fields)
+        # Whether all the values come out of PostgreSQL's binary form as their fields want them. A
+        # project's own user model may hold others, such as JSON, which would not.
+        self.plain = all(_stored_as(field) in PLAIN for field in fields)
         self.width = len(fields)
         self._names = frozenset(field.attname for field in fields)
         self._key = next(at for at, field in enumerate(fields) if field.primary_key)
