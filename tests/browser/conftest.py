@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import BrowserContext
 
+from tests.support.network import CUT
 from tests.support.person import WAYS, Person, Way
 
 Enter = Callable[..., Person]
@@ -35,6 +36,8 @@ def enter(browser: Any, portal_server: Any, complaints: Any) -> Iterator[Enter]:
         opened.append(context)
         context.set_default_timeout(15_000)
         complaints.watch(context)
+        if way.cut:
+            complaints.allow(CUT)
         signed_in(context, user, portal_server.url)
         return Person(context.new_page(), way)
 

@@ -6,13 +6,11 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, Request, Route, expect
 
 from tests.browser.conftest import Enter
+from tests.support.network import CUT, losing, slow_down
 from tests.support.people import PASSWORD
 from tests.support.person import Person
 from tokens.issuing import open_session
 from tokens.models import Event, Kind, Session
-
-SLOW = {"offline": False, "latency": 700, "downloadThroughput": 40_000, "uploadThroughput": 20_000}
-CUT = r"net::ERR_|htmx:sendError|Failed to load resource|Failed to fetch"
 
 
 @pytest.fixture
@@ -28,12 +26,6 @@ def desk(enter: Enter, sam: User, held: Session) -> Person:
 
 def status(page: Page):
     return page.get_by_role("status")
-
-
-def slow_down(page: Page) -> None:
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    session.send("Network.emulateNetworkConditions", SLOW)
 
 
 def sent(page: Page, method: str, path: str) -> list[Request]:
@@ -77,7 +69,7 @@ def test_a_search_while_the_network_is_away(desk: Person, complaints) -> None:
 def test_a_slow_answer_is_announced_and_the_last_search_wins(desk: Person) -> None:
     page = desk.page
     desk.open("/staff/tokens/")
-    slow_down(page)
+    slow_down(page, latency=700)
     box = page.get_by_role("searchbox")
     box.fill("bob")
     expect(page.locator("#progress.htmx-request")).to_be_visible()
@@ -89,7 +81,7 @@ def test_a_slow_answer_is_announced_and_the_last_search_wins(desk: Person) -> No
 
 def test_a_double_click_sends_one_request(desk: Person, held: Session) -> None:
     page = reviewed(desk, held)
-    slow_down(page)
+    slow_down(page, latency=700)
     posts = sent(page, "POST", "/staff/revoke/")
     page.get_by_role("button", name="Revoke 1 session").dblclick()
     expect(status(page)).to_contain_text("Revoked 1 session of 1 person")
@@ -103,7 +95,7 @@ def test_a_double_click_without_htmx_sends_one_request(desk: Person, held: Sessi
     page.route("**/htmx*.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
     desk.open(f"/staff/revoke/?user={held.user_id}")
     page.get_by_role("radio", name="lost device").check()
-    slow_down(page)
+    slow_down(page, latency=700)
     posts = sent(page, "POST", "/staff/revoke/")
     page.get_by_role("button", name="Revoke 1 session").dblclick()
     expect(status(page)).to_contain_text("Revoked 1 session of 1 person")

@@ -16,6 +16,7 @@ ARGS = [
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
+    "--disable-auto-reload",  # a page that was lost stays lost until somebody asks again
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
