@@ -45,7 +45,8 @@
       if (menu.contains(except)) continue;
       const had = menu.contains(document.activeElement);
       menu.open = false;
-      if (had && !except) menu.querySelector("summary").focus();
+      // Not only by Escape: Enter in one of its fields sends the form, and that closes it.
+      if (had) menu.querySelector("summary").focus();
     }
   };
   addEventListener("click", async (event) => {
@@ -176,12 +177,37 @@
   document.addEventListener("htmx:afterSettle", (event) => {
     const { elt, target } = event.detail;
     const found = target && ["rows", "events"].includes(target.id) && $("[data-found]");
-    if (!found || $("#notices .notice") || !$("form.filters, form.event-filters")) return;
+    if (!found || $("#notices .notice") || !$("form.filters, form.event-form")) return;
     if (elt && elt.id === "filters-on") return;
     const said = document.createElement("p");
     said.className = "visually-hidden";
     said.textContent = found.textContent;
     $("#notices").replaceChildren(said);
+  });
+
+  // --- A question is asked once. Enter changes a field and sends its form, while the typing before
+  // is still counting down. Sent again after the answer, it is asked again.
+  const asked = new WeakMap();
+  document.addEventListener("htmx:confirm", (event) => {
+    const { elt, triggeringEvent } = event.detail;
+    if (!elt.matches("form.filters, form.event-form")) return;
+    const question = new URLSearchParams(new FormData(elt)).toString();
+    const before = asked.get(elt);
+    const same = before && before.question === question;
+    const sent = triggeringEvent && triggeringEvent.type === "submit";
+    if (same && (before.xhr !== null || !sent)) event.preventDefault();
+    else asked.set(elt, { question });
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const one = asked.get(event.detail.elt);
+    if (one) one.xhr = event.detail.xhr;
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const { elt, successful, xhr } = event.detail;
+    const one = asked.get(elt);
+    if (!one || one.xhr !== xhr) return; // a newer one has taken its place
+    if (successful) one.xhr = null;
+    else asked.delete(elt);
   });
 
   // --- Addresses: no empty filters in them, and none twice in the history.

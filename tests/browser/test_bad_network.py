@@ -1,9 +1,11 @@
 """The network is slow, goes away in mid-click, or loses the answer: the person is told, nothing is
 half done, and doing it again is harmless."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, Request, Route, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.browser.conftest import Enter
 from tests.support.network import CUT, losing, slow_down
@@ -115,22 +117,79 @@ def test_cut_before_the_click_arrives(desk: Person, held: Session, complaints) -
     assert live() == 0
 
 
-def test_cut_after_the_act_and_before_its_answer(desk: Person, held: Session, complaints) -> None:
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("/staff/tokens/{jti}/", "Revoke token…"),
+        ("/staff/sessions/{sid}/", "Revoke session…"),
+        ("/staff/tokens/", "Revoke selected…"),
+        ("/staff/sessions/", "Revoke selected…"),
+        ("/staff/tokens/?q=alice", "Revoke all that match…"),
+        ("/staff/users/{user}/", "Revoke all tokens…"),
+    ],
+)
+def test_cut_after_the_act_and_before_its_answer(
+    desk: Person, held: Session, complaints, address, name
+) -> None:
     complaints.allow(CUT)
-    page = reviewed(desk, held)
-
-    def lose(route: Route) -> None:
-        route.fetch()
-        route.abort("connectionreset")
-
-    page.route("**/staff/revoke/**", lose, times=1)
-    page.get_by_role("button", name="Revoke 1 session").click()
+    page = desk.page
+    desk.open(address.format(jti=held.current.jti, sid=held.pk, user=held.user_id))
+    if "selected" in name:
+        page.get_by_role("row", name="alice").get_by_role("checkbox").check()
+    page.get_by_text(name, exact=True).click()
+    page.get_by_role("radio", name="lost device").check()
+    with losing(page, answer=True):
+        page.get_by_role("button", name="Revoke 1 session").click()
     expect(status(page)).to_contain_text("it may have happened or not")
-    assert live() == 0
+    assert (live(), live("bob")) == (0, 1)
     page.get_by_role("button", name="Revoke 1 session").click()
     expect(status(page)).to_contain_text("nothing left to end")
-    assert Event.objects.filter(kind=Kind.REVOKE_USER).count() == 1
-    assert live("bob") == 1
+    assert Event.objects.filter(reason="lost device").count() == 1
+
+
+def test_cut_after_everybodys_and_before_its_answer(desk: Person, held: Session, complaints):
+    complaints.allow(CUT)
+    complaints.allow("422")
+    page = desk.page
+    desk.open("/staff/sessions/")
+    page.get_by_role("link", name="End everybody's sessions…").click()
+    page.get_by_role("button", name="Review: what will end…").click()
+    page.get_by_role("radio", name="suspected theft").check()
+    page.get_by_label("Type 2 to go on").fill("2")
+    with losing(page, answer=True):
+        page.get_by_role("button", name="Revoke 2 sessions").click()
+    expect(status(page)).to_contain_text("it may have happened or not")
+    assert (live(), live("bob")) == (0, 0)
+    page.get_by_role("button", name="Revoke 2 sessions").click()
+    expect(page.get_by_role("heading", name="Nothing to end")).to_be_visible()
+    assert Event.objects.filter(kind=Kind.CUTOFF).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "summary", "field"),
+    [
+        ("/staff/tokens/", "More filters", "Client"),
+        ("/staff/sessions/", "", "Search sessions"),
+        ("/staff/users/", "", "Search users"),
+        ("/staff/events/", "", "By"),
+    ],
+)
+def test_enter_asks_once(desk: Person, path, summary, field) -> None:
+    """It ends the change of a field, sends its form, and comes while typing counts down."""
+    page = desk.page
+    desk.open(path)
+    asked = sent(page, "GET", f"{path}?")
+    if summary:
+        page.get_by_text(summary).click()
+    box = page.get_by_label(field, exact=True)
+    with page.expect_response(f"**{path}?*"):
+        box.press_sequentially("alice")
+        box.press("Enter")
+    page.wait_for_timeout(700)  # longer than typing is waited for
+    assert [request.url.rpartition("=")[2] for request in asked] == ["alice"]
+    with page.expect_response(f"**{path}?*"):
+        page.get_by_role("button", name=re.compile("^(Search|Filter events)$")).click()
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize(
