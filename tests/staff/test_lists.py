@@ -93,3 +93,30 @@ def test_a_filter_that_makes_no_sense_is_said_and_finds_nothing(staff, alice, pa
     answer = staff.get(path, {"ip": "nowhere"})
     assert answer.context["page"].rows == []
     assert 'role="alert"' in answer.content.decode()
+
+
+def test_accounts_by_status(staff: Client, alice, bob) -> None:
+    User.objects.filter(pk=bob.pk).update(is_active=False)
+
+    def names(**query) -> set[str]:
+        rows = staff.get("/staff/users/", query).context["page"].rows
+        return {person.username for person in rows}
+
+    assert names(status="inactive") == {"bob"}
+    assert names(status="active") == {"alice", "sam"}
+    assert names(status="inactive", q="alice") == set()
+    assert names(status="nonsense") == set()
+
+
+def test_a_rare_status_is_looked_for_in_bounded_stretches(
+    staff: Client, alice, monkeypatch
+) -> None:
+    """A page says where it stopped, and the next one goes on."""
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    User.objects.bulk_create(User(username=f"user{at}", password="!") for at in range(30))
+    monkeypatch.setattr("tokens.selectors.people.LOOK", 20)
+    first = staff.get("/staff/users/", {"status": "inactive"})
+    assert "older ones follow on the next page" in first.content.decode()
+    cursor = first.context["page"].older
+    second = staff.get("/staff/users/", {"status": "inactive", "page": cursor})
+    assert [person.username for person in second.context["page"].rows] == ["alice"]

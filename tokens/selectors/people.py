@@ -5,23 +5,43 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import connection
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery, TextChoices
 from django.db.models.lookups import Exact
 from django.db.models.manager import BaseManager
+from django.utils.translation import gettext_lazy as _
 
 from tokens.models import Session
 from tokens.selectors.matching import matching_users
-from tokens.selectors.paging import Listing
+from tokens.selectors.paging import Listing, unchanged
 from tokens.selectors.statement import Columns, fetch_one
 
+# No index knows who is active. An account is one look at its row, with no other table asked.
+LOOK = 20_000
 
-def people(*, q: str = "") -> Listing[Any]:
+
+class Account(TextChoices):
+    ACTIVE = "active", _("active")
+    INACTIVE = "inactive", _("not active")
+
+
+def people(*, q: str = "", status: str = "") -> Listing[Any]:
     """Accounts whose user name or e-mail address is, or starts with, ``q``; newest first; each
-    with ``used_at`` and ``used_from``, when and with what a session of theirs was used last."""
+    with ``used_at`` and ``used_from``, when and with what a session of theirs was used last.
+    One page looks through a bounded stretch for those of a ``status`` (`Account`)."""
     accounts = get_user_model()._default_manager.all()
     if q.strip():
         accounts = accounts.filter(pk__in=matching_users(q.strip()))
-    return Listing(rows=accounts, key=("pk",), finish=_with_last_use)
+
+    def of_status(rows: "QuerySet[Any]") -> "QuerySet[Any]":
+        return rows.filter(is_active=status == Account.ACTIVE)
+
+    return Listing(
+        rows=accounts,
+        key=("pk",),
+        finish=_with_last_use,
+        coarse=of_status if status else unchanged,
+        look=LOOK,
+    )
 
 
 def _with_last_use(accounts: "QuerySet[Any]") -> "QuerySet[Any]":

@@ -18,6 +18,7 @@ from tokens.models import Event, Kind
 from tokens.selectors.events import KEY, events, trail
 from tokens.selectors.matching import USERS, as_address, as_uuid, matching_users
 from tokens.selectors.paging import Listing
+from tokens.staff.filters import InstantInput
 from tokens.staff.guards import staff_may
 
 
@@ -39,9 +40,7 @@ class Filters(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in ("after", "before"):
-            self.fields[name].widget = forms.DateTimeInput(
-                attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"
-            )
+            self.fields[name].widget = InstantInput()
         for field in self.fields.values():
             field.widget.attrs["class"] = "input"
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tokens.models import OutstandingToken, Session
 from tokens.selectors.paging import Listing
+from tokens.selectors.people import Account, people
 from tokens.selectors.sessions import sessions
 from tokens.selectors.status import Status
 from tokens.selectors.tokens import outstanding_tokens
@@ -24,6 +25,16 @@ RANGES = tuple(
 IN_SIGHT = ("q", "status")
 
 
+class InstantInput(forms.DateTimeInput):
+    """In the viewer's time zone, which the form names in `zone-help`."""
+
+    input_type = "datetime-local"
+
+    def __init__(self) -> None:
+        attrs = {"class": "input", "aria-describedby": "zone-help"}
+        super().__init__(attrs=attrs, format="%Y-%m-%dT%H:%M")
+
+
 @dataclass(frozen=True, slots=True)
 class Chip:
     """One filter that is on, in words, and the query without it."""
@@ -33,36 +44,28 @@ class Chip:
     without: str
 
 
-class Filters(forms.Form):
-    """A field that makes no sense is said to, and then finds nothing: a list that ignored it
-    would look like an answer."""
+class ListFilters(forms.Form):
+    """What every list has. A field that makes no sense is said to, and then finds nothing: a
+    list that ignored it would look like an answer."""
 
     q = forms.CharField(label=_("Search"), required=False, max_length=300)
     status = forms.ChoiceField(label=_("Status"), required=False)
-    user = forms.IntegerField(label=_("Account"), required=False, widget=forms.HiddenInput)
-    issued_after = forms.DateTimeField(label=_("Issued from"), required=False)
-    issued_before = forms.DateTimeField(label=_("Issued until"), required=False)
-    used_after = forms.DateTimeField(label=_("Last used from"), required=False)
-    used_before = forms.DateTimeField(label=_("Last used until"), required=False)
-    expires_after = forms.DateTimeField(label=_("Expires from"), required=False)
-    expires_before = forms.DateTimeField(label=_("Expires until"), required=False)
-    device = forms.CharField(label=_("Device"), required=False, max_length=100)
-    ip = forms.GenericIPAddressField(label=_("Address"), required=False, unpack_ipv4=True)
-    client = forms.CharField(label=_("Client"), required=False, max_length=100)
-    statuses: list[Status] = list(Status)
+    statuses: list[Any] = []
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        choices = [("", _("Any status")), *((s.value, s.label) for s in self.statuses)]
         self.fields["status"] = forms.ChoiceField(
-            label=_("Status"), required=False, choices=choices
+            label=_("Status"),
+            required=False,
+            choices=[("", _("Any status")), *((s.value, s.label) for s in self.statuses)],
         )
-        for name in RANGES:
-            self.fields[name].widget = forms.DateTimeInput(
-                attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"
-            )
         for field in self.fields.values():
             field.widget.attrs.setdefault("class", "input")
+
+    @property
+    def more(self) -> list[forms.BoundField]:
+        """The fields behind "More filters"."""
+        return [field for field in self.visible_fields() if field.name not in IN_SIGHT]
 
     @property
     def narrowed(self) -> dict[str, str]:
@@ -83,6 +86,27 @@ class Filters(forms.Form):
 
     def asked(self) -> dict[str, Any]:
         return {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
+
+
+class Filters(ListFilters):
+    """Of tokens and sessions."""
+
+    user = forms.IntegerField(label=_("Account"), required=False, widget=forms.HiddenInput)
+    issued_after = forms.DateTimeField(label=_("Issued from"), required=False)
+    issued_before = forms.DateTimeField(label=_("Issued until"), required=False)
+    used_after = forms.DateTimeField(label=_("Last used from"), required=False)
+    used_before = forms.DateTimeField(label=_("Last used until"), required=False)
+    expires_after = forms.DateTimeField(label=_("Expires from"), required=False)
+    expires_before = forms.DateTimeField(label=_("Expires until"), required=False)
+    device = forms.CharField(label=_("Device"), required=False, max_length=100)
+    ip = forms.GenericIPAddressField(label=_("Address"), required=False, unpack_ipv4=True)
+    client = forms.CharField(label=_("Client"), required=False, max_length=100)
+    statuses = list(Status)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in RANGES:
+            self.fields[name].widget = InstantInput()
 
 
 def _shown(name: str, value: Any) -> str:
@@ -108,3 +132,12 @@ class SessionFilters(Filters):
         if not self.is_valid():
             return Listing(rows=Session.objects.none(), key=("pk",))
         return sessions(**self.asked())
+
+
+class PeopleFilters(ListFilters):
+    statuses = list(Account)
+
+    def listing(self) -> Listing[Any]:
+        if not self.is_valid():
+            return Listing(rows=get_user_model()._default_manager.none(), key=("pk",))
+        return people(**self.asked())

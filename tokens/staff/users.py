@@ -11,9 +11,9 @@ from django.views.decorators.http import require_GET
 from tokens import audit
 from tokens.http import wants_fragment
 from tokens.models import Kind
-from tokens.selectors.people import people
 from tokens.selectors.sessions import live_sessions_of, sessions
 from tokens.selectors.tokens import stray_tokens
+from tokens.staff.filters import PeopleFilters
 from tokens.staff.guards import VIEW_TOKENS, staff_may
 
 SHOWN = 20
@@ -22,11 +22,11 @@ SHOWN = 20
 @require_GET
 @staff_may(VIEW_TOKENS)
 def index(request: HttpRequest) -> HttpResponse:
-    # No account has a NUL in its name, and PostgreSQL takes none in a text.
-    q = request.GET.get("q", "").replace("\0", "")[:300]
-    page = people(q=q).page(cursor=request.GET.get("page", ""))
-    name = "staff/_users.html" if wants_fragment(request) else "staff/users.html"
-    return render(request, name, {"q": q, "page": page})
+    filters = PeopleFilters(request.GET)
+    page = filters.listing().page(cursor=request.GET.get("page", ""))
+    fragment = wants_fragment(request)
+    context = {"filters": filters, "page": page, "fragment": fragment}
+    return render(request, "staff/_users.html" if fragment else "staff/users.html", context)
 
 
 @require_GET
