@@ -25,11 +25,11 @@ def signed_in(context: BrowserContext, user: User, url: str) -> None:
 
 @pytest.fixture
 def enter(browser: Any, portal_server: Any, complaints: Any) -> Iterator[Enter]:
-    """``enter(user, way)``: that person, at a browser of their own. The test fails when Chromium
-    complained about anything."""
+    """``enter(user, way)``: that person, or somebody who has yet to log in, at a browser of their
+    own. The test fails when Chromium complained about anything."""
     opened = []
 
-    def come_in(user: User, way: Way = WAYS[0], **more: Any) -> Person:
+    def come_in(user: User | None, way: Way = WAYS[0], **more: Any) -> Person:
         context = browser.new_context(
             base_url=portal_server.url, locale="en-GB", timezone_id="UTC", **way.context, **more
         )
@@ -38,7 +38,8 @@ def enter(browser: Any, portal_server: Any, complaints: Any) -> Iterator[Enter]:
         complaints.watch(context)
         if way.cut:
             complaints.allow(CUT)
-        signed_in(context, user, portal_server.url)
+        if user is not None:
+            signed_in(context, user, portal_server.url)
         return Person(context.new_page(), way)
 
     yield come_in

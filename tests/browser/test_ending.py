@@ -1,5 +1,5 @@
 """End one token, a few, all that match, all of a user, and everybody's before an instant; each
-after a review, with a reason, and each way of working a browser."""
+after a review, with a reason, in each of `WAYS`."""
 
 from datetime import timedelta
 
@@ -80,8 +80,9 @@ def test_the_selected_ones(staff: Person, held, sam, what) -> None:
     written(Kind.REVOKE_MATCHING, sam)
 
 
-def test_all_that_match(staff: Person, held, sam) -> None:
-    staff.open("/staff/tokens/?q=alice")
+@pytest.mark.parametrize("what", ["tokens", "sessions"])
+def test_all_that_match(staff: Person, held, sam, what) -> None:
+    staff.open(f"/staff/{what}/?q=alice")
     staff.press(staff.page.get_by_role("link", name="Revoke all that match…"))
     review(staff, sessions=3, people=1)
     assert live() == {"alice": 0, "bob": 1}

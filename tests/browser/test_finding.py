@@ -1,5 +1,5 @@
 """Find a token, narrow the list, send its address to a colleague, page through it and come back:
-by mouse, by keyboard alone, without scripts, and on a phone."""
+in each of `WAYS`."""
 
 import re
 
@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.support.many import hold, logged
 from tests.support.network import losing
+from tests.support.people import make_user
 from tests.support.person import Person
 from tokens.issuing import open_session
 from tokens.models import Session
@@ -82,9 +83,7 @@ def test_a_filter_stands_in_an_address_that_a_colleague_can_open(
     staff: Person, enter, viewer, hers, his
 ) -> None:
     staff.open("/staff/tokens/")
-    staff.choose(staff.page.get_by_label("Status", exact=True), "revoked")
-    if not staff.way.scripts:
-        staff.press(staff.page.get_by_role("button", name="Search"))
+    choose(staff, "Status", "revoked")
     staff.page.wait_for_url("**status=revoked**")
     only(staff, "bob")
     expect(rows(staff.page)).to_contain_text("lost device")
@@ -93,9 +92,23 @@ def test_a_filter_stands_in_an_address_that_a_colleague_can_open(
     only(colleague, "bob")
 
 
-def test_more_filters(staff: Person, hers, his) -> None:
-    staff.open("/staff/tokens/")
+@pytest.mark.parametrize(
+    ("what", "status", "name"),
+    [("sessions", "revoked", "bob"), ("users", "not active", "carol")],
+)
+def test_by_status(staff: Person, hers, his, what, status, name) -> None:
+    make_user("carol", is_active=False)
+    staff.open(f"/staff/{what}/")
+    choose(staff, "Status", status)
+    staff.page.wait_for_url("**status=**")
+    only(staff, name)
+
+
+@pytest.mark.parametrize("what", ["tokens", "sessions"])
+def test_more_filters(staff: Person, hers, his, what) -> None:
+    staff.open(f"/staff/{what}/")
     staff.press(staff.page.get_by_text("More filters"))
+    expect(staff.page.get_by_text("Times are those of UTC.").first).to_be_visible()
     staff.write(staff.page.get_by_label("Device"), "okhttp")
     staff.send(staff.page.get_by_label("Device"))
     staff.page.wait_for_url("**device=okhttp**")

@@ -36,3 +36,11 @@ def losing(page: Page, *, answer: bool = False, most: int = 1) -> Iterator[list[
             return
         page.wait_for_timeout(25)
     raise AssertionError("nothing was sent, so nothing was lost")
+
+
+def away(route: Route) -> None:
+    """For `Page.route`: what would change anything never arrives."""
+    if route.request.method == "POST":
+        route.abort("connectionreset")
+    else:
+        route.fallback()

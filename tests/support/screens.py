@@ -25,6 +25,7 @@ def screens(*, staff: str) -> list[Screen]:
     from tokens.issuing import open_session
     from tokens.models import Event, Session
     from tokens.origin import Origin
+    from tokens.revocation import Selection, preview, start_job
     from tokens.selectors.status import live
 
     # Every button is to be seen.
@@ -34,8 +35,12 @@ def screens(*, staff: str) -> list[Screen]:
     assert token is not None
     person = live(Session.objects.exclude(user=None)).order_by("-created_at")[0].user_id
     origin = Origin(ip="192.0.2.14", user_agent=AGENT)
-    pasted = open_session(user=get_user_model().objects.get(username=staff), origin=origin).access
+    pair = open_session(user=get_user_model().objects.get(username=staff), origin=origin)
     event = Event.objects.order_by("-at")[0]
+    ended = Selection(sessions=(live(Session.objects.exclude(user=person)).order_by("pk")[0].pk,))
+    job = start_job(
+        selection=ended, found=preview(selection=ended), actor=pair.session.user, reason="leak"
+    )
     admin = "/admin/token_blacklist/outstandingtoken"
     return [
         Screen("login", "/staff/login/", public=True),
@@ -49,13 +54,16 @@ def screens(*, staff: str) -> list[Screen]:
         Screen("sessions", "/staff/sessions/"),
         Screen("session", f"/staff/sessions/{session.pk}/"),
         Screen("users", "/staff/users/"),
+        Screen("users-inactive", "/staff/users/?status=inactive"),
         Screen("user", f"/staff/users/{person}/"),
         Screen("review", f"/staff/users/{person}/", click="Revoke all tokens…", readme=("light",)),
         Screen("review-page", f"/staff/revoke/?user={person}"),
         Screen("everybody", "/staff/sessions/", click="End everybody's sessions…"),
+        Screen("job", f"/staff/revoke/{job.pk}/"),
         Screen("inspect", "/staff/inspect/"),
-        Screen("inspected", "/staff/inspect/", paste=pasted),
+        Screen("inspected", "/staff/inspect/", paste=pair.access),
         Screen("events", "/staff/events/"),
+        Screen("events-filtered", "/staff/events/?kind=login"),
         Screen("account", "/account/sessions/"),
         Screen("account-end", "/account/sessions/end/"),
         Screen("missing", "/staff/tokens/no-such-token/"),
