@@ -5,6 +5,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from tests.support.lifecycle import pair_of
 from tests.support.people import PASSWORD, make_user
@@ -126,7 +127,7 @@ def test_revoke_all_of_every_user_that_is_found(admin, alice, complaints):
     admin.fill("#searchbar", "TEMP")
     admin.press("#searchbar", "Enter")
     admin.click("text=older")
-    assert admin.locator("#result_list tbody tr").count() == 1
+    expect(admin.locator("#result_list tbody tr")).to_have_count(1)
     sound(admin, complaints)
     admin.check("#action-toggle")
     admin.select_option("[name=action]", "revoke_all_tokens")

@@ -11,6 +11,9 @@ from tests.support.routes import Things
 from tokens.models import Session
 from tokens.revocation import revoke_session
 
+# What a page looks like does not depend on the database.
+pytestmark = pytest.mark.sqlite
+
 # A4 without its margins, at 96 dots an inch.
 PAPER = {"width": 718, "height": 1046}
 PAGES = (

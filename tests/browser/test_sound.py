@@ -21,6 +21,9 @@ from tests.support.routes import Things
 from tokens.issuing import open_session
 from tokens.models import Session
 
+# What a page looks like does not depend on the database.
+pytestmark = pytest.mark.sqlite
+
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 860}
 LISTS = (

@@ -1,31 +1,29 @@
 """Somebody at a browser, and how they work it: with a mouse, by keyboard alone, without scripts,
-on a phone, or over a network that is slow and loses what each click sends. A test says what is
-done; each way does it as such a person would."""
+on a phone, or over a slow network (one that loses what a click sends is in
+`tests/browser/test_bad_network.py`). A test says what is done; each way does it as such a person
+would."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
-from tests.support.network import losing, slow_down
+from tests.support.network import slow_down
 
 # More presses than the longest page of a test has things to stop at.
 TABS = 250
-TOLD = re.compile("cannot be reached|No answer came back")
 
 
 @dataclass(frozen=True)
 class Way:
-    """How the browser is set up, whether hands are on the keyboard only, and whether the first
-    request of each click is lost."""
+    """How the browser and its network are set up, and whether hands are on the keyboard only."""
 
     name: str
     width: int = 1280
     scripts: bool = True
     keys: bool = False
     touch: bool = False
-    cut: bool = False
+    slow: bool = False
 
     @property
     def context(self) -> dict[str, Any]:
@@ -41,7 +39,7 @@ WAYS = (
     Way("keyboard", keys=True),
     Way("no scripts", scripts=False),
     Way("phone", width=360, touch=True),
-    Way("bad network", cut=True),
+    Way("slow network", slow=True),
 )
 
 
@@ -49,7 +47,7 @@ class Person:
     def __init__(self, page: Page, way: Way) -> None:
         self.page = page
         self.way = way
-        if way.cut:
+        if way.slow:
             slow_down(page)
 
     def open(self, address: str) -> None:
@@ -57,10 +55,7 @@ class Person:
         self.fits()
 
     def press(self, what: Locator, *, from_the_end: bool = False) -> None:
-        """A link or a button. By keyboard, what stands after a long list is reached backwards.
-        Where the network is bad the first try is lost; then it is done again."""
-        if self.way.cut and what.evaluate(ASKS) and self._in_vain(what):
-            return
+        """A link or a button. By keyboard, what stands after a long list is reached backwards."""
         if self.way.keys:
             self.reach(what, backwards=from_the_end)
             self.page.keyboard.press("Enter")
@@ -68,24 +63,6 @@ class Person:
             what.tap()
         else:
             what.click()
-
-    def _in_vain(self, what: Locator) -> bool:
-        """Press, and nothing comes of it but words that say so. Where they are the browser's own,
-        on a page in place of the portal's, that is asked for again, and True says it is there."""
-        with losing(self.page) as lost:
-            what.click()
-        if not lost[0].is_navigation_request():
-            told = self.page.get_by_role("status")
-            expect(told).to_contain_text(TOLD)
-            told.get_by_role("button").click()
-            return False
-        self.page.wait_for_url(lambda url: url.startswith("chrome-error:"), wait_until="commit")
-        if "/export" in lost[0].url:
-            # A file would come without a page to go on from.
-            self.page.go_back()
-            return False
-        self.page.reload()
-        return True
 
     def write(self, what: Locator, text: str) -> None:
         if self.way.keys:
@@ -134,9 +111,6 @@ class Person:
             assert wide <= 0, f"{self.page.url} is {wide} px wider than {self.way.width}"
 
 
-# What sends something when it is pressed, and not only changes what is seen.
-ASKS = """it => it.matches("a[href], button:not([type=button])")
-  && !it.closest("dialog [data-close], form[method=dialog]")"""
 WHERE = """it => {
   const at = document.activeElement;
   if (it === at) return "here";
