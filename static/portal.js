@@ -106,7 +106,7 @@
 
   // --- A double click on "Revoke" sends one request. htmx drops the second by itself (hx-sync).
   addEventListener("submit", (event) => {
-    if (event.target.method !== "post" || event.target.hasAttribute("hx-post")) return;
+    if (event.target.method !== "post" || (window.htmx && event.target.hasAttribute("hx-post"))) return;
     const form = event.target;
     const pressed = (event.submitter && event.submitter.value) || "1";
     if (form.dataset.sent === pressed) event.preventDefault();
