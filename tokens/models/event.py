@@ -109,3 +109,10 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.kind} {self.subject_name}"
+
+    def get_kind_display(self) -> str:
+        """Django's own translates every kind there is to name one, for each line of a list."""
+        try:
+            return str(Kind(self.kind).label)
+        except ValueError:
+            return self.kind

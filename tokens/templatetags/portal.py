@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -10,11 +11,11 @@ from django.http import HttpRequest, QueryDict
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import avoid_wrapping, format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince, timeuntil
+from django.utils.timesince import timesince
+from django.utils.translation import get_language, gettext_lazy, npgettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, npgettext_lazy
 
 register = template.Library()
 # In this order: Edge and Opera say that they are Chrome, and Chrome that it is Safari.
@@ -36,9 +37,13 @@ SPANS: dict[str, Any] = {
     "hour": npgettext_lazy("ago or in", "%(num)d hour", "%(num)d hours", "num"),
     "minute": npgettext_lazy("ago or in", "%(num)d minute", "%(num)d minutes", "num"),
 }
+# As long as no month can have passed, for those are not all of one length.
+SECONDS = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60}
+MONTH = 4 * SECONDS["week"]
 
 
 @register.filter
+@lru_cache(maxsize=1024)
 def device(agent: str) -> str:
     """A user agent in two words; what nobody knows by its first."""
     if not agent:
@@ -67,12 +72,15 @@ def when(at: datetime | None) -> SafeString | str:
     if at is None:
         return "–"
     now = timezone.now()
-    if abs((at - now).total_seconds()) < 60:
+    seconds = (now - at).total_seconds()
+    if abs(seconds) < 60:
         words = _("just now") if at <= now else _("in a moment")
-    elif at < now:
-        words = _("%(time)s ago") % {"time": timesince(at, now, time_strings=SPANS, depth=1)}
+    elif abs(seconds) < MONTH:
+        unit = next(unit for unit, length in SECONDS.items() if abs(seconds) >= length)
+        words = _span(get_language(), unit, int(abs(seconds) // SECONDS[unit]), seconds > 0)
     else:
-        words = _("in %(time)s") % {"time": timeuntil(at, now, time_strings=SPANS, depth=1)}
+        span = timesince(min(at, now), max(at, now), time_strings=SPANS, depth=1)
+        words = _from_now(span, past=seconds > 0)
     exact = timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z")
     # What only stands in a title is not read aloud.
     return format_html(
@@ -84,7 +92,18 @@ def when(at: datetime | None) -> SafeString | str:
     )
 
 
+@lru_cache(maxsize=1024)
+def _span(language: str, unit: str, number: int, past: bool) -> str:
+    """In words, which are few: a list says the same ones over and over."""
+    return _from_now(avoid_wrapping(SPANS[unit] % {"num": number}), past=past)
+
+
+def _from_now(span: str, *, past: bool) -> str:
+    return (_("%(time)s ago") if past else _("in %(time)s")) % {"time": span}
+
+
 @register.simple_tag
+@lru_cache(maxsize=64)
 def icon(name: str) -> SafeString:
     return format_html(
         '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>',
