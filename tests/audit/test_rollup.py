@@ -1,11 +1,12 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
 
 from tests.audit.events import write
 from tokens.audit.rollup import roll_up
-from tokens.models import Kind, Rollup
+from tokens.models import Event, Kind, Rollup
 from tokens.selectors.activity import Measure, activity
 
 pytestmark = pytest.mark.django_db
@@ -26,6 +27,22 @@ def test_charts_count_the_same_before_between_and_after():
     assert counted() == 8
     list(roll_up())
     assert counted() == 8
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York", "Pacific/Auckland"])
+def test_days_are_those_of_the_viewer_whether_summed_or_not(zone):
+    midnight = datetime(2026, 3, 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    for hours in (0, 5, 23, 24, 30, 47):
+        Event.objects.create(kind=Kind.LOGIN, at=midnight + timedelta(hours=hours, minutes=40))
+
+    def logins():
+        day = timedelta(days=1)
+        buckets = activity(since=midnight, until=midnight + 2 * day, step=day)
+        return [bucket.counts[Measure.LOGINS] for bucket in buckets]
+
+    assert logins() == [3, 3]
+    list(roll_up())
+    assert logins() == [3, 3]
 
 
 def test_again_adds_nothing():

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
+from datetime import timezone as fixed_zone
 from enum import StrEnum
 from itertools import chain
+from typing import Any
 
-from django.db.models import Count
-from django.db.models.functions import TruncHour
+from django.db.models import Count, Sum
+from django.db.models.functions import TruncDay, TruncHour
 from django.utils import timezone
 
 from tokens.models import Event, Kind, Rollup, Session, TrailReader
@@ -17,6 +19,7 @@ from tokens.selectors.status import live
 # How many events that are in no sum yet a chart counts itself; `seal_events` sums each minute.
 TAIL = 100_000
 UTC = timezone.get_fixed_timezone(0)
+DAY = timedelta(days=1)
 
 
 class Measure(StrEnum):
@@ -73,18 +76,29 @@ def sums() -> Sums:
     return Sums(max(summed, least), behind=summed < least)
 
 
-def activity(*, since: datetime, until: datetime, step: timedelta) -> list[Bucket]:
+def activity(
+    *, since: datetime, until: datetime, step: timedelta, known: Sums | None = None
+) -> list[Bucket]:
     """Events by `Measure`, in buckets of ``step`` (whole hours) from ``since`` on. Counted by
     the hour in UTC; an hour that straddles two buckets belongs to the one it begins in. Where
-    the sums are behind (`sums`), what lies between them and the newest events is left out."""
+    the sums are behind (`sums`, asked here unless ``known``), what lies between them and the
+    newest events is left out."""
     buckets = [
         Bucket(since + step * number, Counter()) for number in range(-(-(until - since) // step))
     ]
     wanted = {"kind__in": list(MEASURES)}
     # Summed already, and the tail that is not: a range of one index, and a short one.
-    tail_from = sums().tail_from
+    tail_from = (known or sums()).tail_from
     began = since.replace(minute=0, second=0, microsecond=0)
-    rolled = Rollup.objects.filter(**wanted, hour__gte=began, hour__lt=until)
+    rolled: Any = Rollup.objects.filter(**wanted, hour__gte=began, hour__lt=until)
+    if step % DAY == timedelta(0):
+        # A month of hours is thousands of rows; the database adds them up to days, which begin
+        # when ``since`` does.
+        day = TruncDay("hour", tzinfo=_zone_of(midnight=since))
+        rolled = rolled.annotate(day=day).values_list("day", "kind")
+        rolled = rolled.annotate(number=Sum("events")).order_by()
+    else:
+        rolled = rolled.values_list("hour", "kind", "events")
     tail = (
         Event.objects.filter(**wanted, pk__gt=tail_from, at__gte=since, at__lt=until)
         .annotate(hour=TruncHour("at", tzinfo=UTC))
@@ -92,10 +106,17 @@ def activity(*, since: datetime, until: datetime, step: timedelta) -> list[Bucke
         .annotate(number=Count("pk"))
         .order_by()
     )
-    for hour, kind, number in chain(rolled.values_list("hour", "kind", "events"), tail):
+    for hour, kind, number in chain(rolled, tail):
         place = max(0, (hour - since) // step)
         buckets[place].counts[MEASURES[kind]] += number
     return buckets
+
+
+def _zone_of(*, midnight: datetime) -> tzinfo:
+    """One where it is midnight then, by a name that every database understands."""
+    utc = midnight.astimezone(UTC)
+    minutes = 60 * utc.hour + utc.minute
+    return fixed_zone(timedelta(minutes=-minutes if minutes < 720 else 1440 - minutes))
 
 
 def live_sessions(*, limit: int = 10_000) -> Bounded:

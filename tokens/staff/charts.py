@@ -76,10 +76,11 @@ def chart(*, title: str, buckets: Sequence[Bucket], measures: Sequence[Measure])
     hourly = len(buckets) < 2 or buckets[1].start - buckets[0].start < timedelta(days=1)
     top = nice(max(sum(bucket.counts[m] for m in measures) for bucket in buckets))
     slot = 100 / len(buckets)
+    names = {measure: str(NAMES[measure]) for measure in measures}
     columns = []
     for number, bucket in enumerate(buckets):
         label = _label(bucket.start, hourly=hourly)
-        said = [f"{NAMES[m]}: {bucket.counts[m]}" for m in measures]
+        said = [f"{name}: {bucket.counts[m]}" for m, name in names.items()]
         columns.append(
             Column(
                 label=label,
@@ -89,7 +90,7 @@ def chart(*, title: str, buckets: Sequence[Bucket], measures: Sequence[Measure])
                 bars=_bars(bucket, measures, number * slot, slot, top),
             )
         )
-    totals = [(m, str(NAMES[m]), sum(bucket.counts[m] for bucket in buckets)) for m in measures]
+    totals = [(m, name, sum(bucket.counts[m] for bucket in buckets)) for m, name in names.items()]
     return Chart(title, totals, columns, top)
 
 

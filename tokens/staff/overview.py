@@ -16,6 +16,7 @@ from tokens.selectors.activity import (
     Bucket,
     Crowd,
     Measure,
+    Sums,
     activity,
     crowded_users,
     last_of,
@@ -63,10 +64,11 @@ def index(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     context: dict[str, Any] = {"live": live_sessions(), "now": now}
     if request.user.has_perm("tokens.view_event"):
-        hours, days = _hours(now), _days(now)
+        known = sums()
+        hours, days = _hours(now, known), _days(now, known)
         context |= {
             "figures": figures(hours),
-            "behind": sums().behind,
+            "behind": known.behind,
             "periods": [
                 _period(_("Last 24 hours, by the hour"), hours[24:]),
                 _period(_("Last 30 days, by the day"), days),
@@ -118,16 +120,16 @@ def _key_until(now: datetime) -> datetime | None:
     return until if until is not None and until <= now + KEY_NEAR else None
 
 
-def _hours(now: datetime) -> list[Bucket]:
+def _hours(now: datetime, known: Sums) -> list[Bucket]:
     until = now.replace(minute=0, second=0, microsecond=0) + HOUR
-    return activity(since=until - 48 * HOUR, until=until, step=HOUR)
+    return activity(since=until - 48 * HOUR, until=until, step=HOUR, known=known)
 
 
-def _days(now: datetime) -> list[Bucket]:
+def _days(now: datetime, known: Sums) -> list[Bucket]:
     """The viewer's own days."""
     midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
     until = midnight.astimezone(timezone.get_fixed_timezone(0)) + DAY
-    return activity(since=until - 30 * DAY, until=until, step=DAY)
+    return activity(since=until - 30 * DAY, until=until, step=DAY, known=known)
 
 
 def _period(title: str, buckets: list[Bucket]) -> dict[str, Any]:

@@ -1,12 +1,12 @@
-"""The cells that the lists share, each written in one piece. Fifty rows of templates that include
-templates took most of a page's time."""
+"""What stands on a page fifty times and more, each written in one piece: the cells that the lists
+share, the columns of a chart. Templates that include templates took most of a page's time."""
 
 from functools import lru_cache
 from typing import Any
 
 from django import template
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
@@ -105,3 +105,19 @@ def how_ended(session: Any) -> SafeString | str:
         why = _("by %(by)s: “%(why)s”") % {"by": by, "why": why}
     at = when(session.revoked_at)
     return format_html("{}, {}", why, at) if why else at
+
+
+@register.simple_tag
+def bars(column: Any) -> SafeString:
+    """A `tokens.staff.charts.Column` inside an SVG."""
+    return format_html(
+        '<g><title>{}</title><rect class="slot" x="{}" y="0" width="{}" height="100" />{}</g>',
+        column.words,
+        column.x,
+        column.width,
+        format_html_join(
+            "",
+            '<rect class="bar-{}" x="{}" y="{}" width="{}" height="{}" />',
+            ((bar.measure, bar.x, bar.y, bar.width, bar.height) for bar in column.bars),
+        ),
+    )
