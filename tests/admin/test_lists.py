@@ -1,9 +1,12 @@
 """Change lists open, filter, search and page; nothing on them is a signature."""
 
 import pytest
+from django.contrib.admin.templatetags.admin_list import items_for_result
 from django.urls import reverse
+from django.utils import timezone, translation
 
 from tests.support.lifecycle import pair_of
+from tokens.models import Cutoff
 
 TOKENS = "admin:token_blacklist_outstandingtoken_changelist"
 LISTS = (
@@ -79,3 +82,16 @@ def test_events_by_who_did_it(boss, alice, bob):
     audit.record(kind=Kind.REVOKE_USER, actor=alice, subject=bob)
     page = boss.get(reverse("admin:tokens_event_changelist"), {"actor": "bob"})
     assert [event.actor_id for event in page.context["cl"].result_list] == [bob.pk]
+
+
+@pytest.mark.parametrize("language", ["en", "de", "vi"])
+@pytest.mark.parametrize("query", ["", "?q=alice", "?status=active"])
+@pytest.mark.parametrize("name", LISTS[:4])
+def test_lines_are_those_that_django_writes(boss, alice, name, query, language):
+    pair_of(alice)
+    Cutoff.objects.create(not_before=timezone.now(), reason="<b>", actor_name="sam")
+    cl = boss.get(f"{reverse(name)}{query}").context["cl"]
+    with translation.override(language):
+        theirs = ["".join(items_for_result(cl, row, None)) for row in cl.result_list]
+        assert [line for (line,) in cl.lines] == theirs
+    assert theirs or query

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.admin.templatetags.admin_list import result_headers
 from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
@@ -11,6 +12,7 @@ from django.urls import reverse
 from django.utils.encoding import iri_to_uri
 from django.utils.functional import cached_property
 
+from tokens.admin.lines import lines
 from tokens.selectors.about import about
 from tokens.selectors.paging import Listing, Page
 
@@ -47,12 +49,12 @@ class Keyed(ChangeList):
     def listing(self) -> Listing[Any]:
         return Listing(rows=self.queryset, key=("pk",))
 
-    def url_for_result(self, result: Any) -> str:
+    def url_for_result(self, result: Any, pattern: str = "") -> str:
         key = iri_to_uri(str(quote(getattr(result, self.pk_attname))))
-        return self._object_url.replace(KEY, key)
+        return (pattern or self.object_url).replace(KEY, key)
 
     @cached_property
-    def _object_url(self) -> str:
+    def object_url(self) -> str:
         """Resolved once for all rows."""
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
         return reverse(name, args=[KEY], current_app=self.model_admin.admin_site.name)
@@ -94,6 +96,14 @@ class KeyChangeList(Keyed):
     def listing(self) -> Listing[Any]:
         found: Listing[Any] = self.model_admin.listing(**self.chosen)
         return found
+
+    @property
+    def headers(self) -> list[dict[str, Any]]:
+        return list(result_headers(self))
+
+    @property
+    def lines(self) -> list[Any]:
+        return lines(self)
 
 
 class AccountChangeList(Keyed):
