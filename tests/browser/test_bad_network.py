@@ -138,7 +138,7 @@ def test_cut_after_the_act_and_before_its_answer(
         page.get_by_role("row", name="alice").get_by_role("checkbox").check()
     page.get_by_text(name, exact=True).click()
     page.get_by_role("radio", name="lost device").check()
-    with losing(page, answer=True):
+    with losing(page, "POST", "/staff/revoke/", answer=True):
         page.get_by_role("button", name="Revoke 1 session").click()
     expect(status(page)).to_contain_text("it may have happened or not")
     assert (live(), live("bob")) == (0, 1)
@@ -156,7 +156,7 @@ def test_cut_after_everybodys_and_before_its_answer(desk: Person, held: Session,
     page.get_by_role("button", name="Review: what will end…").click()
     page.get_by_role("radio", name="suspected theft").check()
     page.get_by_label("Type 2 to go on").fill("2")
-    with losing(page, answer=True):
+    with losing(page, "POST", "/staff/revoke/", answer=True):
         page.get_by_role("button", name="Revoke 2 sessions").click()
     expect(status(page)).to_contain_text("it may have happened or not")
     assert (live(), live("bob")) == (0, 0)

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
+import requests
 from playwright.sync_api import Page, Request, Route
 
 # Milliseconds there and back; bytes a second.
 SLOW = {"offline": False, "latency": 250, "downloadThroughput": 300_000, "uploadThroughput": 50_000}
 # What Chromium and htmx say on the console of a request that was lost.
-CUT = r"net::ERR_|htmx:sendError|Failed to load resource|Failed to fetch"
+CUT = r"net::ERR_|htmx:sendError|Failed to load resource"
+# What Chromium shows in place of a page that did not come.
+NO_PAGE = "chrome-error://chromewebdata/"
 
 
 def slow_down(page: Page, latency: int = SLOW["latency"]) -> None:
@@ -18,24 +22,41 @@ def slow_down(page: Page, latency: int = SLOW["latency"]) -> None:
 
 
 @contextmanager
-def losing(page: Page, *, answer: bool = False, most: int = 1) -> Iterator[list[Request]]:
-    """The next request is lost on its way, or, with ``answer``, what the portal said to it. The
-    block is left when it is."""
-    lost: list[Request] = []
+def losing(page: Page, method: str, path: str, *, answer: bool = False) -> Iterator[None]:
+    """What the block asks of ``path`` is lost on its way, or, with ``answer``, what the portal said
+    to it. The block is left when it is; everything else comes through."""
+
+    def ours(request: Request) -> bool:
+        return request.method == method and urlsplit(request.url).path == path
 
     def lose(route: Route) -> None:
-        lost.append(route.request)
+        if not ours(route.request):
+            route.fallback()
+            return
         if answer:
-            route.fetch()
+            _deliver(page, route.request)
         route.abort("connectionreset")
 
-    page.route("**/*", lose, times=most)
-    yield lost
-    for _ in range(400):
-        if lost:
-            return
-        page.wait_for_timeout(25)
-    raise AssertionError("nothing was sent, so nothing was lost")
+    page.route("**/*", lose)
+    try:
+        with page.expect_event("requestfailed", ours):
+            yield
+    finally:
+        page.unroute("**/*", lose)
+
+
+def _deliver(page: Page, request: Request) -> None:
+    """As the browser would have sent it; what comes back, its cookies too, is nobody's."""
+    cookies = page.context.cookies(request.url)
+    requests.request(
+        request.method,
+        request.url,
+        headers=request.headers,
+        cookies={cookie["name"]: cookie["value"] for cookie in cookies},
+        data=request.post_data_buffer,
+        allow_redirects=False,
+        timeout=30,
+    )
 
 
 def away(route: Route) -> None:
