@@ -86,9 +86,13 @@ def test_all_of_them(own, alice, bob):
 
 
 def test_repeating_it_is_harmless(own, alice):
-    open_session(user=alice)
-    own.post(MANY)
-    assert "nothing left to end" in own.post(MANY, follow=True).text
+    pair = open_session(user=alice)
+    for url in (end_url(pair.session), MANY):
+        own.post(url)
+        events = Event.objects.count()
+        assert "nothing left to end" in own.post(url, follow=True).text
+        assert Event.objects.count() == events
+    assert "nothing left to end" in own.get(end_url(pair.session), follow=True).text
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -97,10 +101,10 @@ def test_what_is_not_mine_is_not_there(own, alice, bob, sam, method):
     ended = open_session(user=alice)
     revoke_session(session=ended.session, actor=sam, reason="x")
     events = Event.objects.count()
-    for url in (end_url(others.session), end_url(ended.session), f"{URL}{uuid.uuid4()}/end/"):
+    for url in (end_url(others.session), f"{URL}{uuid.uuid4()}/end/"):
         assert getattr(own, method)(url).status_code == 404
-    assert getattr(own, method)(f"{MANY}?keep={others.session.pk}").status_code == 404
-    assert getattr(own, method)(f"{MANY}?keep=rubbish").status_code == 404
+    for keep in (others.session.pk, ended.session.pk, "rubbish"):
+        assert getattr(own, method)(f"{MANY}?keep={keep}").status_code == 404
     assert Event.objects.count() == events
     assert alive(others)
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from tokens.models import Session
 from tokens.origin import current_origin
 from tokens.revocation import Revocation, revoke_session, revoke_user
-from tokens.selectors.own import is_here, own_session, own_sessions
+from tokens.selectors.own import had_session, is_here, own_session, own_sessions
 
 # In the trail; not translated, because one trail is read by many.
 REASON = "ended by its owner"
@@ -35,7 +35,11 @@ def index(request: HttpRequest) -> HttpResponse:
 def end(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     session = own_session(user=request.user, pk=pk)
     if session is None:
-        raise Http404
+        if not had_session(user=request.user, pk=pk):
+            raise Http404
+        # Whoever did not get the answer asks again.
+        messages.success(request, _said(Revocation()))
+        return redirect("account:sessions")
     if request.method == "GET":
         here = is_here(session, current_origin())
         return render(request, "account/end.html", {"session": session, "here": here})

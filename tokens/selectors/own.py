@@ -53,6 +53,11 @@ def own_session(*, user: Any, pk: uuid.UUID) -> Session | None:
     return mine.filter(ACTIVE).first()
 
 
+def had_session(*, user: Any, pk: uuid.UUID) -> bool:
+    """Whether it is, or was, a session of ``user``."""
+    return Session.objects.filter(user=user, pk=pk).exists()
+
+
 def is_here(session: Session, origin: Origin) -> bool:
     return (
         origin.ip is not None
