@@ -124,6 +124,15 @@ def test_everybody_after_a_typed_word(client, sam, alice):
     assert Event.objects.get(kind=Kind.CUTOFF).reason == "key leaked"
 
 
+def test_sent_again_it_is_written_down_once(client, revoker, alice):
+    held = pair_of(alice)
+    client.force_login(revoker)
+    url = reverse("admin:tokens_session_revoke", args=[held.session.pk])
+    client.post(url, REASON)
+    assert "nothing left to end" in client.post(url, REASON, follow=True).text
+    assert LogEntry.objects.count() == 1
+
+
 def test_a_user_who_holds_all_of_it_can_be_deleted(client, sam, alice):
     held = pair_of(alice)
     client.force_login(sam)

@@ -80,7 +80,8 @@ def review(request: HttpRequest, *, model_admin: Any, what: Review) -> HttpRespo
         # Batches commit one by one; anything else happens with its line in the history or not.
         with nullcontext() if what.batched else transaction.atomic():
             ended = what.act(reason)
-            write_history(request, model=model_admin.model, objects=what.objects, reason=reason)
+            if ended:
+                write_history(request, model=model_admin.model, objects=what.objects, reason=reason)
         messages.success(request, said(ended))
         return HttpResponseRedirect(what.back)
     return _page(request, model_admin, what, expected, form)
