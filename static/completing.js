@@ -13,9 +13,11 @@
         asked = typed;
         const url = new URL(field.dataset.completes, location.href);
         url.searchParams.set("term", typed);
-        const answer = await fetch(url, { credentials: "same-origin" });
+        const answer = await fetch(url, { credentials: "same-origin" }).catch(() => null);
+        if (asked !== typed) return;
         // Who may not see accounts types the name without help.
-        if (!answer.ok || asked !== typed) return;
+        if (!answer) asked = "";
+        if (!answer?.ok) return;
         const { results } = await answer.json();
         field.list.replaceChildren(
           ...results.map((one) => new Option(one.text, one.text)),

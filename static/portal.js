@@ -114,9 +114,12 @@
     // A file leaves the page where it is, and may be asked for again.
     if ("download" in form.dataset) setTimeout(() => delete form.dataset.sent, 1000);
   });
-  addEventListener("pageshow", () => {
-    for (const form of all("[data-sent]")) delete form.dataset.sent;
-  });
+  const resend = () => {
+    for (const form of all("[data-sent]:not([data-download])")) delete form.dataset.sent;
+  };
+  addEventListener("pageshow", resend);
+  // Nothing came, and the person has stopped waiting for it.
+  if (window.navigation) navigation.addEventListener("navigateerror", resend);
 
   // --- The review, in a dialog. The one live region moves into it: outside it would be inert.
   const dialog = $("#dialog");
@@ -147,6 +150,7 @@
   });
 
   // --- After the act: say what happened, and show what it changed where the person is.
+  let unseen = null; // what to say, as long as the page does not show it
   const states = () => new Map(all("[data-row]").map((row) => [row.dataset.row, row.dataset.state]));
   document.addEventListener("portal:revoked", (event) => {
     const before = states();
@@ -164,12 +168,18 @@
       const place = places.find((one) => one && one.isConnected && !one.disabled);
       place.focus({ preventScroll: true });
     };
-    document.addEventListener("htmx:afterSettle", show, { once: true });
-    htmx.ajax("GET", location.pathname + location.search, {
+    const lost = new AbortController();
+    document.addEventListener("htmx:afterSettle", show, { once: true, signal: lost.signal });
+    unseen = () => {
+      lost.abort();
+      return `${event.detail.said} ${words().unseen}`;
+    };
+    const request = htmx.ajax("GET", location.pathname + location.search, {
       target: list ? "#rows" : "#main",
       select: list ? undefined : "#main",
       swap: "outerHTML",
     });
+    request.catch(() => lost.abort()).finally(() => (unseen = null));
   });
   document.addEventListener("portal:said", (event) => say(event.detail.said, "success"));
 
@@ -222,15 +232,26 @@
   });
 
   // --- Answers that are none.
+  const fail = (text) => (unseen ? say(unseen(), "warning") : say(text));
   document.addEventListener("htmx:responseError", (event) => {
     const { status } = event.detail.xhr;
     const known = { 403: words().forbidden, 404: words().gone, 503: words().away };
-    say(known[status] || words().failed.replace("{status}", status));
+    fail(known[status] || words().failed.replace("{status}", status));
   });
   const unanswered = (event) => {
     const { verb } = event.detail.requestConfig || {};
-    say(verb === "post" ? words().lost : words().offline);
+    fail(verb === "post" ? words().lost : words().offline);
   };
   document.addEventListener("htmx:sendError", unanswered);
   document.addEventListener("htmx:timeout", unanswered);
+  // A button that was disabled meanwhile has lost the focus, and is what is pressed again.
+  const pressed = new WeakMap();
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    pressed.set(event.detail.xhr, document.activeElement);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const { successful, xhr } = event.detail;
+    const lost = document.activeElement === document.body ? pressed.get(xhr) : null;
+    if (!successful && lost && lost.isConnected) lost.focus({ preventScroll: true });
+  });
 })();
