@@ -1,7 +1,8 @@
 """Somebody at a browser, and how they work it: with a mouse, by keyboard alone, without scripts,
-on a phone, or over a slow network (one that loses what a click sends is in
-`tests/browser/test_bad_network.py`). A test says what is done; each way does it as such a person
-would."""
+on a phone, or over a slow network. A test says what is done; each way does it as such a person
+would. A network that loses what a click sends, or the answer to it, is in tests of its own:
+`test_bad_network.py` for revocations, `test_cut_asking.py` for lists, reviews and links,
+`test_cut_acts.py` for forms, and `test_cut_after.py` for what follows them."""
 
 from dataclasses import dataclass
 from typing import Any
