@@ -4,10 +4,10 @@ number: nothing is looked up, nothing is sorted, and tokens come in the order of
 Logins come in cohorts. The sessions of one cohort open one after the other, then each of them
 rotates, in the same order, until it has had `ROUNDS` tokens; then the next cohort opens. So
 token ``n`` is the successor of token ``n - cohort``. Every fifth session belongs to one of the
-users who have 5,000 each; every other to a user who has that one. Of the sessions' last tokens
-the older cohorts' have expired, and one session in twenty was revoked. One session in fifty came
-from one and the same address, as behind an office's router; one in 10,007 is a device that nobody
-else has; scripts and apps name their client, browsers do not.
+users who have 5,000 each (`Plan.heavy`), and is never revoked; every other to a user who has that
+one. Of the sessions' last tokens the older cohorts' have expired, and one session in twenty was
+revoked. One session in fifty came from one and the same address, as behind an office's router; one
+in 10,007 is a device that nobody else has; scripts and apps name their client, browsers do not.
 """
 
 from collections.abc import Iterator
@@ -53,6 +53,7 @@ class Plan:
     user_base: int = 0
     cohorts: int = COHORTS
     rounds: int = ROUNDS
+    heavy: int = HEAVY_SESSIONS
 
     @property
     def cohort(self) -> int:
@@ -73,7 +74,7 @@ class Plan:
 
     @property
     def heavy_users(self) -> int:
-        return -(-self.sessions // (5 * HEAVY_SESSIONS))
+        return -(-self.sessions // (5 * self.heavy))
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,11 @@ def ours(plan: Plan) -> Iterator[Rows]:
         "tokens_sessiontoken",
         ["token_id", "session_id"],
         f"SELECT token_id, session_id FROM ({_tokens(plan)}) t",
+    )
+    yield Rows(
+        "tokens_revokedsession",
+        ["session_id"],
+        f"SELECT session_id FROM ({_tokens(plan)}) t WHERE round = 0 AND revoked",
     )
     yield Rows(
         "tokens_event",
@@ -250,7 +256,7 @@ def _tokens(plan: Plan) -> str:
                  ELSE ({_array(AGENTS)})[1 + s % {len(AGENTS)}] END AS agent,
             CASE WHEN s % 10007 = 5 THEN '{RARE_CLIENT}'
                  ELSE ({_array(CLIENTS)})[1 + s % {len(CLIENTS)}] END AS client,
-            CASE WHEN s % 5 = 0 THEN {plan.user_base + 1} + s / {5 * HEAVY_SESSIONS}
+            CASE WHEN s % 5 = 0 THEN {plan.user_base + 1} + s / {5 * plan.heavy}
                  ELSE {plan.user_base + plan.heavy_users + 1} + s END AS user_id
         FROM (SELECT n, n / {plan.cohort} % {plan.rounds} AS round,
                 n / {plan.cohort * plan.rounds} * {plan.cohort} + n % {plan.cohort} AS s,

@@ -8,7 +8,16 @@ from django.utils import timezone
 
 from tests.audit.events import sql, unguarded, write
 from tokens.issuing import open_session
-from tokens.models import Event, Kind, LoginThrottle, OutstandingToken, Seal, Session
+from tokens.models import (
+    Event,
+    Kind,
+    LoginThrottle,
+    OutstandingToken,
+    RevokedSession,
+    Seal,
+    Session,
+)  # fmt: skip
+from tokens.revocation import revoke_session
 from tokens.rotation import rotate
 from tokens.verdict import explain
 
@@ -118,9 +127,11 @@ def test_purge_takes_expired_tokens_and_leaves_the_session(alice):
 
 def test_purge_takes_ended_sessions_with_their_tokens(alice):
     pair = open_session(user=alice)
+    revoke_session(session=pair.session, actor=None, reason="lost device")
     expire(tokens=3, sessions=3)
     assert run("purge_tokens")["sessions"] == 1
     assert not explain(token=pair.access).active
+    assert not RevokedSession.objects.exists()
     assert run("purge_tokens") == {"tokens": 0, "sessions": 0, "counters": 0}
 
 

@@ -6,10 +6,11 @@ import pytest
 from django.utils import timezone
 
 from tests.support.lifecycle import later, pair_of
+from tests.support.many import hold
 from tokens.issuing import open_session
-from tokens.models import BlacklistedToken, OutstandingToken
+from tokens.models import BlacklistedToken, OutstandingToken, RevokedSession
 from tokens.origin import Origin
-from tokens.revocation import revoke_session
+from tokens.revocation import revoke_session, revoke_user
 from tokens.rotation import rotate
 from tokens.selectors.sessions import sessions
 from tokens.selectors.tokens import outstanding_tokens
@@ -54,6 +55,32 @@ def test_each_status_has_its_tokens(held):
     with later(days=8):
         assert jtis(status="expired") == [current]
         assert jtis(status="active") == []
+
+
+def test_the_last_revoked_comes_first_however_old_it_is(alice):
+    old, new = pair_of(alice).session, pair_of(alice).session
+    for session in (new, old):
+        revoke_session(session=session, actor=None, reason="lost device")
+    assert sids(status="revoked") == [old.pk, new.pk]
+    assert jtis(status="revoked") == [old.current.jti, new.current.jti]
+    first = sessions(status="revoked").page(size=1)
+    assert sessions(status="revoked").page(cursor=first.older, size=1).rows == [new]
+
+
+def test_a_session_appears_once_among_the_revoked(held, bob):
+    session = held["ended"].session
+    revoke_session(session=session, actor=bob, reason="once more")
+    assert sids(status="revoked") == [session.pk]
+    assert RevokedSession.objects.count() == 1
+
+
+def test_what_was_revoked_is_passed_over_on_the_way_to_the_active(alice, bob):
+    (kept,) = hold(bob, 1)
+    hold(alice, 100)
+    revoke_user(user=alice, actor=None, reason="left the company")
+    assert sids(status="active") == [kept.pk]
+    assert jtis(status="active") == [kept.current.jti]
+    assert sids(status="expired") == []
 
 
 def test_each_status_has_its_sessions(held):

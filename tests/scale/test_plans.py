@@ -91,7 +91,9 @@ def scanned(what, ask):
     return [
         f"{what}\n{line}"
         for query in seen.captured_queries
-        if re.match(r"\s*\(?(SELECT|UPDATE|INSERT INTO \S+ \([^)]*\) SELECT)", query["sql"], re.I)
+        if re.match(
+            r"\s*\(?(WITH|SELECT|UPDATE|INSERT INTO \S+ \([^)]*\) SELECT)", query["sql"], re.I
+        )
         for line in scans(query["sql"])
     ]
 

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from tokens import audit
 from tokens.issuing import open_session
-from tokens.models import Event, Kind
+from tokens.models import Event, Kind, Session
+from tokens.revocation import revoke_user
 from tokens.selectors.activity import Measure, activity, crowded_users, live_sessions
 from tokens.staff.charts import TRAFFIC, change, chart, nice, sparkline
 
@@ -61,6 +62,16 @@ def test_live_sessions_are_counted_to_a_limit(alice):
         open_session(user=alice)
     assert (live_sessions().number, live_sessions().more) == (3, False)
     assert (live_sessions(limit=2).number, live_sessions(limit=2).more) == (2, True)
+
+
+def test_live_sessions_are_not_counted_through_all_that_was_revoked(alice, bob):
+    open_session(user=bob)
+    Session.objects.update(ends_at=timezone.now() + HOUR)
+    for _ in range(6):
+        open_session(user=alice)
+    revoke_user(user=alice, actor=None, reason="left the company")
+    assert (live_sessions(limit=8).number, live_sessions(limit=8).more) == (1, False)
+    assert (live_sessions(limit=4).number, live_sessions(limit=4).more) == (0, True)
 
 
 def test_staff_without_the_permission_see_no_events(client, viewer, alice):

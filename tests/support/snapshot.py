@@ -15,11 +15,12 @@ from tokens.models import (
     Event,
     Kind,
     OutstandingToken,
+    RevokedSession,
     Session,
     SessionToken,
 )
 
-MODELS = (BlacklistedToken, Cutoff, Event, OutstandingToken, Session, SessionToken)
+MODELS = (BlacklistedToken, Cutoff, Event, OutstandingToken, RevokedSession, Session, SessionToken)
 
 
 def snapshot() -> dict[str, list[Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.sessions.models import Session as BrowserSession
 from django.db import transaction
-from django.db.models import Max, Min, QuerySet
+from django.db.models import Exists, Max, Min, OuterRef, QuerySet
 
 from tokens import audit
 from tokens.models import (
@@ -19,6 +19,7 @@ from tokens.models import (
     Kind,
     LoginThrottle,
     OutstandingToken,
+    RevokedSession,
     Session,
     SessionToken,
 )
@@ -70,6 +71,15 @@ def purge_sessions(*, before: datetime, reason: str) -> Iterator[int]:
             gone = _delete(Session.objects.filter(pk__in=keys))
             _record("sessions", gone, reason)
         yield gone
+
+
+def purge_revoked() -> None:
+    """What notes that a session was revoked that is gone. In windows of ids, as the tokens."""
+    notes = RevokedSession.objects.aggregate(low=Min("pk"), high=Max("pk"))
+    sessions = Session.objects.filter(pk=OuterRef("session"))
+    for start in range(notes["low"] or 0, (notes["high"] or -1) + 1, WINDOW):
+        window = RevokedSession.objects.filter(pk__gte=start, pk__lt=start + WINDOW)
+        _delete(window.filter(~Exists(sessions)))
 
 
 def purge_counters(*, now: datetime, reason: str) -> int:

@@ -9,7 +9,7 @@ from tokens.models.job import RevocationJob
 from tokens.models.reader import TrailReader
 from tokens.models.rollup import Rollup
 from tokens.models.seal import Seal
-from tokens.models.session import Session, SessionToken
+from tokens.models.session import RevokedSession, Session, SessionToken
 from tokens.models.throttle import LoginThrottle
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "LoginThrottle",
     "OutstandingToken",
     "RevocationJob",
+    "RevokedSession",
     "Rollup",
     "Seal",
     "Session",

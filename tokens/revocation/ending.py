@@ -1,16 +1,17 @@
-"""The two statements that end sessions, and the locks that come before them."""
+"""The statements that end sessions, and the locks that come before them."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.models import DateTimeField, QuerySet, Value
+from django.db.models.sql import UpdateQuery
 from django.utils import timezone
 
 from tokens.audit.record import name_of
-from tokens.models import BlacklistedToken, OutstandingToken, Session
+from tokens.models import BlacklistedToken, OutstandingToken, RevokedSession, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,13 @@ def end_sessions(
 ) -> Revocation:
     """Mark the sessions revoked, and blacklist the token of each that could still be rotated.
 
-    Two statements whatever their number. ``sessions`` must not filter on what they change.
-    The update waits for a rotation that holds a row, and the insert then reads the successor.
+    Two statements whatever their number, three on SQLite. ``sessions`` must not filter on what
+    they change. The update waits for a rotation that holds a row, and the insert then reads the
+    successor.
     """
     now = timezone.now()
-    ended = sessions.filter(revoked_at=None).update(
+    ended = _mark(
+        sessions,
         revoked_at=now,
         revoked_by=actor,
         revoked_by_name=name_of(actor),
@@ -78,9 +81,32 @@ def end_tokens(*, tokens: "QuerySet[OutstandingToken]", users: int = 1) -> Revoc
     return Revocation(ended, 0, users if ended else 0)
 
 
+def _mark(sessions: "QuerySet[Session]", *, revoked_at: datetime, **said: Any) -> int:
+    """Set what says that they are revoked, and enter them among the revoked."""
+    chosen = sessions.filter(revoked_at=None)
+    noted = connection.ops.quote_name(RevokedSession._meta.db_table)
+    if connection.vendor != "postgresql":
+        ended = chosen.update(revoked_at=revoked_at, **said)
+        keys, params = sessions.filter(revoked_at=revoked_at).values("pk").query.sql_with_params()
+        with connection.cursor() as cursor:
+            cursor.execute(f"INSERT INTO {noted} (session_id) {keys}", params)
+        return ended
+    query = cast(UpdateQuery, chosen.query.chain(UpdateQuery))
+    query.add_update_values({"revoked_at": revoked_at, **said})
+    update, params = query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH ended AS ({update} RETURNING id)"  # noqa: S608
+            f" INSERT INTO {noted} (session_id) SELECT id FROM ended",
+            params,
+        )
+        return int(cursor.rowcount)
+
+
 def _blacklist(rows: "QuerySet[Any]", token: str, now: datetime) -> int:
-    """INSERT … SELECT into simplejwt's blacklist; rows already there stay as they are."""
-    chosen = rows.order_by().annotate(ended_at=Value(now, output_field=DateTimeField()))
+    """INSERT … SELECT into simplejwt's blacklist; rows already there stay as they are. In the
+    order of the tokens, whose rows the foreign key's check then locks in that order."""
+    chosen = rows.order_by(token).annotate(ended_at=Value(now, output_field=DateTimeField()))
     select, params = chosen.values_list(token, "ended_at").query.sql_with_params()
     table = connection.ops.quote_name(BlacklistedToken._meta.db_table)
     with connection.cursor() as cursor:

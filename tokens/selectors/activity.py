@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import chain
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 from django.db.models.functions import TruncDay, TruncHour
 from django.utils import timezone
 
@@ -121,10 +121,11 @@ def _zone_of(*, midnight: datetime) -> tzinfo:
 
 def live_sessions(*, limit: int = 10_000) -> Bounded:
     """How many sessions can still be refreshed, counted as far as ``limit``, along the index
-    of when they end."""
-    unended = Session.objects.filter(revoked_at=None, ends_at__gt=timezone.now())
-    number = unended.order_by("-ends_at", "-id").values("pk")[: limit + 1].count()
-    return Bounded(min(number, limit), number > limit)
+    of when they end. It stops a quarter behind ``limit`` where many were revoked."""
+    look = limit + limit // 4 + 1
+    unended = Session.objects.filter(ends_at__gt=timezone.now()).order_by("-ends_at", "-id")
+    found = unended[:look].aggregate(seen=Count("pk"), live=Count("pk", filter=Q(revoked_at=None)))
+    return Bounded(min(found["live"], limit), found["live"] > limit or found["seen"] == look)
 
 
 @dataclass(frozen=True, slots=True)

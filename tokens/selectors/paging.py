@@ -20,6 +20,8 @@ PAGE = 50
 # How many steps of its index one page takes at most in search of rows that pass a condition
 # which the index knows nothing of.
 LOOK = 2000
+# Where all that has to be passed over is what was revoked lately, ten thousand of a user or so.
+FAR_LOOK = 10_000
 # Where looking at a row asks other tables too.
 SHORT_LOOK = 500
 # How many of the rows that seem to pass are judged at once: a few more than a page, then many.

@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from tokens.models import Session
 from tokens.selectors.about import About
 from tokens.selectors.matching import as_address
-from tokens.selectors.paging import LOOK, SHORT_LOOK, Listing, Walk, unchanged
+from tokens.selectors.paging import FAR_LOOK, LOOK, SHORT_LOOK, Listing, Walk, unchanged
 from tokens.selectors.status import Status, live, seems_revoked, with_session_status
 from tokens.selectors.ways import NOTHING, Way, between, of_user, read
 
@@ -17,7 +17,8 @@ Sessions = QuerySet[Session]
 BY_USE = ("last_used_at", "id")
 BY_END = ("ends_at", "id")
 HELD = 1000
-BY_REVOKED = ("revoked_at", "id")
+# The turn in which they were revoked.
+BY_TURN = ("turn",)
 
 
 def sessions(
@@ -73,14 +74,14 @@ def sessions(
     def seeming(rows: Sessions) -> Sessions:
         return _seeming(rows.filter(loose), status)
 
-    bounded = loose or (status in Status and key not in (BY_END, BY_REVOKED))
+    bounded = loose or (status in Status and key != BY_TURN)
     return Listing(
         rows=tuple(walks),
         key=key,
         finish=_finish,
         coarse=seeming if bounded else unchanged,
         exact=Q(status=status) if status in Status else None,
-        look=SHORT_LOOK if status == Status.REVOKED else LOOK,
+        look=SHORT_LOOK if status == Status.REVOKED else FAR_LOOK if key == BY_END else LOOK,
     )
 
 
@@ -104,11 +105,12 @@ def _by_status(rows: Sessions, status: str) -> tuple[Walk[Session], tuple[str, .
     now = timezone.now()
     match status:
         case Status.ACTIVE:
-            return Walk(rows.filter(revoked_at=None, ends_at__gt=now)), BY_END
+            return Walk(rows.filter(ends_at__gt=now)), BY_END
         case Status.EXPIRED:
-            return Walk(rows.filter(revoked_at=None, ends_at__lte=now)), BY_END
+            return Walk(rows.filter(ends_at__lte=now)), BY_END
         case Status.REVOKED:
-            return Walk(rows.filter(revoked_at__isnull=False)), BY_REVOKED
+            turns = rows.filter(revocations__pk__gt=0).annotate(turn=F("revocations__pk"))
+            return Walk(turns), BY_TURN
         case _:
             return Walk(rows), BY_USE
 

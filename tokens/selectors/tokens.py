@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from tokens.models import OutstandingToken, Session
 from tokens.selectors.matching import as_address
-from tokens.selectors.paging import LOOK, SHORT_LOOK, Listing, Walk, unchanged
+from tokens.selectors.paging import FAR_LOOK, LOOK, SHORT_LOOK, Listing, Walk, unchanged
 from tokens.selectors.selection import Selection, selected_foreign_tokens
 from tokens.selectors.standing import EPOCH
 from tokens.selectors.status import Status, seems_revoked, with_token_status
@@ -22,6 +22,8 @@ BY_EXPIRY = ("expires_at", "id")
 # By the last use of the session; the tokens of one session stand together.
 BY_USE = ("used", "id")
 BY_END = ("ends_at", "id")
+# The turn in which the sessions were revoked.
+BY_TURN = ("turn",)
 SESSION = "membership__session__"
 
 
@@ -90,16 +92,18 @@ def outstanding_tokens(
 
     def seeming(rows: Tokens) -> Tokens:
         rows = rows.filter(loose)
+        if key == BY_END:
+            return rows.filter(current_of__revoked_at=None)
         return _seeming_of_sessions(rows, status) if key == BY_USE else _seeming(rows, status)
 
-    bounded = loose or (status in Status and key != BY_END)
+    bounded = loose or (status in Status and key != BY_TURN)
     return Listing(
         rows=tuple(walks),
         key=key,
         finish=_finish,
         coarse=seeming if bounded else unchanged,
         exact=Q(status=status) if status in Status else None,
-        look=SHORT_LOOK if status == Status.REVOKED else LOOK,
+        look=SHORT_LOOK if status == Status.REVOKED else FAR_LOOK if key == BY_END else LOOK,
     )
 
 
@@ -143,21 +147,25 @@ def _said(way: Way, said: Way) -> Walk[OutstandingToken]:
 
 def _by_status(tokens: Tokens, status: str) -> tuple[Walk[OutstandingToken], tuple[str, ...]]:
     now = timezone.now()
-    ends = tokens.filter(current_of__revoked_at__isnull=True).annotate(
-        ends_at=F("current_of__ends_at")
-    )
     match status:
         case Status.ACTIVE:
-            return Walk(ends.filter(current_of__ends_at__gt=now)), BY_END
+            return _ending(tokens, ends_at__gt=now), BY_END
         case Status.EXPIRED:
-            return Walk(ends.filter(current_of__ends_at__lte=now)), BY_END
+            return _ending(tokens, ends_at__lte=now), BY_END
         case Status.REVOKED:
-            ended = tokens.filter(current_of__revoked_at__isnull=False)
-            return Walk(ended.annotate(ends_at=F("current_of__revoked_at"))), BY_END
+            turns = tokens.filter(current_of__revocations__pk__gt=0)
+            return Walk(turns.annotate(turn=F("current_of__revocations__pk"))), BY_TURN
         case Status.ROTATED:
             return _said({}, {}), BY_USE
         case _:
             return Walk(tokens), BY_ID
+
+
+def _ending(tokens: Tokens, **when: datetime) -> Walk[OutstandingToken]:
+    """The current tokens of the sessions that end then."""
+    rows = tokens.filter(**{f"current_of__{name}": limit for name, limit in when.items()})
+    steps = Session.objects.filter(**when)
+    return Walk(rows.annotate(ends_at=F("current_of__ends_at")), steps, "ends_at")
 
 
 def _seeming_of_sessions(rows: Tokens, status: str) -> Tokens:

@@ -51,6 +51,7 @@ class Command(LongCommand):
                 bar.update(seen)
         for gone in purging.purge_sessions(before=before, reason=reason):
             sessions += gone
+        purging.purge_revoked()
         counters = purging.purge_counters(now=now, reason=reason)
         facts = {"tokens": tokens, "sessions": sessions, "counters": counters}
         line = f"Removed {tokens} tokens, {sessions} sessions, {counters} counters."

@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from bench.fill.load import highest, load
-from bench.fill.rows import COHORTS, ROUNDS, Plan, ours, shared
+from bench.fill.rows import COHORTS, HEAVY_SESSIONS, ROUNDS, Plan, ours, shared
 
 PASSWORD = "correct horse battery staple"
 # From here on, dropping the indexes and making them again is faster than keeping them.
@@ -34,6 +34,9 @@ class Command(BaseCommand):
         parser.add_argument("--cohorts", type=int, default=COHORTS)
         parser.add_argument("--rounds", type=int, default=ROUNDS, help="tokens of a session")
         parser.add_argument(
+            "--heavy", type=int, default=HEAVY_SESSIONS, help="sessions of a user with many"
+        )
+        parser.add_argument(
             "--rows-from",
             default="",
             help="a PostgreSQL server that makes up the rows where the database is SQLite",
@@ -42,7 +45,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         started = time.monotonic()
         plan = make_plan(
-            **{name: options[name] for name in ("tokens", "days", "cohorts", "rounds")}
+            **{name: options[name] for name in ("tokens", "days", "cohorts", "rounds", "heavy")}
         )
         every = [*shared(plan), *(ours(plan) if apps.is_installed("tokens") else ())]
         load(

@@ -1,0 +1,35 @@
+"""No index knows whether a session was revoked, and pages keep room for the row that says so: a
+revocation on PostgreSQL then writes into no index of sessions. What is in full pages already
+gets the room as sessions are refreshed, or at once by VACUUM FULL."""
+
+from importlib import import_module
+
+from django.db import migrations, models
+
+AddIndexGently = import_module("tokens.migrations.0011_list_indexes").AddIndexGently
+RemoveIndexGently = import_module("tokens.migrations.0015_fewer_session_indexes").RemoveIndexGently
+
+
+def keep_room(apps, schema_editor):
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("ALTER TABLE tokens_session SET (fillfactor = 80)")
+
+
+def fill_up(apps, schema_editor):
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("ALTER TABLE tokens_session RESET (fillfactor)")
+
+
+class Migration(migrations.Migration):
+    atomic = False
+
+    dependencies = [("tokens", "0016_revoked_sessions")]
+
+    operations = [
+        AddIndexGently(
+            "session", models.Index(fields=["-ends_at", "-id"], name="tokens_session_until")
+        ),
+        RemoveIndexGently("session", "tokens_session_ends"),
+        RemoveIndexGently("session", "tokens_session_revoked"),
+        migrations.RunPython(keep_room, fill_up),
+    ]
