@@ -1,7 +1,7 @@
 """What the faces share of HTTP: where a request comes from, and whether it wants a fragment."""
 
+import random
 import re
-import secrets
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
@@ -70,8 +70,11 @@ def _nearest(address: str, forwarded: str, proxies: tuple[str, ...]) -> str | No
 
 def request_id_of(request: HttpRequest) -> str:
     """The id that a proxy in front gave the request, where it looks like one, or a new one."""
-    given = request.META.get("HTTP_X_REQUEST_ID", "")
-    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    given = str(request.META.get("HTTP_X_REQUEST_ID", ""))
+    if REQUEST_ID.fullmatch(given):
+        return given
+    # No secret, so not from the kernel: asking it hands the interpreter to another thread.
+    return f"{random.getrandbits(128):032x}"
 
 
 def origin_of(request: HttpRequest, *, request_id: str) -> Origin:

@@ -1,11 +1,11 @@
 """Django's PostgreSQL backend, made to take a pooled or kept connection at hardly any cost: each
 bearer call takes one, and asks it one question."""
 
-import select
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql import base
+from psycopg import OperationalError
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -42,10 +42,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 def _usable(connection: Any) -> bool:
     """An idle server says nothing, except that it is closing: a restart, an administrator's
-    command or a timeout all leave something to read. Asking the kernel takes microseconds;
-    asking the server, as Django and the pool do, takes as long as a bearer call's one query."""
+    command or a timeout all leave its last words and the end of the connection to read, in this
+    order. libpq reads what is there without waiting, which takes microseconds; asking the server,
+    as Django and the pool do, takes as long as a bearer call's one query. Nor does the
+    interpreter go to another thread meanwhile, as it would for `select`."""
     if connection.closed:
         return False
-    kernel = select.poll()
-    kernel.register(connection.fileno(), select.POLLIN)
-    return not kernel.poll(0)
+    try:
+        connection.pgconn.consume_input()
+        connection.pgconn.consume_input()
+    except OperationalError:
+        return False
+    return True

@@ -9,7 +9,12 @@ from rest_framework.request import Request
 from tokens.api.base import AnonymousView, ApiView, answer
 from tokens.api.ending import end_session_of
 from tokens.api.refusals import token_not_valid
-from tokens.api.serializers import LoginSerializer, RefreshSerializer, TokenSerializer
+from tokens.api.serializers import (
+    LoginSerializer,
+    RefreshSerializer,
+    TokenSerializer,
+    presented,
+)
 from tokens.issuing import IssuedPair, LoginSuperseded, open_session
 from tokens.rotation import rotate
 from tokens.verdict import explain
@@ -56,9 +61,7 @@ class RefreshView(AnonymousView):
     refusal_more = {"code": "token_not_valid"}
 
     def post(self, request: Request) -> HttpResponse:
-        form = RefreshSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        return _pair(rotate(refresh=form.validated_data["refresh"]))
+        return _pair(rotate(refresh=presented(RefreshSerializer, "refresh", request.data)))
 
 
 class LogoutView(AnonymousView):
@@ -78,9 +81,7 @@ class VerifyView(AnonymousView):
     refusal_more = {"code": "token_not_valid"}
 
     def post(self, request: Request) -> HttpResponse:
-        form = TokenSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        verdict = explain(token=form.validated_data["token"])
+        verdict = explain(token=presented(TokenSerializer, "token", request.data))
         if not verdict.active:
             raise token_not_valid(verdict)
         return answer({})

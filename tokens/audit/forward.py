@@ -19,4 +19,6 @@ def announce(event: Event) -> None:
 
 
 def _log(event: Event) -> None:
-    logger.info("%s", json.dumps(plain(row_of(event)), ensure_ascii=True))
+    text = json.dumps(plain(row_of(event)), ensure_ascii=True)
+    # What `info` would do, save for walking the stack to find out that it was called from here.
+    logger.handle(logger.makeRecord(logger.name, logging.INFO, __file__, 0, text, (), None))

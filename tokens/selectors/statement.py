@@ -10,12 +10,15 @@ Everything still goes through Django's cursor wrapper: transactions, `execute_wr
 log and the translation of errors work as for any other statement.
 """
 
+import threading
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import AutoField, CharField, Field, GenericIPAddressField, Model
+from django.db.models.base import ModelState
+from django.db.models.signals import post_init, pre_init
 
 
 def fetch_one(sql: str, params: Sequence[Any], *, binary: bool = False) -> tuple[Any, ...] | None:
@@ -34,14 +37,10 @@ def fetch_all(sql: str, params: Sequence[Any], *, binary: bool = False) -> list[
             cursor.execute(sql, params)
             rows = cursor.fetchall()
             return rows
-    from psycopg import Cursor
-    from psycopg.pq import Format
-
     # As Django's own `_cursor` does: a kept connection that the server has closed is made anew.
     own.close_if_health_check_failed()
     own.ensure_connection()
-    bare: Any = Cursor(own.connection)
-    bare.format = Format.BINARY if binary else Format.TEXT
+    bare = _cursors.of(own.connection, sql, binary=binary)
     wrap = own.make_debug_cursor if own.queries_logged else own.make_cursor
     wrap(bare).execute(sql, params)
     # The answer is here as a whole: nothing can go wrong from here on that needs translating.
@@ -49,6 +48,26 @@ def fetch_all(sql: str, params: Sequence[Any], *, binary: bool = False) -> list[
     return rows
 
 
+class _Cursors(threading.local):
+    """A cursor for each statement, on the connection that the thread uses: it keeps what psycopg
+    has found out about the statement's parameters and columns."""
+
+    connection: Any = None
+
+    def of(self, connection: Any, sql: str, *, binary: bool) -> Any:
+        from psycopg import Cursor
+        from psycopg.pq import Format
+
+        if connection is not self.connection:
+            self.connection, self.kept = connection, dict[tuple[str, bool], Any]()
+        cursor = self.kept.get((sql, binary))
+        if cursor is None:
+            cursor = self.kept[sql, binary] = Cursor(connection)
+            cursor.format = Format.BINARY if binary else Format.TEXT
+        return cursor
+
+
+_cursors = _Cursors()
 PLAIN = frozenset(
     {
         *("AutoField", "BigAutoField", "IntegerField", "BigIntegerField", "PositiveIntegerField"),
@@ -56,6 +75,8 @@ PLAIN = frozenset(
         "GenericIPAddressField",
     }
 )
+# Of these PostgreSQL takes a value as the instance has it.
+AS_IT_IS = frozenset({"CharField", "TextField", "BooleanField", "DateTimeField", "UUIDField"})
 
 
 def _stored_as(field: "Field[Any, Any]") -> str:
@@ -85,7 +106,8 @@ class Columns:
         # project's own user model may hold others, such as JSON, which would not.
         self.plain = all(_stored_as(field) in PLAIN for field in fields)
         self.width = len(fields)
-        self._names = frozenset(field.attname for field in fields)
+        self._names = [field.attname for field in fields]
+        self._bare = self.plain and _made_plainly(model)
         self._key = next(at for at, field in enumerate(fields) if field.primary_key)
         self._converters = [
             (at, convert, field) for at, field in enumerate(fields) for convert in converters(field)
@@ -98,7 +120,22 @@ class Columns:
             return None
         for at, convert, field in self._converters:
             row[at] = convert(row[at], field, connection)
-        return self.model.from_db(connection.alias, self._names, row)
+        if not self._bare:
+            return self.model.from_db(connection.alias, self._names, row)
+        made = self.model.__new__(self.model)
+        made._state = ModelState()
+        made._state.adding, made._state.db = False, connection.alias
+        made.__dict__.update(zip(self._names, row, strict=True))
+        return made
+
+
+def _made_plainly(model: type[Model]) -> bool:
+    """Whether a row's values may be put straight where `Model.__init__` would put them, one by one
+    and past all that could take part: nothing does."""
+    as_django_does = (
+        model.__init__ is Model.__init__ and model.from_db.__func__ is Model.from_db.__func__  # type: ignore[attr-defined]
+    )
+    return as_django_does and not (pre_init.has_listeners(model) or post_init.has_listeners(model))
 
 
 class RowInsert:
@@ -112,17 +149,23 @@ class RowInsert:
     def __init__(self, model: type[Model], *, source: str = "", **given: str) -> None:
         quote = connection.ops.quote_name
         fields = [f for f in model._meta.local_concrete_fields if not isinstance(f, AutoField)]
-        self._asked = [field for field in fields if field.attname not in given]
+        asked = [field for field in fields if field.attname not in given]
+        self._asked = [(field.attname, _preparing(field)) for field in asked]
         columns = ", ".join(quote(str(field.column)) for field in fields)
         values = ", ".join(given.get(field.attname) or _mark(field) for field in fields)
         origin = f" FROM {source}" if source else ""
         self.sql = f"INSERT INTO {quote(model._meta.db_table)} ({columns}) SELECT {values}{origin}"
 
     def parameters(self, instance: Model) -> list[Any]:
+        values = [(getattr(instance, name), prepare) for name, prepare in self._asked]
         return [
-            field.get_db_prep_save(getattr(instance, field.attname), connection)
-            for field in self._asked
+            value if prepare is None else prepare(value, connection) for value, prepare in values
         ]
+
+
+def _preparing(field: "Field[Any, Any]") -> Any | None:
+    """What makes the field's value one of the database's, or None where it is one as it is."""
+    return None if _stored_as(field) in AS_IT_IS else field.get_db_prep_save
 
 
 def _mark(field: "Field[Any, Any]") -> str:
