@@ -41,10 +41,7 @@ def main() -> None:
     peers = [p for size in sizes for p in both("postgres", size) if p.name in names]
     with ExitStack() as after:
         for peer in peers:
-            if peer.exists():
-                # As a deployment of the newest version would.
-                peer.manage("migrate", "--verbosity", "0")
-            elif not (options.keep or options.fill):
+            if not (peer.exists() or options.keep or options.fill):
                 after.callback(peer.drop)
             print(peer.fill(), end="", flush=True)
         if options.fill:

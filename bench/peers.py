@@ -83,8 +83,10 @@ class Peer:
     # --- The database.
 
     def fill(self) -> str:
-        """Make the database, unless one of this size stands; returns what `fill` said."""
+        """Make the database, unless one of this size stands, which is brought to the newest version
+        as a deployment would be; returns what `fill` said."""
         if self.exists():
+            self.manage("migrate", "--verbosity", "0")
             return ""
         self.create()
         try:
