@@ -75,13 +75,15 @@ def sessions(
         return _seeming(rows.filter(loose), status)
 
     bounded = loose or (status in Status and key != BY_TURN)
+    # Whatever else is asked of a row costs more than to see that it was revoked.
+    far = key == BY_END and not loose
     return Listing(
         rows=tuple(walks),
         key=key,
         finish=_finish,
         coarse=seeming if bounded else unchanged,
         exact=Q(status=status) if status in Status else None,
-        look=SHORT_LOOK if status == Status.REVOKED else FAR_LOOK if key == BY_END else LOOK,
+        look=SHORT_LOOK if status == Status.REVOKED else FAR_LOOK if far else LOOK,
     )
 
 
