@@ -78,6 +78,7 @@ def test_the_focus_is_on_what_is_pressed_again(desk: Page, alice) -> None:
     page = desk
     page.goto(f"/staff/users/{alice.pk}/")
     page.get_by_role("link", name="Revoke all tokens…").click()
+    expect(page.get_by_role("link", name="Cancel")).to_be_focused()  # once it has settled
     page.get_by_role("radio", name="lost device").check()
     button = page.get_by_role("button", name=f"Revoke {NUMBER} sessions")
     button.focus()
