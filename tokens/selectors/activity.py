@@ -55,7 +55,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
-    """A count that stopped at a limit: ``more`` says that there are more than ``number``."""
+    """A count; ``more`` says that it stopped at a limit, so that there may be more."""
 
     number: int
     more: bool
