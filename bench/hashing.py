@@ -6,7 +6,7 @@ import time
 
 from argon2.low_level import Type, hash_secret_raw
 
-SECONDS = 3.0
+SECONDS = 2.0
 
 
 def _hash_for(seconds: float) -> int:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench import hashing
 from bench.cases import CASES, Case, Pools
 from bench.measure import Cpu
 from bench.peers import Peer
@@ -44,6 +45,15 @@ class Result:
     connections: int
     ours: list[Round] = field(default_factory=list)
     stock: list[Round] = field(default_factory=list)
+    ceilings: list[float] = field(default_factory=list)
+    """Of a login: what the hash alone allowed, right after each round."""
+
+    @property
+    def of_the_hash(self) -> float | None:
+        pairs = zip(self.ours, self.ceilings, strict=False)
+        return (
+            statistics.median([one.rate / most for one, most in pairs]) if self.ceilings else None
+        )
 
     def median(self, peer: str, what: str) -> float | None:
         rounds = [getattr(one, what) for one in getattr(self, peer)]
@@ -74,14 +84,16 @@ def run(peers: tuple[Peer, Peer], options: Options, say: Callable[[str], None]) 
         for peer in taking_part:
             pools[peer.name].prepare(case, consumed)
             if not case.one_each:
-                _load(peer, pools[peer.name], case, 4, 1, options)
+                load(peer, pools[peer.name], case, 4, 1, options)
         for connections in options.connections:
             result = Result(name, connections)
             for number in range(options.rounds):
                 for peer in taking_part if number % 2 == 0 else reversed(taking_part):
                     seconds = options.seconds
-                    one = _load(peer, pools[peer.name], case, connections, seconds, options)
+                    one = load(peer, pools[peer.name], case, connections, seconds, options)
                     getattr(result, peer.name).append(one)
+                if name == "login":
+                    result.ceilings.append(hashing.ceiling(hashing.cores()))
             say(summary(result))
             results.append(result)
     return results
@@ -97,12 +109,13 @@ def summary(result: Result) -> str:
     return text + (f"  ({failed} failed)" if failed else "")
 
 
-def _load(
+def load(
     peer: Peer, pools: Pools, case: Case, connections: int, seconds: int, options: Options
 ) -> Round:
     lines = pools.write(case, options.one_each)
-    # A thread of wrk's for each connection where an answer decides what is asked next.
-    threads = connections if case.name in {"refresh", "logout"} else 1
+    # A thread of wrk's for each connection where an answer decides what is asked next. Four else:
+    # connections that one thread opens at once mostly go to one and the same worker.
+    threads = connections if case.name in {"refresh", "logout"} else min(connections, 4)
     command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
     command += ["-s", str(LUA), peer.url("/"), "--", case.name, str(lines), str(threads)]
     time.sleep(0.05)
