@@ -48,10 +48,11 @@ def main() -> None:
     head = ("case", "conn.", *(f"{size}, /s" for size in sizes), "ratio", "CPU ratio")
     text = (
         "### What the number of tokens costs\n\n"
-        f"`python -m bench.sizes --tokens {given.tokens} --rounds {options.rounds} --seconds"
-        f" {options.seconds}` on {datetime.now(UTC):%Y-%m-%d}, {cores()} cores, PostgreSQL; load"
-        f" average at the end: {', '.join(f'{one:.1f}' for one in os.getloadavg())}. Medians of the"
-        " ratios of each round, many against few: above 1 is quicker with many.\n\n"
+        f"`python -m bench.sizes --tokens {given.tokens} --connections {given.connections}"
+        f" --rounds {options.rounds} --seconds {options.seconds}` on"
+        f" {datetime.now(UTC):%Y-%m-%d}, {cores()} cores, PostgreSQL; load average at the end:"
+        f" {', '.join(f'{one:.1f}' for one in os.getloadavg())}. Medians of the ratios of each"
+        " round, many against few: above 1 is quicker with many.\n\n"
     ) + report.rows(head, lines)
     print(text)
     if not given.no_report:
