@@ -135,13 +135,18 @@
       $("#notices").replaceChildren();
       dialog.showModal();
     }
+    // The focus is where it begins; htmx would take it back there, however late it settles.
+    const begins = $("#review [autofocus]");
+    if (begins) begins.removeAttribute("autofocus");
   });
   // htmx has put the attributes of what it swapped in their place only by now.
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.detail.target.id !== "review") return;
     const wrong = dialog.querySelector("[aria-invalid=true]");
     const first = wrong || dialog.querySelector("[data-close]");
-    if (first) first.focus();
+    // Who is in it already is not thrown back to where it begins.
+    const inside = $("#review").contains(document.activeElement);
+    if (first && (wrong || !inside)) first.focus();
   });
   dialog.addEventListener("close", () => {
     $("#main").before($("#notices"));
