@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('token_blacklist', '0013_alter_blacklistedtoken_options_and_more'),
+        ('token_blacklist', '0012_alter_outstandingtoken_user'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -7,11 +7,11 @@ def install(apps, schema_editor):
     guards.install(schema_editor.connection)
 
 
-def drop(apps, schema_editor):
-    guards.drop(schema_editor.connection)
+def remove(apps, schema_editor):
+    guards.remove(schema_editor.connection)
 
 
 class Migration(migrations.Migration):
     dependencies = [("tokens", "0003_seal_rollup_reader")]
 
-    operations = [migrations.RunPython(install, drop)]
+    operations = [migrations.RunPython(install, remove)]

@@ -5,7 +5,7 @@ BATCH = 5000
 
 
 def backfill(apps, schema_editor):
-    """In batches that each commit: a live table stays writable."""
+    """Fill the new column in batches. Each batch commits, so that the table stays writable."""
     Session = apps.get_model("tokens", "Session")
     Token = apps.get_model("token_blacklist", "OutstandingToken")
     rows = Session.objects.using(schema_editor.connection.alias).filter(
@@ -16,7 +16,7 @@ def backfill(apps, schema_editor):
         Session.objects.using(schema_editor.connection.alias).filter(pk__in=keys).update(
             ends_at=Subquery(ends)
         )
-    # The token is gone, so it had expired.
+    # The current token was purged, so it had expired.
     Session.objects.using(schema_editor.connection.alias).filter(ends_at=None).update(
         ends_at=F("last_used_at")
     )
@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("tokens", "0004_guards"),
-        ("token_blacklist", "0013_alter_blacklistedtoken_options_and_more"),
+        ("token_blacklist", "0012_alter_outstandingtoken_user"),
     ]
 
     operations = [

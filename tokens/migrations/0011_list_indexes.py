@@ -1,7 +1,7 @@
-"""The indexes that the lists walk, so that none of them scans or sorts a big table.
+"""Add the indexes that the lists walk, so that no list scans or sorts a big table.
 
-On PostgreSQL they are made concurrently: the tables stay writable, however long it takes. It may
-be interrupted and run again; what an interruption left invalid is made anew.
+On PostgreSQL the indexes are built concurrently, so the tables stay writable. The migration can be
+interrupted and run again; it drops and rebuilds an index that an interruption left invalid.
 """
 
 from django.conf import settings
@@ -12,7 +12,7 @@ TOKENS = "token_blacklist_outstandingtoken"
 
 
 def quietly(schema_editor):
-    """Ten million rows take longer than a request may."""
+    """Lift the timeouts, which are meant for requests and are too short to build an index."""
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute("SET statement_timeout = 0")
         schema_editor.execute("SET lock_timeout = 0")
@@ -38,7 +38,7 @@ def restore(schema_editor):
 
 
 class AddIndexGently(migrations.AddIndex):
-    """On a table of our own."""
+    """Add an index to a table of this app, concurrently on PostgreSQL."""
 
     def database_forwards(self, app_label, schema_editor, from_state, to_state):
         model = to_state.apps.get_model(app_label, self.model_name)
@@ -59,8 +59,11 @@ class AddIndexGently(migrations.AddIndex):
 
 
 def elsewhere(name, columns, table=TOKENS):
-    """On a table of another app, whose models know nothing of it. ``columns`` is SQL, and may
-    depend on the vendor; ``table`` too may be a function, for a model that can be swapped."""
+    """Add an index to a table of another app, whose models do not declare it.
+
+    ``columns`` is SQL, or a function of the database vendor that returns SQL. ``table`` is a table
+    name, or a function that returns one, for a model that can be swapped.
+    """
 
     def make(apps, schema_editor):
         vendor = schema_editor.connection.vendor
@@ -86,7 +89,10 @@ def users():
 
 
 def lower(attribute):
-    """A start of the text in either case; on PostgreSQL LIKE needs the pattern operators."""
+    """Index a column for case-insensitive prefix searches.
+
+    On PostgreSQL, LIKE needs the pattern operators.
+    """
 
     def columns(vendor):
         model = get_user_model()
@@ -110,7 +116,7 @@ class Migration(migrations.Migration):
 
     # Sizes on PostgreSQL at ten million tokens of a million sessions and 800,000 users.
     operations = [
-        # One person's tokens, newest first, without a sort of 50,000: 301 MB.
+        # The tokens of one user, newest first, without sorting 50,000 rows: 301 MB.
         elsewhere("tokens_outstanding_user", '"user_id", "id"'),
         # "Issued between": 300 MB.
         elsewhere("tokens_outstanding_issued", '"created_at", "id"'),

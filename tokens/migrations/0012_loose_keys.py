@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('token_blacklist', '0013_alter_blacklistedtoken_options_and_more'),
+        ('token_blacklist', '0012_alter_outstandingtoken_user'),
         ('tokens', '0011_list_indexes'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

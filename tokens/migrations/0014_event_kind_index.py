@@ -1,5 +1,8 @@
-"""The index of kinds without the refreshes: they are most of the trail, and are found by walking
-it. Each refresh then writes into one index less, and this one is a seventh of its size."""
+"""Leave refresh events out of the index on the event kind.
+
+Most events are refreshes, and a list of them is found by walking the trail. A refresh then writes
+into one index less, and the index shrinks to a seventh of its size.
+"""
 
 from importlib import import_module
 

@@ -1,6 +1,9 @@
-"""Three indexes of sessions that no query needs: what begins with the user is found by
-`tokens_session_mine`, and what was opened before an instant by `tokens_session_opened`. At a
-million sessions they take 68 MB, and every refresh wrote into each of them."""
+"""Drop three indexes on sessions that no query needs.
+
+``tokens_session_mine`` serves queries that begin with the user, and ``tokens_session_opened``
+serves queries for sessions that were opened before an instant. At a million sessions the three take
+68 MB, and every refresh wrote into each of them.
+"""
 
 from importlib import import_module
 
@@ -23,7 +26,7 @@ class RemoveIndexGently(migrations.RemoveIndex):
 
 
 def drop_own_index(apps, schema_editor):
-    """Django names a foreign key's index by itself."""
+    """Drop the index of the foreign key, under the name that Django gave it."""
     connection = schema_editor.connection
     with connection.cursor() as cursor:
         known = connection.introspection.get_constraints(cursor, "tokens_session")

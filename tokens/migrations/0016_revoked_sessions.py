@@ -1,4 +1,4 @@
-"""The sessions that were revoked, in a table of their own instead of an index: see the model."""
+"""Add the table that lists revoked sessions, which replaces an index. The model explains why."""
 
 import django.db.models.deletion
 from django.db import migrations, models

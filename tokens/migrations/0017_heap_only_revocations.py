@@ -1,6 +1,9 @@
-"""No index knows whether a session was revoked, and pages keep room for the row that says so: a
-revocation on PostgreSQL then writes into no index of sessions. What is in full pages already
-gets the room as sessions are refreshed, or at once by VACUUM FULL."""
+"""Let a revocation on PostgreSQL update a session without writing into any of its indexes.
+
+No index covers the columns that a revocation changes, and the fill factor keeps room for the new
+row version in the same page. Pages that are already full get that room as sessions are refreshed,
+or at once by VACUUM FULL.
+"""
 
 from importlib import import_module
 

@@ -1,29 +1,42 @@
-"""The tables beside simplejwt's two. simplejwt's models are imported from here and nowhere
-else, so that a change of its home touches one line."""
+"""The tables of the app, and simplejwt's two.
+
+All other code imports simplejwt's models from here, so only this file knows where they are.
+"""
 
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
+from tokens.models.browser import BrowserCutoff
 from tokens.models.cutoff import Cutoff
-from tokens.models.event import Event, Kind
+from tokens.models.event import Event
 from tokens.models.job import RevocationJob
+from tokens.models.kinds import Kind, Measure
 from tokens.models.reader import TrailReader
+from tokens.models.refusal import Refusal
 from tokens.models.rollup import Rollup
 from tokens.models.seal import Seal
-from tokens.models.session import RevokedSession, Session, SessionToken
+from tokens.models.session import RevokedSession, Session, SessionOrigin, SessionToken
+from tokens.models.target import EventTarget
 from tokens.models.throttle import LoginThrottle
+from tokens.models.window import EventWindow
 
 __all__ = [
     "BlacklistedToken",
+    "BrowserCutoff",
     "Cutoff",
     "Event",
+    "EventTarget",
+    "EventWindow",
     "Kind",
     "LoginThrottle",
+    "Measure",
     "OutstandingToken",
+    "Refusal",
     "RevocationJob",
     "RevokedSession",
     "Rollup",
     "Seal",
     "Session",
+    "SessionOrigin",
     "SessionToken",
     "TrailReader",
 ]

@@ -1,12 +1,18 @@
+"""Cutoffs."""
+
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+from tokens.db import clock
 
 
 class Cutoff(models.Model):
-    """An instant before which every token is dead: of one user, or of everybody (no user).
+    """A time before which every token of one user, or of all users, is invalid.
 
-    Rows are only added; the latest ``not_before`` wins, in whichever order they were set.
+    ``user`` is empty for all users. Rows are only added; the latest ``not_before`` applies,
+    whatever the order of the rows.
     """
 
     user = models.ForeignKey(
@@ -19,7 +25,7 @@ class Cutoff(models.Model):
         verbose_name=_("user"),
     )
     not_before = models.DateTimeField(_("not before"))
-    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    created_at = models.DateTimeField(_("created"), default=clock.now)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -32,10 +38,12 @@ class Cutoff(models.Model):
     reason = models.CharField(_("reason"), max_length=500)
 
     class Meta:
-        verbose_name = _("cut-off")
-        verbose_name_plural = _("cut-offs")
+        verbose_name = _("cutoff")
+        verbose_name_plural = _("cutoffs")
         default_permissions = ("view", "add")
         indexes = [models.Index(fields=["user", "-not_before"], name="tokens_cutoff_user")]
 
     def __str__(self) -> str:
-        return f"{self.user_id or 'everybody'} {self.not_before:%Y-%m-%d %H:%M:%S}"
+        user = self.user
+        name = gettext("everyone") if user is None else user.get_username()
+        return f"{name} {self.not_before:%Y-%m-%d %H:%M:%S}"

@@ -1,45 +1,24 @@
+"""The audit trail."""
+
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-
-class Kind(models.TextChoices):
-    LOGIN = "login", _("logged in")
-    LOGIN_REFUSED = "login_refused", _("login refused")
-    LOGIN_LOCKED = "login_locked", _("login locked")
-    LOGIN_UNLOCKED = "login_unlocked", _("login unlocked")
-    REFRESH = "refresh", _("refreshed")
-    REFRESH_RETRY = "refresh_retry", _("refresh retried")
-    REUSE = "reuse", _("reuse")
-    LOGOUT = "logout", _("logged out")
-    REVOKE_TOKEN = "revoke_token", _("token revoked")
-    REVOKE_SESSION = "revoke_session", _("session revoked")
-    REVOKE_USER = "revoke_user", _("all of a user revoked")
-    REVOKE_MATCHING = "revoke_matching", _("selection revoked")
-    CUTOFF = "cutoff", _("cut-off set")
-    PASSWORD_CHANGED = "password_changed", _("password changed")
-    USER_DEACTIVATED = "user_deactivated", _("user deactivated")
-    USER_DELETED = "user_deleted", _("user deleted")
-    CLAIMS_VIEWED = "claims_viewed", _("claims viewed")
-    TOKEN_INSPECTED = "token_inspected", _("token inspected")
-    INTROSPECTION_REFUSED = "introspection_refused", _("introspection refused")
-    PERMISSION_DENIED = "permission_denied", _("permission denied")
-    EXPORTED = "exported", _("trail exported")
-    PURGED = "purged", _("purged")
-    KEY_ADDED = "key_added", _("signing key added")
-    KEY_RETIRED = "key_retired", _("signing key retired")
+from tokens.db import clock
+from tokens.models.address import AddressField
+from tokens.models.kinds import Kind, Traits, kind_choices, traits_of
+from tokens.origin import CLIENT_LENGTH, USER_AGENT_LENGTH
 
 
 class Event(models.Model):
-    """One line of the audit trail. Append-only: the database itself refuses UPDATE and DELETE.
+    """One line of the audit trail. Append-only: the database refuses UPDATE and DELETE.
 
-    ``actor`` and ``subject`` carry no constraint and are never nulled: the line must not change
-    when the account goes. Their names are kept beside them for that day.
+    ``actor`` and ``subject`` have no constraint and are never set to NULL, because the event must
+    not change when an account is deleted. The event keeps their names for that case.
     """
 
-    at = models.DateTimeField(_("when"), default=timezone.now)
-    kind = models.CharField(_("kind"), max_length=24, choices=Kind)
+    at = models.DateTimeField(_("when"), default=clock.now)
+    kind = models.CharField(_("kind"), max_length=24, choices=kind_choices)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
@@ -49,7 +28,7 @@ class Event(models.Model):
         related_name="+",
         verbose_name=_("actor"),
     )
-    actor_name = models.CharField(max_length=254, blank=True)
+    actor_name = models.CharField(_("actor"), max_length=254, blank=True)
     subject = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
@@ -59,12 +38,12 @@ class Event(models.Model):
         related_name="+",
         verbose_name=_("subject"),
     )
-    subject_name = models.CharField(max_length=254, blank=True)
+    subject_name = models.CharField(_("subject"), max_length=254, blank=True)
     session_id = models.UUIDField(_("session"), null=True)
     jti = models.CharField(_("jti"), max_length=255, blank=True)
-    ip = models.GenericIPAddressField(_("address"), null=True, unpack_ipv4=True)
-    user_agent = models.CharField(_("user agent"), max_length=512, blank=True)
-    client = models.CharField(_("client"), max_length=100, blank=True)
+    ip = AddressField(_("address"), null=True, unpack_ipv4=True)
+    user_agent = models.CharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
+    client = models.CharField(_("client"), max_length=CLIENT_LENGTH, blank=True)
     request_id = models.CharField(_("request"), max_length=64, blank=True)
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     count = models.PositiveIntegerField(_("count"), default=1)
@@ -75,21 +54,21 @@ class Event(models.Model):
         verbose_name_plural = _("events")
         default_permissions = ("view",)
         permissions = [("export_event", "Can export the audit trail")]
-        # What each answers, and its size at ten million events of 340 bytes. Every refresh writes
-        # an event, and an entry into each of these but one; no two filters share an index, see
-        # `tokens.selectors.events.trail`.
+        # Each index with its query, and its size at ten million events of 340 bytes. A refresh
+        # adds an entry to each index but one. No two filters share an index; see
+        # `tokens.listing.events.trail`.
         indexes = [
-            # The trail as it comes, and a range of time: 300 MB.
+            # The whole trail, and a range of time: 300 MB.
             models.Index(fields=["-at", "-id"], name="tokens_event_at"),
-            # One kind. Not refreshes: they are most of the trail, and found by walking it. 62 MB.
+            # One kind, except refreshes: they are most of the trail, and a scan finds them. 62 MB.
             models.Index(
                 fields=["kind", "-at", "-id"],
                 name="tokens_event_act",
                 condition=~models.Q(kind="refresh"),
             ),
-            # All about one account: 387 MB.
+            # Events about one account: 387 MB.
             models.Index(fields=["subject", "-at", "-id"], name="tokens_event_subject"),
-            # All that one account did: 375 MB.
+            # Events by one account: 375 MB.
             models.Index(
                 fields=["actor", "-at", "-id"],
                 name="tokens_event_actor",
@@ -101,18 +80,33 @@ class Event(models.Model):
                 name="tokens_event_session",
                 condition=models.Q(session_id__isnull=False),
             ),
-            # All about one token; whether its reuse has been told: 546 MB.
+            # Events about one token; whether its reuse is recorded: 546 MB.
             models.Index(fields=["jti"], name="tokens_event_jti", condition=~models.Q(jti="")),
-            # All from one address: 387 MB.
+            # The events of one request. Refreshes are left out: they would write into another
+            # index at a random place, and a request that refreshes has no other event.
+            models.Index(
+                fields=["request_id"],
+                name="tokens_event_request",
+                condition=~models.Q(request_id="") & ~models.Q(kind="refresh"),
+            ),
+            # Events from one address: 387 MB.
             models.Index(fields=["ip", "-at", "-id"], name="tokens_event_ip"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.kind} {self.subject_name}"
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.get_kind_display()} {self.subject_name}".rstrip()
 
     def get_kind_display(self) -> str:
-        """Django's own translates every kind there is to name one, for each line of a list."""
+        """Return the translated label of the kind, or the stored value of an unknown kind.
+
+        Django's own method translates the labels of all kinds for each row.
+        """
         try:
             return str(Kind(self.kind).label)
         except ValueError:
             return self.kind
+
+    @property
+    def traits(self) -> Traits:
+        """Return what the portal decides by the kind of this event."""
+        return traits_of(self.kind)

@@ -1,14 +1,16 @@
+"""Revocations that run in batches."""
+
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
 class RevocationJob(models.Model):
-    """A revocation of more sessions than one request can end: decided once, worked off in
-    batches by whoever has its page open or runs ``revoke_tokens --resume``.
+    """A revocation of more sessions than one request can end.
 
-    ``after`` is the last session looked at, so that no batch walks over what the batches before
-    it have ended. ``finished_at`` is empty while there is something left.
+    The open page of the job, or ``revoke_tokens --resume``, runs its batches. ``after`` is the
+    last session that was examined, so that no batch scans the sessions of earlier batches.
+    ``finished_at`` is empty until the job is done.
     """
 
     selection = models.JSONField(_("selection"))
@@ -26,7 +28,12 @@ class RevocationJob(models.Model):
     people = models.PositiveBigIntegerField(_("people at the start"))
     sessions = models.PositiveBigIntegerField(_("sessions ended"), default=0)
     tokens = models.PositiveBigIntegerField(_("tokens ended"), default=0)
+    # The selection holds everybody's sessions, in whatever form it was given. Running a batch then
+    # needs the permission that starting the job needed.
+    reaches_everybody = models.BooleanField(default=False, db_default=False)
     after = models.UUIDField(null=True)
+    # The event of the cutoff whose sessions the job marks, unless that event lists them itself.
+    cutoff_event_id = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(_("created"))
     worked_at = models.DateTimeField(_("last batch"), null=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
@@ -36,7 +43,7 @@ class RevocationJob(models.Model):
         verbose_name_plural = _("long revocations")
         default_permissions = ()
         indexes = [
-            # The unfinished ones, of which there are few: overview, ``--resume``.
+            # The few unfinished jobs, for the overview and ``--resume``.
             models.Index(
                 fields=["created_at"],
                 name="tokens_job_unfinished",
@@ -49,11 +56,12 @@ class RevocationJob(models.Model):
 
     @property
     def everybody(self) -> bool:
-        """Whether a cut-off stands behind it, which already holds for every session in it."""
+        """Return True if a cutoff has already invalidated every session of the job."""
         return bool(self.selection.get("everybody"))
 
     @property
     def percent(self) -> int:
+        """Return the progress; 100 only when the job is finished."""
         if self.finished_at is not None:
             return 100
         return min(99, self.sessions * 100 // max(self.expected, 1))

@@ -1,18 +1,24 @@
+"""Store how far each reader of the trail has come."""
+
 from django.db import models
 
 
 class TrailReader(models.Model):
-    """How far something has read the audit trail: the roll-up, the webhook. The trail is the
-    outbox; an event is delivered once ``last_id`` has passed it, and that is written only after
-    the receiver has said so."""
+    """The position of one reader (the roll-up or the webhook) in the audit trail.
+
+    The trail is the outbox: all events up to ``last_id`` are delivered. The webhook's row moves
+    only after the receiver has confirmed a delivery.
+    """
 
     name = models.CharField(primary_key=True, max_length=32)
     last_id = models.PositiveBigIntegerField(default=0)
-    # Failed deliveries in a row, and when the next one is due.
+    # How many targets of the next event are delivered too.
+    targets = models.PositiveIntegerField(default=0, db_default=0)
+    # The number of failed deliveries since the last success, and when the next one is due.
     failures = models.PositiveIntegerField(default=0)
     next_try_at = models.DateTimeField(null=True)
     error = models.CharField(max_length=200, blank=True)
-    # Who delivers just now; a process that was killed loses it when the lease ends.
+    # The process that delivers. The lease of a process that was killed expires.
     holder = models.CharField(max_length=32, blank=True)
     leased_until = models.DateTimeField(null=True)
 

@@ -1,9 +1,13 @@
+"""Sums of the audit trail."""
+
 from django.db import models
 
 
 class Rollup(models.Model):
-    """How many events of one kind one hour (UTC) had, and the sum of their counts: what charts
-    read instead of the trail."""
+    """The number of events of one kind in one hour (UTC), and the sum of their counts.
+
+    Charts read these rows instead of the trail.
+    """
 
     hour = models.DateTimeField()
     kind = models.CharField(max_length=24)

@@ -1,14 +1,18 @@
+"""Seals of the audit trail."""
+
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from tokens.db import clock
 
 
 class Seal(models.Model):
-    """What closes a stretch of the audit trail: every event with an id above ``after_id`` and
-    up to ``through_id``. Append-only, like the events; `tokens.audit.chain` says how it is made.
+    """The seal of a stretch: the events with ``after_id < id <= through_id``.
 
-    A seal with ``removed_through`` closes nothing: it testifies that the events of all seals up
-    to that number were removed by retention.
+    Append-only, like the events. `tokens.audit.chain` computes it.
+
+    A seal with ``removed_through`` covers no events. It testifies that retention removed the
+    events of all seals up to that number.
     """
 
     number = models.PositiveBigIntegerField(_("number"), primary_key=True)
@@ -19,14 +23,14 @@ class Seal(models.Model):
     count = models.PositiveIntegerField(_("events"))
     first_at = models.DateTimeField(_("first event"), null=True)
     last_at = models.DateTimeField(_("last event"), null=True)
-    # For naming the first event that differs: the steps between ids, and eight bytes of the
-    # chain at each event. Both are compressed or cut, and covered by the digest.
+    # Used to name the first event that differs: the differences between ids (compressed), and
+    # eight bytes of the chain for each event. The digest covers both.
     steps = models.BinaryField()
     links = models.BinaryField()
     tip = models.CharField(max_length=64)
     previous = models.CharField(max_length=64)
     digest = models.CharField(_("digest"), max_length=64)
-    sealed_at = models.DateTimeField(_("sealed"), default=timezone.now)
+    sealed_at = models.DateTimeField(_("sealed"), default=clock.now)
     removed_through = models.PositiveBigIntegerField(null=True)
 
     class Meta:

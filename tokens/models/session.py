@@ -1,15 +1,20 @@
+"""Sessions and their tokens."""
+
 import uuid
 
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from tokens.models.address import AddressField
+from tokens.origin import CLIENT_LENGTH, USER_AGENT_LENGTH
+
 
 class Session(models.Model):
-    """One login on one device: the chain of refresh tokens that descends from it.
+    """One login on one device: the chain of refresh tokens that starts there.
 
-    ``current`` is the only token of the chain that may be rotated; ``previous`` the one it
-    replaced at ``rotated_at``, which is all that the grace needs to know.
+    ``current`` is the only token of the chain that may be rotated. ``previous`` is the token
+    that it replaced at ``rotated_at``; the grace needs both.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -17,25 +22,25 @@ class Session(models.Model):
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
         null=True,
-        # `tokens_session_mine` begins with it.
+        # The index `tokens_session_mine` begins with this column.
         db_index=False,
         related_name="token_sessions",
         verbose_name=_("user"),
     )
-    # Kept as text too, so that the row still reads when the account is gone.
+    # A copy of the name, for the time after the account is deleted.
     username = models.CharField(_("user name"), max_length=254)
-    # A digest of the password hash the login was made with: a password changed by any road,
-    # plain SQL included, ends the session at its next use.
+    # A digest of the password hash at login. However the password is changed, plain SQL
+    # included, the session ends at its next use.
     password_mark = models.CharField(max_length=32)
     created_at = models.DateTimeField(_("created"))
     last_used_at = models.DateTimeField(_("last used"))
     expires_at = models.DateTimeField(_("expires"))
-    # When the current token expires: the session's end unless it is used again. Kept here
-    # because "active" and "expired" could have no index across two tables.
+    # When the current token expires, which ends the session unless it is used again. It is
+    # copied here because no index for "active" and "expired" can span two tables.
     ends_at = models.DateTimeField(_("ends unless used"), null=True)
-    ip = models.GenericIPAddressField(_("address"), null=True, unpack_ipv4=True)
-    user_agent = models.CharField(_("user agent"), max_length=512, blank=True)
-    client = models.CharField(_("client"), max_length=100, blank=True)
+    ip = AddressField(_("address"), null=True, unpack_ipv4=True)
+    user_agent = models.CharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
+    client = models.CharField(_("client"), max_length=CLIENT_LENGTH, blank=True)
     rotations = models.PositiveIntegerField(_("rotations"), default=0)
     current = models.OneToOneField(
         "token_blacklist.OutstandingToken",
@@ -44,8 +49,8 @@ class Session(models.Model):
         related_name="current_of",
         verbose_name=_("current token"),
     )
-    # Compared with, never followed: no constraint, or each purged token and each deleted
-    # account would be looked for in all sessions.
+    # Only compared, never followed. A constraint would make the database search all sessions
+    # for each purged token and each deleted account.
     previous = models.ForeignKey(
         "token_blacklist.OutstandingToken",
         on_delete=models.DO_NOTHING,
@@ -65,8 +70,12 @@ class Session(models.Model):
         db_index=False,
         verbose_name=_("revoked by"),
     )
-    revoked_by_name = models.CharField(max_length=254, blank=True)
+    revoked_by_name = models.CharField(_("revoked by"), max_length=254, blank=True)
     revoke_reason = models.CharField(_("reason"), max_length=500, blank=True)
+
+    # `tokens.listing.sessions.add_origins` sets these.
+    seen: "list[SessionOrigin]"
+    earlier: list[str]
 
     class Meta:
         verbose_name = _("session")
@@ -74,32 +83,33 @@ class Session(models.Model):
         default_permissions = ("view",)
         permissions = [
             ("revoke_token", "Can revoke tokens, sessions and all tokens of a user"),
+            ("revoke_superuser", "Can revoke the sessions of superusers"),
             ("inspect_token", "Can inspect a pasted token"),
             ("introspect_token", "Can introspect tokens through the API (RFC 7662)"),
         ]
         # Sizes on PostgreSQL at ten million tokens of a million sessions. Every refresh writes
-        # into all of them, so each has to earn it. A revocation writes into none, which is what
-        # makes it cheap (a heap-only update): no column that it sets may be in one, or in the
-        # condition of one, and the pages of the table are filled to four fifths.
+        # to each index. A revocation writes to none, which makes it cheap (a heap-only update):
+        # no index or condition may use a column that a revocation sets, and the table's
+        # fillfactor is 80.
         indexes = [
-            # The list, newest use first; tokens by what their session says. 39 MB.
+            # The list, latest use first; tokens by a column of their session. 39 MB.
             models.Index(fields=["-last_used_at", "-id"], name="tokens_session_used"),
-            # One person's sessions in the order of the list, without a sort of 5,000; the end of
+            # The sessions of one user in the order of the list, without sorting 5,000; revoking
             # all of them. 47 MB.
             models.Index(fields=["user", "-last_used_at", "-id"], name="tokens_session_mine"),
-            # Of one address; 30 MB.
+            # Sessions from one address. 30 MB.
             models.Index(fields=["ip", "-last_used_at"], name="tokens_session_ip"),
-            # Of one client, only where one is named; 13 MB.
+            # Sessions of one client, if it has a name. 13 MB.
             models.Index(
                 fields=["client", "-last_used_at"],
                 name="tokens_session_client",
                 condition=~models.Q(client=""),
             ),
-            # By the time of login: the filter, cut-offs, users with many of the newest. 39 MB.
+            # By the time of login: the filter, cutoffs, users with many new sessions. 39 MB.
             models.Index(fields=["-created_at", "-id"], name="tokens_session_opened"),
-            # By the absolute end: the filter, and the purge. 21 MB.
+            # By the absolute end: the filter and the purge. 21 MB.
             models.Index(fields=["expires_at"], name="tokens_session_expires"),
-            # Active and expired, tokens too; the number of live sessions. 39 MB.
+            # Active and expired sessions and tokens; the number of live sessions. 39 MB.
             models.Index(fields=["-ends_at", "-id"], name="tokens_session_until"),
         ]
 
@@ -108,8 +118,11 @@ class Session(models.Model):
 
 
 class SessionToken(models.Model):
-    """Which session an outstanding token belongs to. A table of our own, because simplejwt's
-    has no room for it and other services share that one."""
+    """The session of an outstanding token.
+
+    This is a table because simplejwt's table has no column for it, and other services share
+    that table.
+    """
 
     token = models.OneToOneField(
         "token_blacklist.OutstandingToken",
@@ -127,12 +140,14 @@ class SessionToken(models.Model):
 
 
 class RevokedSession(models.Model):
-    """The sessions that were revoked, in the order in which they were: what the lists of the
-    revoked walk. `Session.revoked_at` is the truth; an index on it would have every revocation
-    write into all the other indexes of sessions too."""
+    """A revoked session. Lists of revoked sessions and tokens read these rows, in order.
 
-    # No constraint and no index, for each costs a bulk revocation a tenth. A row whose session
-    # is gone leads nowhere, and `purge_tokens` takes it away.
+    `Session.revoked_at` is the truth. An index on that column would make every revocation write
+    to all other indexes of sessions.
+    """
+
+    # No constraint and no index: each would cost a bulk revocation a tenth more time.
+    # `purge_tokens` removes the rows of sessions that are gone.
     session = models.ForeignKey(
         Session,
         on_delete=models.DO_NOTHING,
@@ -146,3 +161,29 @@ class RevokedSession(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pk} {self.session_id}"
+
+
+class SessionOrigin(models.Model):
+    """An address and device that a session was seen at.
+
+    The database writes these rows when a session's address or device changes, see
+    `tokens.db.session_origins`. A session that never moved has none, so that a login and most
+    refreshes write nothing here; `Session` holds its latest address.
+    """
+
+    # No constraint: a trigger deletes the rows with their session.
+    session = models.ForeignKey(
+        Session, on_delete=models.DO_NOTHING, db_constraint=False, related_name="origins"
+    )
+    ip = AddressField(_("address"), unpack_ipv4=True)
+    user_agent = models.CharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
+    first_seen_at = models.DateTimeField(_("first seen"))
+    last_seen_at = models.DateTimeField(_("last seen"))
+
+    class Meta:
+        default_permissions = ()
+        # The sessions that were seen at an address, or in a network.
+        indexes = [models.Index(fields=["ip", "session"], name="tokens_origin_ip")]
+
+    def __str__(self) -> str:
+        return f"{self.session_id} {self.ip}"

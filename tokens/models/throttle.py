@@ -1,11 +1,13 @@
+"""Counters of login attempts."""
+
 from django.db import models
 
 
 class LoginThrottle(models.Model):
-    """A counter of login attempts for one digest of an account, an address, or both.
+    """A counter of login attempts for an account, an address, or both.
 
-    It stands in the database because a throttle in a cache is lifted by an eviction, a restart
-    or a second worker; ``key`` is a digest, so the table names nobody.
+    The counter is in the database, because an eviction, a restart or a second worker would reset
+    one in a cache. ``key`` is a digest, so the table contains no names or addresses.
     """
 
     key = models.CharField(primary_key=True, max_length=64)

@@ -1,0 +1,335 @@
+"""The event kinds: the only table that says what each kind of event means.
+
+The page, the API, the charts, the exports, the webhook and the admin read a kind's label and
+traits from here. To add a kind, add a member to `Kind` and record it where the act happens.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Literal, Self
+
+from django.db import models
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+class Severity(IntEnum):
+    """The severities of syslog (RFC 5424, section 6.2.1) that events use."""
+
+    ALERT = 1
+    WARNING = 4
+    NOTICE = 5
+    INFORMATIONAL = 6
+
+
+class Measure(models.TextChoices):
+    """The measures that the overview counts and draws."""
+
+    LOGINS = "logins", _("Logins")
+    REFRESHES = "refreshes", _("Refreshes")
+    REFUSALS = "refusals", _("Refused logins")
+    REUSE = "reuse", _("Reuse")
+    REVOCATIONS = "revocations", _("Revocations")
+
+
+class Mark(StrEnum):
+    """The symbol of an event in the timeline of a session."""
+
+    NONE = ""
+    LOGIN = "login"
+    REUSE = "reuse"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Ecs:
+    """`event.category` and `event.type` of the Elastic Common Schema, from its allowed values."""
+
+    category: tuple[str, ...]
+    type: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Caep:
+    """The form of a revocation as CAEP's ``session-revoked``.
+
+    ``initiator`` is CAEP's `initiating_entity`. An event of a kind that ends ``one_session`` has
+    no CAEP form without a session id: the receiver would end all sessions of the user. For a kind
+    ``by_session``, each session that the act ended is reported by itself.
+    """
+
+    initiator: Literal["admin", "user", "policy", "system"]
+    one_session: bool = False
+    by_session: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """Everything that the portal decides by the kind of an event, except its label.
+
+    - ``ecs``: categories in the Elastic Common Schema.
+    - ``severity``: `event.severity` in ECS.
+    - ``security``: listed among the last security events on the overview.
+    - ``refused``: `event.outcome` is `failure` in ECS.
+    - ``caep``: how the webhook reports a revocation; None for a kind that revokes nothing.
+    - ``measure``: the chart that counts it.
+    - ``mark``: the symbol in the timeline of a session.
+    - ``issues_token``: the event's ``jti`` is a token that this act issued.
+    - ``read_only``: a read that changes nothing; the timeline of a session leaves it out.
+    """
+
+    ecs: Ecs
+    severity: Severity = Severity.INFORMATIONAL
+    security: bool = False
+    refused: bool = False
+    caep: Caep | None = None
+    measure: Measure | None = None
+    mark: Mark = Mark.NONE
+    issues_token: bool = False
+    read_only: bool = False
+
+    @property
+    def alert(self) -> bool:
+        """Return True for a kind that pages highlight."""
+        return self.severity == Severity.ALERT
+
+
+SESSION_CHECK = Ecs(("authentication", "session"), ("info",))
+SESSION_LOGOUT = Ecs(("authentication", "session"), ("end",))
+SESSION_END = Ecs(("session",), ("end",))
+ACCOUNT_CHANGE = Ecs(("iam",), ("user", "change"))
+ACCESS = Ecs(("iam",), ("info",))
+UNKNOWN = Traits(ecs=ACCESS)
+
+
+class Kind(models.TextChoices):
+    """The kinds of events. A member is the stored value, the traits and the label.
+
+    The stored value is part of what is sealed and exported: never change one.
+    """
+
+    traits: Traits
+
+    def __new__(cls, value: str, traits: Traits = UNKNOWN) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.traits = traits
+        return member
+
+    LOGIN = (
+        "login",
+        Traits(
+            ecs=Ecs(("authentication", "session"), ("start",)),
+            measure=Measure.LOGINS,
+            mark=Mark.LOGIN,
+            issues_token=True,
+        ),
+        _("logged in"),
+    )
+    LOGIN_REFUSED = (
+        "login_refused",
+        Traits(
+            ecs=Ecs(("authentication",), ("start",)),
+            severity=Severity.NOTICE,
+            refused=True,
+            measure=Measure.REFUSALS,
+        ),
+        _("login refused"),
+    )
+    LOGIN_LOCKED = (
+        "login_locked",
+        Traits(
+            ecs=Ecs(("authentication", "iam"), ("info",)),
+            severity=Severity.WARNING,
+            security=True,
+            refused=True,
+            # The attempt that locks is refused too, and leaves no other event.
+            measure=Measure.REFUSALS,
+        ),
+        _("login locked"),
+    )
+    LOGIN_UNLOCKED = (
+        "login_unlocked",
+        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True),
+        _("login unlocked"),
+    )
+    LEGACY_ADOPTED = (
+        "legacy_adopted",
+        Traits(ecs=Ecs(("authentication", "session"), ("start",)), mark=Mark.LOGIN),
+        _("session opened for a legacy token"),
+    )
+    REFRESH = (
+        "refresh",
+        Traits(ecs=SESSION_CHECK, measure=Measure.REFRESHES, issues_token=True),
+        _("refreshed"),
+    )
+    REFRESH_RETRY = (
+        "refresh_retry",
+        Traits(ecs=SESSION_CHECK, issues_token=True),
+        _("refresh retried"),
+    )
+    REUSE = (
+        "reuse",
+        Traits(
+            ecs=SESSION_LOGOUT,
+            severity=Severity.ALERT,
+            security=True,
+            refused=True,
+            caep=Caep("policy", one_session=True),
+            measure=Measure.REUSE,
+            mark=Mark.REUSE,
+        ),
+        _("reuse"),
+    )
+    LOGOUT = (
+        "logout",
+        Traits(ecs=SESSION_LOGOUT, caep=Caep("user", one_session=True), mark=Mark.END),
+        _("logged out"),
+    )
+    REVOKE_TOKEN = (
+        "revoke_token",
+        Traits(
+            ecs=SESSION_END,
+            severity=Severity.NOTICE,
+            caep=Caep("admin", one_session=True),
+            measure=Measure.REVOCATIONS,
+            mark=Mark.END,
+        ),
+        _("token revoked"),
+    )
+    REVOKE_SESSION = (
+        "revoke_session",
+        Traits(
+            ecs=SESSION_END,
+            severity=Severity.NOTICE,
+            caep=Caep("admin", one_session=True),
+            measure=Measure.REVOCATIONS,
+            mark=Mark.END,
+        ),
+        _("session revoked"),
+    )
+    REVOKE_USER = (
+        "revoke_user",
+        Traits(
+            ecs=SESSION_END,
+            severity=Severity.NOTICE,
+            security=True,
+            caep=Caep("admin"),
+            measure=Measure.REVOCATIONS,
+        ),
+        _("all of a user revoked"),
+    )
+    REVOKE_MATCHING = (
+        "revoke_matching",
+        Traits(
+            ecs=SESSION_END,
+            severity=Severity.WARNING,
+            security=True,
+            caep=Caep("admin", by_session=True),
+            measure=Measure.REVOCATIONS,
+        ),
+        _("bulk revocation"),
+    )
+    REVOKE_BROWSERS = (
+        "revoke_browsers",
+        Traits(
+            ecs=SESSION_END,
+            severity=Severity.NOTICE,
+            security=True,
+            measure=Measure.REVOCATIONS,
+        ),
+        _("browser sessions revoked"),
+    )
+    CUTOFF = (
+        "cutoff",
+        Traits(
+            ecs=SESSION_END,
+            severity=Severity.WARNING,
+            security=True,
+            caep=Caep("admin", by_session=True),
+            measure=Measure.REVOCATIONS,
+        ),
+        _("cutoff set"),
+    )
+    CUTOFF_SETTLED = (
+        "cutoff_settled",
+        Traits(ecs=SESSION_END, caep=Caep("admin", by_session=True)),
+        _("ended by a cutoff"),
+    )
+    PASSWORD_CHANGED = (
+        "password_changed",
+        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True, caep=Caep("policy")),
+        _("password changed"),
+    )
+    USER_DEACTIVATED = (
+        "user_deactivated",
+        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True, caep=Caep("policy")),
+        _("user deactivated"),
+    )
+    USER_DELETED = (
+        "user_deleted",
+        Traits(
+            ecs=Ecs(("iam",), ("user", "deletion")),
+            severity=Severity.NOTICE,
+            security=True,
+            caep=Caep("policy"),
+        ),
+        _("user deleted"),
+    )
+    CLAIMS_VIEWED = "claims_viewed", Traits(ecs=ACCESS, read_only=True), _("record viewed")
+    LOOKS_FINE = "looks_fine", Traits(ecs=SESSION_CHECK), _("found harmless")
+    TOKEN_INSPECTED = "token_inspected", Traits(ecs=ACCESS), _("token inspected")
+    INTROSPECTION_REFUSED = (
+        "introspection_refused",
+        Traits(ecs=ACCESS, severity=Severity.WARNING, security=True, refused=True),
+        _("introspection refused"),
+    )
+    PERMISSION_DENIED = (
+        "permission_denied",
+        Traits(ecs=ACCESS, severity=Severity.WARNING, security=True, refused=True),
+        _("permission denied"),
+    )
+    EXPORTED = (
+        "exported",
+        Traits(ecs=ACCESS, severity=Severity.NOTICE, security=True),
+        _("trail exported"),
+    )
+    PURGED = (
+        "purged",
+        Traits(ecs=Ecs(("configuration",), ("deletion",)), severity=Severity.NOTICE),
+        _("purged"),
+    )
+    KEY_ADDED = (
+        "key_added",
+        Traits(ecs=Ecs(("configuration",), ("creation",)), severity=Severity.NOTICE, security=True),
+        _("signing key added"),
+    )
+    KEY_RETIRED = (
+        "key_retired",
+        Traits(ecs=Ecs(("configuration",), ("change",)), severity=Severity.NOTICE, security=True),
+        _("signing key retired"),
+    )
+
+
+def kind_choices() -> list[tuple[str, str | Promise]]:
+    """Return the choices of `Event.kind`.
+
+    The field names this function, and so does its migration, so a new kind needs no migration.
+    """
+    return list(Kind.choices)
+
+
+def traits_of(kind: str) -> Traits:
+    """Return the traits of a stored kind.
+
+    The trail outlives releases: a kind that this release doesn't know has `UNKNOWN` traits.
+    """
+    try:
+        return Kind(kind).traits
+    except ValueError:
+        return UNKNOWN
+
+
+SECURITY_KINDS = tuple(kind for kind in Kind if kind.traits.security)
+READ_ONLY_KINDS = tuple(kind for kind in Kind if kind.traits.read_only)
+MEASURED_KINDS = {kind.value: kind.traits.measure for kind in Kind if kind.traits.measure}

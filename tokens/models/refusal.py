@@ -1,0 +1,42 @@
+"""Refused calls, to be looked up by their request id."""
+
+from django.conf import settings
+from django.db import models
+
+from tokens.origin import CLIENT_LENGTH, USER_AGENT_LENGTH
+
+
+class Refusal(models.Model):
+    """A call whose token was refused: which check failed, for which account, when and from where.
+
+    ``slot`` is a random number below a fixed one, and a new refusal replaces the row that has it.
+    So no client can make the table grow. The user and the session are only those of tokens with a
+    valid signature.
+    """
+
+    slot = models.PositiveIntegerField(primary_key=True)
+    request_id = models.CharField(max_length=64, db_index=True)
+    at = models.DateTimeField(db_index=True)
+    check_name = models.CharField(max_length=16)
+    why = models.CharField(max_length=500, blank=True)
+    token_type = models.CharField(max_length=16, blank=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        related_name="+",
+    )
+    username = models.CharField(max_length=254, blank=True)
+    session_id = models.UUIDField(null=True)
+    jti = models.CharField(max_length=255, blank=True)
+    ip = models.GenericIPAddressField(null=True, unpack_ipv4=True)
+    user_agent = models.CharField(max_length=USER_AGENT_LENGTH, blank=True)
+    client = models.CharField(max_length=CLIENT_LENGTH, blank=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.request_id}: {self.check_name}"
