@@ -1,1 +1,0 @@
-"""The reads, and the only definition of `status`."""
