@@ -1,22 +1,29 @@
-"""Take a JWT apart, redact it, explain it (RFC 7519, RFC 7515). Pure: no database, no HTTP, no
-keys. Nothing here believes a token; `tokens.verdict` does that."""
+"""Parse and explain a JWT (RFC 7519, RFC 7515) without verifying it.
+
+Nothing here needs a key, a database or a request. `tokens.jwt.signing` verifies the signature, and
+`tokens.validation` decides whether the token is accepted.
+"""
 
 import base64
 import binascii
 import json
-import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.utils.translation import gettext_lazy as _
 
-# Far above any token that this portal issues, far below what costs anything to parse.
+# A header or a payload: the values are whatever JSON holds.
+Claims: TypeAlias = dict[str, Any]
+
+# Far longer than any token that the portal issues, and still cheap to parse.
 MAX_TOKEN_CHARS = 16 * 1024
+
+STRICT_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 MEANINGS = {
     "iss": _("Issuer: who made the token"),
-    "sub": _("Subject: whom the token is about"),
-    "aud": _("Audience: whom the token is meant for"),
+    "sub": _("Subject: the account the token is about"),
+    "aud": _("Audience: the services the token is meant for"),
     "exp": _("Expires: not accepted from this instant on"),
     "nbf": _("Not before: not accepted until this instant"),
     "iat": _("Issued at"),
@@ -28,30 +35,35 @@ MEANINGS = {
     "typ": _("Media type of the token"),
     "kid": _("Key the signature was made with"),
 }
-TOKEN = re.compile(r"(eyJ[\w-]+\.[\w-]+\.)[\w-]+")
+# NumericDate claims: seconds since 1970 (RFC 7519, section 2).
 INSTANTS = frozenset({"exp", "nbf", "iat", "auth_time"})
 
 
 class Malformed(ValueError):
-    """The text is not a JWT in JWS compact form (RFC 7515, section 3.1)."""
+    """Raised for text that is not a JWT in JWS compact form (RFC 7515, section 3.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A token taken apart; the signature is left out on purpose."""
+    """Hold the parts of a token, without the signature, which must not be kept.
 
-    header: dict[str, Any]
-    payload: dict[str, Any]
+    ``signed`` is false for a redacted token, which has no signature.
+    """
+
+    header: Claims
+    payload: Claims
     signed: bool
 
     def __repr__(self) -> str:
         return f"Parts(header={self.header!r}, claims={sorted(self.payload)!r})"
 
 
-def _segment(text: str) -> dict[str, Any]:
+def _decode_segment(text: str) -> Claims:
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         value = json.loads(raw)
+        # Infinity and lone surrogates are no JSON that a page or a call could answer with.
+        STRICT_JSON.encode(value).encode()
     except (binascii.Error, ValueError, RecursionError) as error:
         raise Malformed(str(_("A part of the token is not base64url-encoded JSON."))) from error
     if not isinstance(value, dict):
@@ -60,28 +72,21 @@ def _segment(text: str) -> dict[str, Any]:
 
 
 def parse(token: str) -> Parts:
-    """Header and claims of ``token``; raises `Malformed`. A redacted token (nothing after the
-    second dot) parses too, with ``signed`` false."""
+    """Split a token into header and claims, without verifying it. Raises `Malformed`."""
     if len(token) > MAX_TOKEN_CHARS or not token.isascii():
         raise Malformed(str(_("This is not a token, or it is far too long to be one.")))
     pieces = token.split(".")
     if len(pieces) != 3:
         raise Malformed(str(_("A token has three parts with a dot between them.")))
-    return Parts(_segment(pieces[0]), _segment(pieces[1]), bool(pieces[2]))
+    return Parts(_decode_segment(pieces[0]), _decode_segment(pieces[1]), bool(pieces[2]))
 
 
 def redact(token: str) -> str:
-    """``header.payload.`` of ``token``: what may be kept, and opens nothing."""
+    """Return ``header.payload.`` of a token. It may be stored: no check accepts it."""
     head, dot, _signature = token.rpartition(".")
     return head + dot
 
 
-def redact_text(text: str) -> str:
-    """``text`` with every token in it redacted: people put them where names, reasons and
-    addresses belong."""
-    return TOKEN.sub(r"\1", text) if "eyJ" in text else text
-
-
 def meaning(name: str) -> str:
-    """What a registered claim or header parameter means; empty for an unknown one."""
+    """Explain a registered claim or header parameter; return "" for an unknown one."""
     return str(MEANINGS.get(name, ""))

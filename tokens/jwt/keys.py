@@ -1,0 +1,103 @@
+"""Load the signing key and the keys that only verify (RFC 7517, RFC 7638).
+
+Keys come from the settings alone. No header of a token ever names a place to fetch one from.
+"""
+
+import hashlib
+import hmac
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from django.core.signals import setting_changed
+from jwt import get_algorithm_by_name
+from rest_framework_simplejwt import settings as simplejwt
+
+from tokens.conf import app_settings
+from tokens.jwt.algorithms import ALGORITHMS, Algorithm, PrivateKey, PublicKey
+
+# RFC 7638, section 3.2: the members that a thumbprint is made of.
+THUMBPRINT_MEMBERS = frozenset({"kty", "crv", "x", "y", "n", "e"})
+KEY_SETTINGS = frozenset({"SIMPLE_JWT", "JWT_SIGNING_KEY", "JWT_RETIRED_KEYS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Hold one key in the forms that PyJWT takes.
+
+    ``jwk`` is the public key of RFC 7517; None for a shared secret.
+    """
+
+    kid: str
+    signing: bytes | PrivateKey = field(repr=False)
+    verifying: bytes | PublicKey = field(repr=False)
+    jwk: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """Hold the key that signs and, by their ids, all keys that verify."""
+
+    algorithm: Algorithm
+    current: Key
+    by_kid: Mapping[str, Key]
+
+
+def configured_algorithm() -> Algorithm:
+    """Return the algorithm that simplejwt's ALGORITHM setting names.
+
+    Raises ValueError if the portal does not support it.
+    """
+    name = str(simplejwt.api_settings.ALGORITHM)
+    if name not in ALGORITHMS:
+        raise ValueError(f"The portal does not sign with {name!r}")
+    return ALGORITHMS[name]
+
+
+def make_key(*, material: str, algorithm: Algorithm) -> Key:
+    """Make a key of a secret or of a PEM private key.
+
+    Raises ValueError if the algorithm cannot use the material.
+    """
+    if algorithm.symmetric:
+        secret = material.encode()
+        # The secret keys its own id: the id gives nothing away to guess against.
+        kid = hmac.new(secret, b"tokens.kid", hashlib.sha256).hexdigest()[:16]
+        return Key(kid, secret, secret, None)
+    private = algorithm.load(material.replace("\\n", "\n"))
+    public = private.public_key()
+    jwk = dict(get_algorithm_by_name(algorithm.name).to_jwk(public, as_dict=True))
+    jwk.pop("key_ops", None)
+    kid = _thumbprint(jwk)
+    return Key(kid, private, public, {**jwk, "kid": kid, "use": "sig", "alg": algorithm.name})
+
+
+def _thumbprint(jwk: Mapping[str, str]) -> str:
+    members = {name: value for name, value in jwk.items() if name in THUMBPRINT_MEMBERS}
+    canonical = json.dumps(members, separators=(",", ":"), sort_keys=True).encode()
+    return urlsafe_b64encode(hashlib.sha256(canonical).digest())[:22].decode()
+
+
+@lru_cache(maxsize=1)
+def key_ring() -> KeyRing:
+    """Load the keys that the settings name.
+
+    Cached, because parsing a PEM takes longer than verifying a signature.
+    """
+    algorithm = configured_algorithm()
+    current = make_key(material=app_settings.JWT_SIGNING_KEY, algorithm=algorithm)
+    retired = [
+        make_key(material=material, algorithm=algorithm)
+        for material in app_settings.JWT_RETIRED_KEYS
+    ]
+    return KeyRing(algorithm, current, {key.kid: key for key in [*retired, current]})
+
+
+def _forget_keys(*, setting: str, **_: object) -> None:
+    if setting in KEY_SETTINGS:
+        key_ring.cache_clear()
+
+
+setting_changed.connect(_forget_keys)
