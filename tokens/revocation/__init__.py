@@ -1,20 +1,24 @@
-"""The only code that ends anything. API, pages, admin and commands all call it.
+"""End tokens, sessions, users and everybody; no other code does.
 
-Lock order, everywhere: user, then session, then token rows. A login holds its user's row; a
-rotation holds its session's row. A revocation takes the same rows in the same order, so what is
-in flight either commits first, and is then seen and ended here, or starts afterwards, and finds
-itself refused. Rows of one kind are taken in the order of their keys.
+The API, the pages, the admin and the commands all call this package.
 
-Everything is harmless to repeat; ``actor`` None is the system.
+Rows are locked in the same order everywhere: users, sessions, tokens, and rows of one table in the
+order of their keys. A login locks its user's row, a rotation its session's row, and a revocation
+locks the same rows. So what is in flight either commits first, and is then ended here, or starts
+afterwards, and is refused.
+
+Every act can be repeated without harm. ``actor`` is None for an act of the system.
 """
 
+from tokens.listing.selection import Selection
+from tokens.revocation.authority import may_revoke, missing_permission, within_authority
 from tokens.revocation.cutoffs import cut_off, settle
 from tokens.revocation.ending import Revocation
+from tokens.revocation.instants import cutoff_instant
 from tokens.revocation.jobs import start_job, work_off
 from tokens.revocation.many import revoke_in_batches, revoke_matching
-from tokens.revocation.preview import Preview, count_all, preview
+from tokens.revocation.preview import Preview, count_all, may_see_rows, preview, review
 from tokens.revocation.single import revoke_session, revoke_token, revoke_user
-from tokens.selectors.selection import Selection
 
 __all__ = [
     "Preview",
@@ -22,7 +26,12 @@ __all__ = [
     "Selection",
     "count_all",
     "cut_off",
+    "cutoff_instant",
+    "may_revoke",
+    "may_see_rows",
+    "missing_permission",
     "preview",
+    "review",
     "revoke_in_batches",
     "revoke_matching",
     "revoke_session",
@@ -30,5 +39,6 @@ __all__ = [
     "revoke_user",
     "settle",
     "start_job",
+    "within_authority",
     "work_off",
 ]

@@ -1,113 +1,147 @@
-"""The statements that end sessions, and the locks that come before them."""
+"""Lock and end sessions and tokens; every revocation is made of these statements."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import DateTimeField, QuerySet, Value
+from django.db.models import DateTimeField, Model, QuerySet, Value
 from django.db.models.sql import UpdateQuery
-from django.utils import timezone
 
-from tokens.audit.record import name_of
+from tokens.audit.record import clean_text, name_of
+from tokens.audit.targets import Target
+from tokens.db import clock
 from tokens.models import BlacklistedToken, OutstandingToken, RevokedSession, Session
+from tokens.origin import Actor
 
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """What one act ended. All zero where there was nothing left to end."""
+    """Count what an act ended. All counts are zero if everything had ended before.
+
+    ``browsers`` says that it may have ended browser sessions, which are not counted.
+    ``targets`` names the sessions and their users. A sum of several has the counts alone.
+    """
 
     tokens: int = 0
     sessions: int = 0
     users: int = 0
+    browsers: bool = field(default=False, compare=False)
+    targets: tuple[Target, ...] = field(default=(), compare=False, repr=False)
 
     def __bool__(self) -> bool:
-        return bool(self.tokens or self.sessions)
+        return bool(self.tokens or self.sessions or self.browsers)
 
     def __add__(self, other: "Revocation") -> "Revocation":
         return Revocation(
-            self.tokens + other.tokens, self.sessions + other.sessions, self.users + other.users
+            self.tokens + other.tokens,
+            self.sessions + other.sessions,
+            self.users + other.users,
+            self.browsers or other.browsers,
         )
 
 
-def hold_user(*, user: Any) -> None:
-    """Lock the user's row, as a login does. A user who is gone has nothing in flight."""
-    hold_users(keys=[user.pk])
+def lock_user(*, user: AbstractBaseUser) -> None:
+    """Lock the user's row, as a login does. A deleted user has no row and no login in flight."""
+    lock_users(keys=[user.pk])
 
 
-def hold_users(*, keys: list[Any]) -> None:
-    """Lock users in the order of their keys."""
+def lock_users(*, keys: list[int | str]) -> None:
+    """Lock the rows of users, in the order of their keys."""
     users = get_user_model()._default_manager.select_for_update(no_key=True)
     list(users.filter(pk__in=keys).order_by("pk").values_list("pk"))
 
 
-def hold_sessions(*, sessions: "QuerySet[Session]") -> None:
-    """Lock sessions in the order of their keys. Counted there: nobody needs ten thousand keys
-    here."""
+def lock_sessions(*, sessions: "QuerySet[Session]") -> None:
+    """Lock the rows of sessions, in the order of their keys.
+
+    The database counts them, so that it does not send thousands of keys.
+    """
     locked = sessions.select_for_update(no_key=True).order_by("pk").values("pk")
     if connection.features.has_select_for_update:
-        select, params = locked.query.sql_with_params()
+        try:
+            select, params = locked.query.sql_with_params()
+        except EmptyResultSet:  # A list of no keys: there is nothing to lock.
+            return
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT COUNT(*) FROM ({select}) AS locked", params)  # noqa: S608
 
 
 def end_sessions(
-    *, sessions: "QuerySet[Session]", actor: Any | None, reason: str, users: int = 1
+    *, sessions: "QuerySet[Session]", actor: Actor, reason: str, users: int = 1
 ) -> Revocation:
-    """Mark the sessions revoked, and blacklist the token of each that could still be rotated.
+    """Mark sessions as revoked, and blacklist the current token of each.
 
-    Two statements whatever their number, three on SQLite. ``sessions`` must not filter on what
-    they change. The update waits for a rotation that holds a row, and the insert then reads the
-    successor.
+    It runs two statements for any number of sessions, four on SQLite. ``sessions`` must not filter
+    on a column that this changes. The update waits for a rotation that has locked a row, and the
+    insert then reads the successor.
     """
-    now = timezone.now()
-    ended = _mark(
+    now = clock.now()
+    ended = _mark_revoked(
         sessions,
         revoked_at=now,
         revoked_by=actor,
         revoked_by_name=name_of(actor),
-        revoke_reason=reason[:500],
+        revoke_reason=clean_text(reason, 500),
     )
     if not ended:
         return Revocation()
-    doomed = sessions.filter(revoked_at=now, current__isnull=False)
-    return Revocation(_blacklist(doomed, "current_id", now), ended, users)
+    with_token = sessions.filter(revoked_at=now, current__isnull=False)
+    return Revocation(blacklist(with_token, "current_id", now), len(ended), users, targets=ended)
 
 
 def end_tokens(*, tokens: "QuerySet[OutstandingToken]", users: int = 1) -> Revocation:
-    """Blacklist tokens that belong to no session of ours."""
-    ended = _blacklist(tokens, "pk", timezone.now())
+    """Blacklist tokens that have no session, such as another service's."""
+    ended = blacklist(tokens, "pk", clock.now())
     return Revocation(ended, 0, users if ended else 0)
 
 
-def _mark(sessions: "QuerySet[Session]", *, revoked_at: datetime, **said: Any) -> int:
-    """Set what says that they are revoked, and enter them among the revoked."""
+def _mark_revoked(
+    sessions: "QuerySet[Session]", *, revoked_at: datetime, **columns: object
+) -> tuple[Target, ...]:
+    """Update the sessions that are not revoked yet, and add them to `RevokedSession`.
+
+    Returns these sessions with their users.
+    """
     chosen = sessions.filter(revoked_at=None)
-    noted = connection.ops.quote_name(RevokedSession._meta.db_table)
+    revoked_table = connection.ops.quote_name(RevokedSession._meta.db_table)
     if connection.vendor != "postgresql":
-        ended = chosen.update(revoked_at=revoked_at, **said)
-        keys, params = sessions.filter(revoked_at=revoked_at).values("pk").query.sql_with_params()
+        if not chosen.update(revoked_at=revoked_at, **columns):
+            return ()
+        marked = sessions.filter(revoked_at=revoked_at)
+        keys, params = marked.values("pk").query.sql_with_params()
         with connection.cursor() as cursor:
-            cursor.execute(f"INSERT INTO {noted} (session_id) {keys}", params)
-        return ended
+            cursor.execute(f"INSERT INTO {revoked_table} (session_id) {keys}", params)
+        return tuple(marked.values_list("pk", "user_id"))
     query = cast(UpdateQuery, chosen.query.chain(UpdateQuery))
-    query.add_update_values({"revoked_at": revoked_at, **said})
-    update, params = query.sql_with_params()
+    query.add_update_values({"revoked_at": revoked_at, **columns})
+    try:
+        update, params = query.sql_with_params()
+    except EmptyResultSet:
+        return ()
     with connection.cursor() as cursor:
         cursor.execute(
-            f"WITH ended AS ({update} RETURNING id)"  # noqa: S608
-            f" INSERT INTO {noted} (session_id) SELECT id FROM ended",
+            f"WITH ended AS ({update} RETURNING id, user_id),"  # noqa: S608
+            f" listed AS (INSERT INTO {revoked_table} (session_id) SELECT id FROM ended)"
+            " SELECT id, user_id FROM ended",
             params,
         )
-        return int(cursor.rowcount)
+        return tuple(cursor.fetchall())
 
 
-def _blacklist(rows: "QuerySet[Any]", token: str, now: datetime) -> int:
-    """INSERT … SELECT into simplejwt's blacklist; rows already there stay as they are. In the
-    order of the tokens, whose rows the foreign key's check then locks in that order."""
+def blacklist(rows: "QuerySet[Model]", token: str, now: datetime) -> int:
+    """Insert the tokens of ``rows`` into simplejwt's blacklist, and return how many are new.
+
+    The foreign key locks the rows of the tokens, here in the order of their keys.
+    """
     chosen = rows.order_by(token).annotate(ended_at=Value(now, output_field=DateTimeField()))
-    select, params = chosen.values_list(token, "ended_at").query.sql_with_params()
+    try:
+        select, params = chosen.values_list(token, "ended_at").query.sql_with_params()
+    except EmptyResultSet:
+        return 0
     table = connection.ops.quote_name(BlacklistedToken._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(

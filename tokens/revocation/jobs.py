@@ -1,54 +1,105 @@
-"""Revocations that take longer than a request: decided in one, worked off in many.
+"""Revocations that take longer than a request: one request decides, others run the batches.
 
-The row says what was decided and how far it is. Each batch takes the row's lock, ends its
-sessions and writes the count in one transaction, so two workers never do the same batch, and a
-worker that dies loses nothing. Whoever works: the events name the person who decided.
+The job's row holds the selection and the progress. Each batch locks the row, ends its sessions and
+writes the count in one transaction, so two workers never run the same batch, and a worker that is
+killed loses nothing. The events name the person who decided, whichever worker runs the batch.
 """
 
 from dataclasses import replace
+from datetime import datetime
 from time import monotonic
-from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
+from django.db.models import Q
 
-from tokens.audit.record import name_of
+from tokens.audit.record import clean_text, name_of
+from tokens.db import clock
+from tokens.listing.selection import Selection, selected_foreign_tokens, selected_sessions
 from tokens.models import RevocationJob
-from tokens.revocation.batches import BATCH, Step, end_batch, end_session_batch, hold_selected_users
+from tokens.origin import Actor, current_actor
+from tokens.revocation.authority import reaches_everybody, within_authority
+from tokens.revocation.batches import (
+    BATCH,
+    Step,
+    end_batch,
+    end_foreign_batch,
+    end_session_batch,
+    lock_selected_users,
+)
+from tokens.revocation.browsers import end_browsers
 from tokens.revocation.cutoffs import declare
+from tokens.revocation.instants import cutoff_instant
 from tokens.revocation.preview import Preview, count_all
-from tokens.selectors.selection import Selection
+from tokens.validation.legacy import transition_over
 
 
-def start_job(
-    *, selection: Selection, found: Preview, actor: Any | None, reason: str
-) -> RevocationJob:
-    """Decide it. A cut-off for everybody holds from here on; of anything else nothing is ended
-    yet. Asked twice, the unfinished job for the same selection is the answer."""
+def start_job(*, selection: Selection, found: Preview, actor: Actor, reason: str) -> RevocationJob:
+    """Create the job.
+
+    A cutoff for everybody holds from here on; any other selection is ended by the batches
+    alone. If the form was sent twice, it returns the job of the first time.
+    """
+    selection = within_authority(actor=actor, selection=selection)
     if found.more:
         found = count_all(selection=selection)
-    wanted = selection.as_json()
+    wanted, decided = selection.as_json(), cutoff_instant()
     with transaction.atomic():
-        running = RevocationJob.objects.filter(finished_at=None, selection=wanted).first()
-        if running is not None:
+        if (running := _same_job(selection, actor)) is not None:
             return running
         job = RevocationJob.objects.create(
             selection=wanted,
-            reason=reason[:500],
-            actor=actor,
+            reason=clean_text(reason, 500),
+            actor_id=actor.pk if actor is not None else None,
             actor_name=name_of(actor),
             expected=found.sessions,
             people=found.users,
-            created_at=timezone.now(),
+            created_at=decided,
+            reaches_everybody=reaches_everybody(selection=selection, found=found),
         )
-        if selection.everybody and selection.issued_before is not None:
-            declare(user=None, not_before=selection.issued_before, actor=actor, reason=reason)
+        if (until := cutoff_of(selection)) is not None:
+            until = min(until, decided)
+            cutoff = declare(user=None, not_before=until, actor=actor, reason=reason)
+            job.cutoff_event_id = cutoff.incomplete_event
+            job.save(update_fields=["cutoff_event_id"])
+        else:
+            end_browsers(selection=selection, actor=actor, reason=reason)
         return job
 
 
+def _same_job(selection: Selection, actor: Actor) -> RevocationJob | None:
+    """Return an unfinished job of the actor that ends all of the selection, or None.
+
+    A job leaves out what was issued after it was decided, so it may not be enough any more.
+    """
+    own = RevocationJob.objects.filter(
+        finished_at=None,
+        selection=selection.as_json(),
+        actor=actor.pk if actor is not None else None,
+    )
+    if (job := own.order_by("-pk").first()) is None:
+        return None
+    issued_since = Q(created_at__gte=job.created_at)
+    missed = (
+        selected_sessions(selection=selection).filter(issued_since).exists()
+        or selected_foreign_tokens(selection=selection).filter(issued_since).exists()
+    )
+    return None if missed else job
+
+
+def cutoff_of(selection: Selection) -> datetime | None:
+    """Return the instant of the cutoff that ends the selection, if one for everybody does.
+
+    No cutoff spares superusers.
+    """
+    cutoff = selection.everybody and not selection.spare_superusers
+    return selection.issued_before if cutoff else None
+
+
 def work_off(*, job: RevocationJob, seconds: float, size: int = BATCH) -> RevocationJob:
-    """Do batches for about ``seconds``, and at least one; the job as it then stands. Does
-    nothing while somebody else is at it."""
+    """Run batches for about ``seconds``, at least one, and return the updated job.
+
+    Does nothing while another worker holds the job.
+    """
     until = monotonic() + seconds
     while _work(job.pk, size) and monotonic() < until:
         pass
@@ -56,16 +107,16 @@ def work_off(*, job: RevocationJob, seconds: float, size: int = BATCH) -> Revoca
 
 
 def _work(pk: int, size: int) -> bool:
-    """One batch; whether there may be more to do for this worker."""
+    """Run one batch. Returns whether this worker may find more to do."""
     with transaction.atomic():
-        # The job's row comes before any user's or session's, and nobody who holds one of those
-        # asks for it.
+        # The job's row is locked before any user or session. No transaction that holds one of
+        # those locks a job.
         rows = RevocationJob.objects.select_for_update(skip_locked=True, of=("self",))
         job = rows.select_related("actor").filter(pk=pk, finished_at=None).first()
         if job is None:
             return False
         step = _batch(job, size)
-        job.worked_at = timezone.now()
+        job.worked_at = clock.now()
         if step is None:
             job.finished_at = job.worked_at
         else:
@@ -77,27 +128,50 @@ def _work(pk: int, size: int) -> bool:
 
 
 def _batch(job: RevocationJob, size: int) -> Step | None:
-    selection = Selection.from_json(job.selection)
-    # Who logs in again after the decision is not meant by it.
+    selection = given = Selection.from_json(job.selection)
+    cut_off = cutoff_of(selection) is not None
+    # Sessions that were opened after the decision stay.
     issued_before = min(selection.issued_before or job.created_at, job.created_at)
     selection = replace(selection, issued_before=issued_before)
-    if job.everybody and job.selection.get("issued_before"):
-        return end_session_batch(
+    if cut_off:
+        step = end_session_batch(
             selection=selection,
             actor=job.actor,
             reason=job.reason,
             after=job.after,
             seen=set(),
             size=size,
-            silent=True,
+            cut_off=True,
+            cutoff_event=job.cutoff_event_id,
         )
+        return step if step is not None else _foreign_batch(job, issued_before, size)
     if job.after is None:
-        hold_selected_users(selection=selection)
+        lock_selected_users(selection=selection)
+    data: dict[str, object] = {"job": job.pk, "filter": given.for_trail()}
+    worker = current_actor()
+    if worker is not None and worker.pk != job.actor_id:
+        # The address and the device of the event are those of another person.
+        data["continued_by"] = name_of(worker)
     return end_batch(
         selection=selection,
         actor=job.actor,
         reason=job.reason,
         after=job.after,
         size=size,
-        data={"job": job.pk},
+        data=data,
     )
+
+
+def _foreign_batch(job: RevocationJob, not_before: datetime, size: int) -> Step | None:
+    """Blacklist the next tokens without a session that the job's cutoff ended."""
+    if transition_over():
+        return None
+    ended = end_foreign_batch(
+        user=None,
+        not_before=not_before,
+        actor=job.actor,
+        reason=job.reason,
+        size=size,
+        cutoff_event=job.cutoff_event_id,
+    )
+    return Step(ended, job.after) if ended is not None else None

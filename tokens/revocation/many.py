@@ -1,31 +1,49 @@
-"""Ending everything that a selection holds, however much it is."""
+"""Revoke everything that a selection holds, in batches."""
 
 from collections.abc import Iterator
-from typing import Any
 from uuid import UUID
 
-from tokens.revocation.batches import BATCH, end_batch, hold_selected_users
+from tokens.listing.search import UserKey
+from tokens.listing.selection import Selection
+from tokens.origin import Actor
+from tokens.revocation.authority import within_authority
+from tokens.revocation.batches import BATCH, end_batch, lock_selected_users
+from tokens.revocation.browsers import end_browsers
 from tokens.revocation.ending import Revocation
-from tokens.selectors.selection import Selection
 
 
-def revoke_matching(*, selection: Selection, actor: Any | None, reason: str) -> Revocation:
-    """End all that ``selection`` holds, in batches that each commit with their own event: an
-    interruption loses nothing, and running it again goes on."""
+def revoke_matching(*, selection: Selection, actor: Actor, reason: str) -> Revocation:
+    """End everything that ``selection`` holds.
+
+    Each batch commits with its own event, so an interruption loses nothing and another run
+    continues. Superusers are spared where the actor may not revoke them.
+    """
     batches = revoke_in_batches(selection=selection, actor=actor, reason=reason)
     return sum(batches, start=Revocation())
 
 
 def revoke_in_batches(
-    *, selection: Selection, actor: Any | None, reason: str, size: int = BATCH
+    *, selection: Selection, actor: Actor, reason: str, size: int = BATCH
 ) -> Iterator[Revocation]:
-    """`revoke_matching` step by step, for whoever shows progress. A user whose sessions fall
-    into two batches is counted in the first."""
-    hold_selected_users(selection=selection)
-    seen: set[Any] = set()
+    """Do `revoke_matching` batch by batch, for a caller that shows progress.
+
+    A user whose sessions are in two batches is counted in the first.
+    """
+    selection = within_authority(actor=actor, selection=selection)
+    lock_selected_users(selection=selection)
+    if ended := end_browsers(selection=selection, actor=actor, reason=reason):
+        yield ended
+    seen: set[UserKey] = set()
     after: UUID | None = None
+    data: dict[str, object] = {"filter": selection.for_trail()}
     while step := end_batch(
-        selection=selection, actor=actor, reason=reason, after=after, seen=seen, size=size
+        selection=selection,
+        actor=actor,
+        reason=reason,
+        after=after,
+        seen=seen,
+        size=size,
+        data=data,
     ):
         after = step.after
         yield step.ended

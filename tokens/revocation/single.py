@@ -1,26 +1,31 @@
-"""Ending one token, one session, or all of one user."""
+"""Revoke one token, one session, or everything of one user."""
 
-from typing import Any
-
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.utils import timezone
 
 from tokens import audit
+from tokens.listing.status import before_their_end, unended_foreign
 from tokens.models import Kind, OutstandingToken, Session
+from tokens.origin import Actor
+from tokens.revocation.authority import require
+from tokens.revocation.browsers import (
+    cut_off_browsers,
+    keep_acting_browser,
+    may_have_browser_sessions,
+)
 from tokens.revocation.cutoffs import set_cutoff
 from tokens.revocation.ending import (
     Revocation,
     end_sessions,
     end_tokens,
-    hold_sessions,
-    hold_user,
+    lock_sessions,
+    lock_user,
 )
-from tokens.selectors.selection import Selection, selected_foreign_tokens
+from tokens.revocation.instants import cutoff_instant
 
 
-def revoke_token(*, jti: str, actor: Any | None, reason: str) -> Revocation:
-    """End the token, and with it the session that it belongs to: the chain has no other end.
-    An unknown jti ends nothing."""
+def revoke_token(*, jti: str, actor: Actor, reason: str) -> Revocation:
+    """Revoke a token and, with it, its session. An unknown jti ends nothing."""
     token = (
         OutstandingToken.objects.select_related("user", "membership__session__user")
         .filter(jti=jti)
@@ -28,6 +33,7 @@ def revoke_token(*, jti: str, actor: Any | None, reason: str) -> Revocation:
     )
     if token is None:
         return Revocation()
+    require(actor=actor, user=token.user)
     membership = getattr(token, "membership", None)
     if membership is not None:
         return revoke_session(
@@ -38,6 +44,14 @@ def revoke_token(*, jti: str, actor: Any | None, reason: str) -> Revocation:
             jti=jti,
         )
     with transaction.atomic():
+        if token.user is not None:
+            # A legacy token that is being refreshed holds this lock until it has a session.
+            lock_user(user=token.user)
+            opened = Session.objects.filter(memberships__token=token).first()
+            if opened is not None:
+                return revoke_session(
+                    session=opened, actor=actor, reason=reason, kind=Kind.REVOKE_TOKEN, jti=jti
+                )
         ended = end_tokens(tokens=OutstandingToken.objects.filter(pk=token.pk))
         if ended:
             audit.record(
@@ -49,16 +63,22 @@ def revoke_token(*, jti: str, actor: Any | None, reason: str) -> Revocation:
 def revoke_session(
     *,
     session: Session,
-    actor: Any | None,
+    actor: Actor,
     reason: str,
     kind: Kind = Kind.REVOKE_SESSION,
     jti: str = "",
 ) -> Revocation:
-    """End one session. ``kind`` and ``jti`` name the act in the trail: a log-out, a reuse, the
-    token that staff chose."""
+    """Revoke one session.
+
+    ``kind`` and ``jti`` name the act in the audit trail: a logout, a reuse, the token that a member
+    of staff chose. Raises PermissionDenied for a superuser's session if the actor is staff without
+    ``revoke_superuser``.
+    """
+    if kind is Kind.REVOKE_SESSION:
+        require(actor=actor, user=session.user)
     with transaction.atomic():
         chosen = Session.objects.filter(pk=session.pk)
-        hold_sessions(sessions=chosen)
+        lock_sessions(sessions=chosen)
         ended = end_sessions(sessions=chosen, actor=actor, reason=reason)
         if ended:
             audit.record(
@@ -76,36 +96,53 @@ def revoke_session(
 
 def revoke_user(
     *,
-    user: Any,
-    actor: Any | None,
+    user: AbstractBaseUser,
+    actor: Actor,
     reason: str,
     keep: Session | None = None,
     kind: Kind = Kind.REVOKE_USER,
 ) -> Revocation:
-    """End all that ``user`` holds, except the session ``keep``. Without ``keep`` a cut-off is
-    set too, so that not even a restored row opens anything again. ``kind`` names what befell
-    the account, and is then written down whether or not anything was left to end."""
+    """Revoke everything of a user, except for the session ``keep``.
+
+    Browser sessions end too, except for the one in which the act is done; deactivation ends that
+    as well. Without ``keep`` a cutoff is set, so that even a restored row is not accepted.
+
+    A ``kind`` other than the default names a change of the account; its event is written even if
+    the user had nothing left to end. Raises PermissionDenied for a superuser if the actor is staff
+    without ``revoke_superuser``; a change of the account is not checked here.
+    """
+    if kind is Kind.REVOKE_USER:
+        require(actor=actor, user=user)
     with transaction.atomic():
-        hold_user(user=user)
-        now = timezone.now()
-        sessions = Session.objects.filter(user=user, expires_at__gt=now)
+        lock_user(user=user)
+        now = cutoff_instant(user=user)
+        sessions = before_their_end(Session.objects.filter(user=user.pk))
         if keep is not None:
             sessions = sessions.exclude(pk=keep.pk)
-        hold_sessions(sessions=sessions.filter(revoked_at=None))
+        lock_sessions(sessions=sessions.filter(revoked_at=None))
+        kept = {} if keep is None else {"kept": str(keep.pk)}
         ended = end_sessions(sessions=sessions, actor=actor, reason=reason)
-        foreign = selected_foreign_tokens(selection=Selection(users=(user.pk,)))
+        targets = ended.targets
+        foreign = unended_foreign(OutstandingToken.objects.filter(user=user.pk))
         ended += end_tokens(tokens=foreign)
-        ended = Revocation(ended.tokens, ended.sessions, 1 if ended else 0)
-        # A deleted account needs none, and the row would hang from nothing.
-        if keep is None and kind is not Kind.USER_DELETED:
-            set_cutoff(user=user, not_before=now, actor=actor, reason=reason)
+        browsers = may_have_browser_sessions(user=user)
+        ended = Revocation(ended.tokens, ended.sessions, 1 if ended else 0, browsers)
+        # A deleted account needs no cutoff, and the cutoff's row would have no user.
+        if kind is not Kind.USER_DELETED:
+            if keep is None:
+                set_cutoff(user=user, not_before=now, actor=actor, reason=reason)
+            else:
+                cut_off_browsers(users=[user.pk], not_before=now)
+        if kind is not Kind.USER_DEACTIVATED:
+            keep_acting_browser(user=user, not_before=now)
         if ended or kind is not Kind.REVOKE_USER:
-            audit.record(
+            audit.record_upon_many(
                 kind=kind,
+                targets=targets,
                 actor=actor,
                 subject=user,
                 reason=reason,
                 count=ended.tokens,
-                data={"sessions": ended.sessions} | ({"kept": str(keep.pk)} if keep else {}),
+                data={"sessions": ended.sessions, **kept},
             )
         return ended

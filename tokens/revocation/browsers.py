@@ -1,0 +1,131 @@
+"""End the browser sessions of users, with everything else that they have.
+
+Cutoffs end browser sessions too. This module is for the acts that set none, and lets the browser
+session in which an act is done go on: people who log out all of their devices stay on the page.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from tokens import audit
+from tokens.listing.search import UserKey
+from tokens.listing.selection import Selection
+from tokens.listing.status import has_field
+from tokens.listing.users import superusers
+from tokens.models import BrowserCutoff, Kind
+from tokens.origin import Actor, acting_browser
+from tokens.revocation.ending import Revocation
+from tokens.revocation.instants import cutoff_instant
+from tokens.validation.browser import (
+    CUTOFF,
+    latest_cutoff,
+    mark_opened,
+    opened_at,
+    with_browser_cutoff,
+)
+from tokens.validation.legacy import transition_over
+
+
+def may_have_browser_sessions(*, user: AbstractBaseUser) -> bool:
+    """Tell whether a revocation of ``user`` may end a browser session.
+
+    Call it before the cutoff is set. A user who has never logged in has no browser session. If the
+    user acts in one, and the last login was before the latest cutoff, there is no other.
+    """
+    last_login: datetime | None = getattr(user, "last_login", None)
+    if last_login is None:
+        return not has_field("last_login")
+    browser = acting_browser()
+    own = browser is not None and browser.user.pk == user.pk
+    return not own or last_login > latest_cutoff(user)
+
+
+def keep_acting_browser(*, not_before: datetime, user: AbstractBaseUser | None = None) -> None:
+    """Let the acting browser session survive a cutoff for ``user``, or for everybody."""
+    browser = acting_browser()
+    if browser is None or (user is not None and browser.user.pk != user.pk):
+        return
+    if opened_at(browser.session) < not_before:
+        mark_opened(browser.session, at=not_before)
+
+
+def cut_off_browsers(*, users: Collection[UserKey], not_before: datetime) -> None:
+    """End the browser sessions of ``users`` that were opened before ``not_before``."""
+    BrowserCutoff.objects.bulk_create(
+        BrowserCutoff(user_id=key, not_before=not_before) for key in users
+    )
+
+
+def browser_users(*, selection: Selection) -> "QuerySet[AbstractBaseUser]":
+    """Return the users of a selection who may have browser sessions that it ends.
+
+    A selection of sessions or tokens, or a filter of a list, ends no browser session.
+    """
+    accounts = _accounts(selection)
+    if not selection.whole_users:
+        return accounts.none()
+    return accounts.filter(last_login__isnull=False) if has_field("last_login") else accounts
+
+
+def may_end_browsers(*, selection: Selection) -> bool:
+    """Tell whether a selection of whole users may end a browser session, not counting this one."""
+    users = browser_users(selection=selection)
+    if not selection.users and has_field("last_login"):
+        browser = acting_browser()
+        users = with_browser_cutoff(users).filter(last_login__gt=F(CUTOFF))
+        users = users.exclude(pk=browser.user.pk) if browser is not None else users
+    return users.exists()
+
+
+def _accounts(selection: Selection) -> "QuerySet[AbstractBaseUser]":
+    accounts = get_user_model()._base_manager.all()
+    if selection.users:
+        accounts = accounts.filter(pk__in=selection.users)
+    if selection.spare_superusers:
+        accounts = accounts.exclude(pk__in=superusers().values("pk"))
+    return accounts
+
+
+def end_browsers(*, selection: Selection, actor: Actor, reason: str) -> Revocation:
+    """End the browser sessions of a selection of whole users, with an event for each user.
+
+    If it selects everybody, there is one event, which names no user.
+    """
+    if not selection.whole_users:
+        return Revocation()
+    not_before = cutoff_instant(wanted=selection.issued_before)
+    users = browser_users(selection=selection)
+    with transaction.atomic():
+        if not selection.users:
+            return _end_everybodys(selection, not_before, actor=actor, reason=reason)
+        hit = [user for user in users.order_by("pk") if may_have_browser_sessions(user=user)]
+        ended = {user.pk for user in hit}
+        if not transition_over():
+            # The row also ends legacy access tokens, and refresh tokens that have no row.
+            ended |= {*_accounts(selection).values_list("pk", flat=True)}
+        cut_off_browsers(users=sorted(ended), not_before=not_before)
+        for user in hit:
+            keep_acting_browser(not_before=not_before, user=user)
+            audit.record(
+                kind=Kind.REVOKE_BROWSERS, actor=actor, subject=user, reason=reason, count=0
+            )
+    return Revocation(browsers=bool(hit))
+
+
+def _end_everybodys(
+    selection: Selection, not_before: datetime, *, actor: Actor, reason: str
+) -> Revocation:
+    spared = superusers().values_list("pk", flat=True) if selection.spare_superusers else ()
+    BrowserCutoff.objects.create(not_before=not_before, spared=[str(key) for key in spared])
+    keep_acting_browser(not_before=not_before)
+    if not browser_users(selection=selection).exists():
+        return Revocation()
+    audit.record(
+        kind=Kind.REVOKE_BROWSERS, actor=actor, reason=reason, count=0, data={"everybody": True}
+    )
+    return Revocation(browsers=True)
