@@ -1,10 +1,13 @@
-"""A person's own sessions: what is logged in, and the ways to end it. Every act is asked about
-first, on a page of its own, and needs no script."""
+"""List a user's own sessions and log them out.
+
+Each act is confirmed on its own page, so it works without JavaScript.
+"""
 
 import uuid
+from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -12,77 +15,85 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
+from tokens.listing.own_sessions import had_session, is_here, own_session, own_sessions
+from tokens.listing.sessions import add_origins
 from tokens.models import Session
 from tokens.origin import current_origin
 from tokens.revocation import Revocation, revoke_session, revoke_user
-from tokens.selectors.own import had_session, is_here, own_session, own_sessions
+from tokens.revocation.authority import BY_OWNER
+from tokens.web.login import login_needed
 
-# In the trail; not translated, because one trail is read by many.
-REASON = "ended by its owner"
+
+def _owner(request: HttpRequest) -> AbstractBaseUser:
+    """Return the user of a request; every view here requires a login."""
+    return cast(AbstractBaseUser, request.user)
 
 
 @never_cache
-@login_required(login_url="account:login")
+@login_needed
 @require_GET
 def index(request: HttpRequest) -> HttpResponse:
-    own = own_sessions(user=request.user, origin=current_origin())
-    return render(request, "account/sessions.html", {"own": own})
+    own = own_sessions(user=_owner(request), origin=current_origin())
+    add_origins([*own.here, *own.elsewhere])
+    return render(request, "tokens/account/sessions.html", {"own": own})
 
 
 @never_cache
-@login_required(login_url="account:login")
+@login_needed
 @require_http_methods(["GET", "POST"])
 def end(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    session = own_session(user=request.user, pk=pk)
+    session = own_session(user=_owner(request), pk=pk)
     if session is None:
-        if not had_session(user=request.user, pk=pk):
+        if not had_session(user=_owner(request), pk=pk):
             raise Http404
-        # Whoever did not get the answer asks again.
-        messages.success(request, _said(Revocation()))
-        return redirect("account:sessions")
+        # The client repeats a request whose answer was lost.
+        messages.success(request, _message(Revocation()))
+        return redirect("tokens_account:sessions")
     if request.method == "GET":
         here = is_here(session, current_origin())
-        return render(request, "account/end.html", {"session": session, "here": here})
-    revoke_session(session=session, actor=request.user, reason=REASON)
-    messages.success(request, _("The session is ended. That device has to log in again."))
-    return redirect("account:sessions")
+        return render(request, "tokens/account/end.html", {"session": session, "here": here})
+    revoke_session(session=session, actor=request.user, reason=BY_OWNER)
+    messages.success(request, _("The session is logged out. That device has to log in again."))
+    return redirect("tokens_account:sessions")
 
 
 @never_cache
-@login_required(login_url="account:login")
+@login_needed
 @require_http_methods(["GET", "POST"])
 def end_many(request: HttpRequest) -> HttpResponse:
-    """All of them, or all but ``?keep=``: the session that the person chose to stay."""
-    keep = _kept(request)
+    """Log out all sessions of the user, except the one in ``?keep=`` and this browser."""
+    keep = _session_to_keep(request)
     if request.method == "GET":
-        own = own_sessions(user=request.user, origin=current_origin())
-        doomed = [one for one in (*own.here, *own.elsewhere) if keep is None or one.pk != keep.pk]
-        context = {"keep": keep, "doomed": doomed, "more": own.more}
-        return render(request, "account/end_many.html", context)
-    ended = revoke_user(user=request.user, actor=request.user, reason=REASON, keep=keep)
-    messages.success(request, _said(ended))
-    return redirect("account:sessions")
+        own = own_sessions(user=_owner(request), origin=current_origin())
+        ending = [one for one in (*own.here, *own.elsewhere) if keep is None or one.pk != keep.pk]
+        context = {"keep": keep, "ending": ending, "more": own.more}
+        return render(request, "tokens/account/end_many.html", context)
+    ended = revoke_user(user=_owner(request), actor=request.user, reason=BY_OWNER, keep=keep)
+    messages.success(request, _message(ended))
+    return redirect("tokens_account:sessions")
 
 
-def _kept(request: HttpRequest) -> Session | None:
+def _session_to_keep(request: HttpRequest) -> Session | None:
     given = request.GET.get("keep", "")
     if not given:
         return None
     try:
-        keep = own_session(user=request.user, pk=uuid.UUID(given))
+        keep = own_session(user=_owner(request), pk=uuid.UUID(given))
     except ValueError:
         keep = None
     if keep is None:
-        # To end everything because the session to keep is gone is not what was asked for.
+        # Logging out everything is not what a user with a session to keep asked for.
         raise Http404
     return keep
 
 
-def _said(ended: Revocation) -> str:
+def _message(ended: Revocation) -> str:
     if not ended:
-        return _("There was nothing left to end.")
+        return _("There was nothing to log out.")
+    if not ended.sessions:
+        return _("Your other browsers are logged out.")
     return ngettext(
-        "%(number)s session is ended. That device has to log in again.",
-        "%(number)s sessions are ended. Those devices have to log in again.",
+        "%(number)s session is logged out. That device has to log in again.",
+        "%(number)s sessions are logged out. Those devices have to log in again.",
         ended.sessions,
     ) % {"number": ended.sessions}

@@ -1,14 +1,17 @@
-from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from tokens.account import sessions
 from tokens.account.login import AccountLoginView
+from tokens.web.login import PageLogoutView
+from tokens.web.pages import pages
 
-app_name = "account"
-urlpatterns = [
-    path("login/", AccountLoginView.as_view(), name="login"),
-    path("logout/", LogoutView.as_view(next_page="account:login"), name="logout"),
-    path("sessions/", sessions.index, name="sessions"),
-    path("sessions/end/", sessions.end_many, name="end-many"),
-    path("sessions/<uuid:pk>/end/", sessions.end, name="end"),
-]
+app_name = "tokens_account"
+urlpatterns = pages(
+    [
+        path("login/", AccountLoginView.as_view(), name="login"),
+        path("logout/", PageLogoutView.as_view(own="tokens_account:login"), name="logout"),
+        path("sessions/", sessions.index, name="sessions"),
+        path("sessions/end/", sessions.end_many, name="end-many"),
+        path("sessions/<uuid:pk>/end/", sessions.end, name="end"),
+    ]
+)

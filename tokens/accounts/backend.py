@@ -1,0 +1,55 @@
+"""Authenticate by password, with throttling.
+
+The API, the admin and the pages all use this backend, so they check a password in the same way.
+"""
+
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
+from django.contrib.auth.backends import ModelBackend
+from django.http import HttpRequest
+
+from tokens.accounts import passwords
+from tokens.listing.users import account_named
+from tokens.validation.browser import LoadsBrowserCutoff
+
+
+class ThrottledModelBackend(LoadsBrowserCutoff, ModelBackend):
+    """Authenticate like `ModelBackend`, with throttling.
+
+    Raises `tokens.accounts.throttle.LoginLocked` when there were too many attempts.
+    """
+
+    def authenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        name = username or kwargs.get(get_user_model().USERNAME_FIELD)
+        if name is None or password is None or "\0" in name:
+            return None
+        user = account_named(name=name)
+        if user is None:
+            # Pages' forms normalise a name, so that it is found however a keyboard composes it.
+            normal = get_user_model().normalize_username(name)
+            if normal != name and (user := account_named(name=normal)) is not None:
+                name = normal
+        matches = passwords.check(user=user, username=name, password=password)
+        return user if matches else None
+
+    async def aauthenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        # `ModelBackend.aauthenticate` checks the password itself, without the throttle.
+        authenticate = sync_to_async(self.authenticate)
+        return await authenticate(request, username=username, password=password, **kwargs)
+
+    async def aget_user(self, user_id: Any) -> Any:
+        return await sync_to_async(self.get_user)(user_id)
