@@ -1,28 +1,36 @@
-"""The trail on its way out, line by line: memory does not grow with what is exported."""
+"""Export the trail as a stream: memory use doesn't grow with the number of events."""
 
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from django.db.models import Max, QuerySet
-from django.utils import timezone
+from django.db.models import Max
 
-from tokens.audit.forms import FIELDS, ecs, plain
 from tokens.audit.record import record
+from tokens.audit.serializers import FIELDS, Row, to_ecs, to_json
+from tokens.db import clock
 from tokens.models import Event, Kind
+from tokens.origin import Actor
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 CHUNK = 2000
-# What makes a spreadsheet take a cell for a formula (OWASP, CSV injection).
+BYTE_ORDER_MARK = "\ufeff"
+# Some readers end a line at these characters, which JSON allows in text.
+LINE_ENDS = str.maketrans({"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"})
+# A spreadsheet reads a cell that begins with one of these as a formula (OWASP, CSV injection).
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-Row = tuple[Any, ...]
 
 
 def rows(events: "QuerySet[Event]", *, chunk: int = CHUNK) -> Iterator[Row]:
-    """The values of `FIELDS`, oldest first, in short queries by key: no cursor and no
-    transaction stays open for as long as somebody downloads."""
+    """Yield the values of `FIELDS`, oldest first.
+
+    Each ``chunk`` is a query by key, so no cursor and no transaction stays open during a
+    download.
+    """
     page = events.order_by("at", "id").values_list(*FIELDS)
     found = list(page[:chunk])
     while found:
@@ -35,39 +43,48 @@ def rows(events: "QuerySet[Event]", *, chunk: int = CHUNK) -> Iterator[Row]:
 
 
 def write_csv(events: "QuerySet[Event]") -> Iterator[str]:
-    """RFC 4180, a header line first. A cell that a spreadsheet would run begins with a quote."""
+    """Yield CSV (RFC 4180) with a header line. A cell that looks like a formula is quoted.
+
+    The text begins with a byte-order mark, without which spreadsheets don't read it as UTF-8.
+    """
+    yield BYTE_ORDER_MARK
     buffer = io.StringIO()
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
     writer.writerow(FIELDS)
     for row in rows(events):
-        shown = plain(row)
-        shown["data"] = json.dumps(shown["data"], ensure_ascii=False)
-        writer.writerow([harmless(value) for value in shown.values()])
+        event = to_json(row)
+        cells = {**event, "data": json.dumps(event["data"], ensure_ascii=False)}
+        writer.writerow([escape_formula(value) for value in cells.values()])
         if buffer.tell() > 16_384:
-            yield _emptied(buffer)
-    yield _emptied(buffer)
+            yield _take(buffer)
+    yield _take(buffer)
 
 
-def harmless(value: Any) -> str:
+def escape_formula(value: object) -> str:
+    """Return a cell as text, with a leading quote if a spreadsheet would run it."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-def _emptied(buffer: io.StringIO) -> str:
+def _take(buffer: io.StringIO) -> str:
     text = buffer.getvalue()
     buffer.seek(0)
     buffer.truncate()
     return text
 
 
+def _json_line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).translate(LINE_ENDS) + "\n"
+
+
 def write_jsonl(events: "QuerySet[Event]") -> Iterator[str]:
-    """One JSON object a line, with the trail's own names."""
-    return (json.dumps(plain(row), ensure_ascii=False) + "\n" for row in rows(events))
+    """Yield one JSON object for each line, with the trail's own names."""
+    return (_json_line(to_json(row)) for row in rows(events))
 
 
 def write_ecs(events: "QuerySet[Event]") -> Iterator[str]:
-    """One JSON object a line, in the Elastic Common Schema."""
-    return (json.dumps(ecs(row), ensure_ascii=False) + "\n" for row in rows(events))
+    """Yield one JSON object for each line, in the Elastic Common Schema."""
+    return (_json_line(to_ecs(row)) for row in rows(events))
 
 
 FORMATS: dict[str, Callable[["QuerySet[Event]"], Iterator[str]]] = {
@@ -80,20 +97,27 @@ CONTENT_TYPES = {
     "jsonl": "application/x-ndjson",
     "ecs": "application/x-ndjson",
 }
-# What a name on a disk ends in, where it is not the form's own.
-SUFFIXES = {"ecs": "ecs.jsonl"}
+# File name extensions that differ from the name of the format.
+EXTENSIONS = {"ecs": "ecs.jsonl"}
 
 
 def file_name(form: str) -> str:
-    return f"events-{timezone.now():%Y%m%d-%H%M%S}.{SUFFIXES.get(form, form)}"
+    """Return a file name for an export in the format ``form``."""
+    return f"events-{clock.now():%Y%m%d-%H%M%S}.{EXTENSIONS.get(form, form)}"
 
 
 def export(
-    *, events: "QuerySet[Event]", form: str, actor: Any | None, filters: dict[str, Any]
+    *,
+    events: "QuerySet[Event]",
+    form: str,
+    actor: Actor,
+    filters: Mapping[str, object],
 ) -> Iterator[str]:
-    """Write down who takes what, then give it out, in one of `FORMATS`. Where the event cannot
-    be written nothing leaves, so this is no generator itself: it has happened once it returns.
-    What comes in later is left out; the export holds no event of itself."""
+    """Record the export, then return its text in the format ``form``, one of `FORMATS`.
+
+    The event is written before this returns (this is no generator), so nothing is exported
+    without one. The export ends at the newest event of that moment, and doesn't contain itself.
+    """
     write = FORMATS[form]
     newest = Event.objects.aggregate(last=Max("pk"))["last"] or 0
     chosen = events.filter(pk__lte=newest)

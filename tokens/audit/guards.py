@@ -1,27 +1,32 @@
-"""Triggers by which the database itself refuses to change or remove an event or a seal.
+"""Install the triggers with which the database refuses to change events, their targets and seals.
 
-They stand against accidents, bugs and every path through the app. Somebody who may alter the
-schema can drop them: that is what the seals are for.
+They protect against accidents, bugs and every path through the app. A role that may alter the
+schema can drop them; the seals reveal what it does.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from django.db import connection as default_connection
 from django.db import connections, transaction
 
-EVENTS, SEALS = "tokens_event", "tokens_seal"
-TABLES = (EVENTS, SEALS)
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+EVENTS, TARGETS, SEALS = "tokens_event", "tokens_eventtarget", "tokens_seal"
+TABLES = (EVENTS, TARGETS, SEALS)
+# Retention deletes from these.
+REMOVABLE = (EVENTS, TARGETS)
 REFUSAL = "the audit trail is append-only"
-# SQLite has no variables of a transaction: there, a row in this table is the permission. It is
-# taken out again by the transaction that put it in, so that nobody else ever sees it.
+# SQLite has no transaction variables, so a row in this table permits the deletion. The
+# transaction that adds the row removes it before it commits, so no other connection sees it.
 PERMISSION = "tokens_retention"
 
 PG_FUNCTION = f"""
 CREATE OR REPLACE FUNCTION tokens_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'DELETE' AND TG_TABLE_NAME = '{EVENTS}'
+    IF TG_OP = 'DELETE' AND TG_TABLE_NAME IN ('{EVENTS}', '{TARGETS}')
        AND current_setting('tokens.retention', true) = 'on' THEN
         RETURN NULL;
     END IF;
@@ -31,22 +36,21 @@ END $$
 """
 
 
-def install(connection: Any) -> None:
-    """Put the triggers on whichever of the tables exist; harmless to repeat. A table that a
-    migration has made anew (SQLite's way of altering one) lost its own."""
+def install(connection: "BaseDatabaseWrapper") -> None:
+    """Create the triggers that are missing, on the tables that exist."""
     with connection.cursor() as cursor:
         present = set(connection.introspection.table_names(cursor))
         for statement in _install(connection.vendor, [t for t in TABLES if t in present]):
             cursor.execute(statement)
 
 
-def after_migrate(*, using: str, **_: Any) -> None:
-    """SQLite alters a table by making it anew, and the triggers of the old one go with it."""
+def after_migrate(*, using: str, **_: object) -> None:
+    """Create the triggers that a migration dropped: SQLite alters a table by copying it."""
     install(connections[using])
 
 
-def drop(connection: Any) -> None:
-    """Take the triggers away: for a test's flush, and for nothing else."""
+def drop(connection: "BaseDatabaseWrapper") -> None:
+    """Drop the triggers."""
     with connection.cursor() as cursor:
         present = set(connection.introspection.table_names(cursor))
         for table in TABLES:
@@ -55,6 +59,16 @@ def drop(connection: Any) -> None:
             for name in _names(connection.vendor, table):
                 on = f" ON {table}" if connection.vendor == "postgresql" else ""
                 cursor.execute(f"DROP TRIGGER IF EXISTS {name}{on}")
+
+
+def remove(connection: "BaseDatabaseWrapper") -> None:
+    """Drop the triggers, and what they use."""
+    drop(connection)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("DROP FUNCTION IF EXISTS tokens_append_only()")
+        else:
+            cursor.execute(f"DROP TABLE IF EXISTS {PERMISSION}")
 
 
 def _names(vendor: str, table: str) -> tuple[str, ...]:
@@ -68,8 +82,8 @@ def _install(vendor: str, tables: list[str]) -> Iterator[str]:
         if tables:
             yield PG_FUNCTION
         for table in tables:
-            # For each statement, not each row: it costs an INSERT nothing, and refuses an
-            # UPDATE that happens to match no row too.
+            # A trigger for each statement costs an INSERT nothing, and also refuses an UPDATE
+            # that matches no row.
             yield (
                 f"CREATE OR REPLACE TRIGGER {table}_append_only "
                 f"BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
@@ -80,7 +94,7 @@ def _install(vendor: str, tables: list[str]) -> Iterator[str]:
         yield f"CREATE TABLE IF NOT EXISTS {PERMISSION} (granted integer NOT NULL)"
     for table in tables:
         refuse = f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
-        unless = f"WHEN NOT EXISTS (SELECT 1 FROM {PERMISSION}) " if table == EVENTS else ""  # noqa: S608
+        unless = f"WHEN NOT EXISTS (SELECT 1 FROM {PERMISSION}) " if table in REMOVABLE else ""  # noqa: S608
         yield (
             f"CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE UPDATE ON {table} "
             f"FOR EACH ROW {refuse}"
@@ -92,10 +106,15 @@ def _install(vendor: str, tables: list[str]) -> Iterator[str]:
 
 
 @contextmanager
-def retention() -> Iterator[None]:
-    """One transaction in which events may be deleted (never changed, and never a seal)."""
+def deletion_allowed() -> Iterator[None]:
+    """Open a transaction in which events and their targets may be deleted, but not changed.
+
+    No seal may be deleted.
+
+    It is durable: it refuses to run inside another transaction.
+    """
     connection = default_connection
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT set_config('tokens.retention', 'on', true)")
             yield

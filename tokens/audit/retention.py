@@ -1,33 +1,33 @@
-"""Retention: the one way in which events leave the trail, whole sealed stretches at a time."""
+"""Remove old events: the only way in which events leave the trail."""
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
-
-from django.conf import settings
-from django.db.models import Max
 
 from tokens.audit.chain import known_keys
-from tokens.audit.guards import retention
+from tokens.audit.delivery.webhook import READER as WEBHOOK
+from tokens.audit.guards import deletion_allowed
 from tokens.audit.record import record
 from tokens.audit.rollup import roll_up
-from tokens.audit.seal import hold_seals, seal_removal
-from tokens.audit.verify import check_seal, check_stretch
-from tokens.audit.webhook import READER as WEBHOOK
-from tokens.models import Event, Kind, Seal, TrailReader
+from tokens.audit.seal import lock_seals, seal_removal
+from tokens.audit.verify import check_seal, check_stretch, removed_through
+from tokens.conf import app_settings
+from tokens.models import Event, EventTarget, Kind, Seal, TrailReader
+from tokens.origin import Actor
 
-# Stretches to a transaction.
+# Stretches in one transaction.
 BATCH = 10
 
 
 class NotYet(Exception):
-    """Something has still to read what was to be removed."""
+    """The webhook has still to receive events that would be removed."""
 
 
-def removable(*, before: datetime) -> list[Seal]:
-    """The stretches, oldest first, whose every event is older than ``before``. It ends at the
-    first that is not: the trail has one beginning."""
-    removed = Seal.objects.aggregate(last=Max("removed_through"))["last"] or 0
+def removable_seals(*, before: datetime) -> list[Seal]:
+    """Return the seals whose events are all older than ``before``, oldest first.
+
+    The list ends at the first seal with a younger event, so that the trail has one beginning.
+    """
+    removed = removed_through(known_keys())
     found: list[Seal] = []
     rest = Seal.objects.filter(number__gt=removed, removed_through=None).order_by("number")
     for seal in rest.defer("steps", "links").iterator(chunk_size=500):
@@ -37,36 +37,46 @@ def removable(*, before: datetime) -> list[Seal]:
     return found
 
 
-def remove_events(*, before: datetime, actor: Any | None, reason: str) -> Iterator[int]:
-    """Remove them, oldest first; yields how many events each step removed. Each step commits
-    with the seal that testifies to it and with its event. A stretch that is not as it was
-    stays, and `tokens.audit.verify.Tampered` is raised: it is evidence. Raises `NotYet`."""
+def remove_events(*, before: datetime, actor: Actor, reason: str) -> Iterator[int]:
+    """Remove the events of `removable_seals`, and yield the number of each batch.
+
+    Each batch commits together with a seal that testifies to the removal, and with an event.
+
+    Raises `tokens.audit.verify.Tampered` at a stretch that was changed, which stays as evidence,
+    `tokens.audit.seal.ReplacedKey` and `NotYet`.
+    """
     for _reached in roll_up():
         pass
-    doomed = removable(before=before)
-    if doomed:
-        _must_be_delivered(doomed[-1].through_id)
-    for at in range(0, len(doomed), BATCH):
-        yield _remove([seal.number for seal in doomed[at : at + BATCH]], actor, reason)
+    seals = removable_seals(before=before)
+    if seals:
+        _check_delivered(through=seals[-1].through_id)
+    for at in range(0, len(seals), BATCH):
+        numbers = [seal.number for seal in seals[at : at + BATCH]]
+        yield _remove(numbers, actor=actor, reason=reason)
 
 
-def _must_be_delivered(through: int) -> None:
+def _check_delivered(*, through: int) -> None:
     reader = TrailReader.objects.filter(name=WEBHOOK).first()
-    if settings.WEBHOOK_URL and reader is not None and reader.last_id < through:
-        raise NotYet("the webhook has not been given these events yet: run deliver_events first")
+    if app_settings.WEBHOOK_URL and reader is not None and reader.last_id < through:
+        raise NotYet("The webhook has not received these events yet: run deliver_events first.")
 
 
-def _remove(numbers: list[int], actor: Any | None, reason: str) -> int:
+def _remove(numbers: list[int], *, actor: Actor, reason: str) -> int:
     keys = known_keys()
     events = 0
-    with retention():
-        hold_seals()
+    with deletion_allowed():
+        lock_seals()
         for number in numbers:
             seal = Seal.objects.get(number=number)
             before = Seal.objects.filter(number=number - 1).first()
-            check_stretch(seal, key=check_seal(seal, before, keys))
+            check_stretch(seal, key=check_seal(seal, before=before, keys=keys))
             stretch = Event.objects.filter(pk__gt=seal.after_id, pk__lte=seal.through_id)
-            events += stretch._raw_delete(stretch.db)  # no model hangs from an event
+            targets = EventTarget.objects.filter(
+                event_id__gt=seal.after_id, event_id__lte=seal.through_id
+            )
+            # No other model refers to an event, so Django has nothing to cascade to.
+            targets._raw_delete(targets.db)
+            events += stretch._raw_delete(stretch.db)
         testimony = seal_removal(removed_through=numbers[-1])
         record(
             kind=Kind.PURGED,

@@ -1,70 +1,109 @@
-"""Sealing: closing what has been written since the last seal."""
+"""Seal the events that were written since the newest seal."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.utils import timezone
 
-from tokens.audit.chain import NOTHING, VERSION, Stretch, begin, digest_of, pack_ids, sealing_key
-from tokens.audit.settled import settled_id
-from tokens.audit.text import EPOCH, lines
+from tokens.audit.canonical import EPOCH, read_lines
+from tokens.audit.chain import (
+    VERSION,
+    SealingKey,
+    Stretch,
+    genesis,
+    known_keys,
+    pack_ids,
+    seal_digest,
+    sealed_out_of_turn,
+    sealing_key,
+    start_stretch,
+)
+from tokens.audit.watermark import high_water_mark
+from tokens.db import clock
 from tokens.models import Seal
 
-# Events to a seal: what is read again, and held in memory, to find the first that differs.
+# Events under one seal. Verifying holds the ids and links of one stretch in memory.
 STRETCH = 10_000
-# Any number; it names this lock among the advisory locks of the database.
+# The key of the advisory lock. The value is arbitrary; no other lock of the portal uses it.
 LOCK = 0x746F6B656E73
 
 
+class ReplacedKey(Exception):
+    """The current key has been replaced by another one, and can't seal again."""
+
+
 def seal_events(*, wait: float = 30.0, size: int = STRETCH) -> Iterator[Seal]:
-    """Close all that is settled, one seal after another; each commits on its own, so that an
-    interruption loses nothing. Raises `tokens.audit.settled.StillWriting`."""
-    through = settled_id(wait=wait)
-    while (seal := _seal_next(through, size)) is not None:
+    """Seal all events below the high-water mark, ``size`` events at a time.
+
+    Each seal commits before it is yielded, so an interruption loses none. Raises
+    `tokens.audit.watermark.StillWriting` and `ReplacedKey`.
+    """
+    through = high_water_mark(wait=wait)
+    while (seal := _seal_next(through=through, size=size)) is not None:
         yield seal
 
 
-def hold_seals() -> None:
-    """Nobody else makes a seal until this transaction ends. (SQLite has one writer anyway.)"""
+def lock_seals() -> None:
+    """Keep other processes from adding a seal until the transaction ends.
+
+    SQLite needs no lock: it has one writer.
+    """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
 
 
 def newest_seal() -> Seal | None:
+    """Return the newest seal, without its packed ids and links."""
     return Seal.objects.order_by("-number").defer("steps", "links").first()
 
 
-def _seal_next(through: int, size: int) -> Seal | None:
-    with transaction.atomic():
-        hold_seals()
-        last = newest_seal()
-        after = last.through_id if last else 0
-        number = last.number + 1 if last else 1
-        previous = last.digest if last else NOTHING
-        stretch = begin(key=sealing_key(), number=number, previous=previous)
-        for line in lines(after=after, through=through, limit=size):
-            stretch.add(line)
-        if not stretch.ids:
-            return None
-        # A full stretch ends at its last event; the last one reaches to where the trail is
-        # settled, so that an id nobody used cannot be used later.
-        end = stretch.ids[-1] if len(stretch.ids) == size else through
-        return _write(last, stretch, number=number, after=after, through=end)
+@transaction.atomic(durable=True)
+def _seal_next(*, through: int, size: int) -> Seal | None:
+    lock_seals()
+    last = newest_seal()
+    after = last.through_id if last else 0
+    number = last.number + 1 if last else 1
+    key = _key_in_turn(last)
+    previous = last.digest if last else genesis(key)
+    stretch = start_stretch(key=key, number=number, previous=previous)
+    for line in read_lines(after=after, through=through, limit=size):
+        stretch.add(line)
+    if not stretch.ids:
+        return None
+    # A full stretch ends at its last event. The last stretch ends at the high-water mark, so
+    # that an unused id below it can't be used later.
+    end = stretch.ids[-1] if len(stretch.ids) == size else through
+    return _write(stretch, key=key, previous=previous, number=number, after=after, through=end)
+
+
+def _key_in_turn(last: Seal | None) -> SealingKey:
+    """Return the current key, or raise `ReplacedKey` if it may not seal after ``last``.
+
+    A seal out of turn would make `verify_events` report an unchanged trail.
+    """
+    key = sealing_key()
+    before = known_keys().get(last.key_id) if last else None
+    if before is not None and before.id != key.id:
+        returned = key.rank and Seal.objects.filter(key_id=key.id).exists()
+        if returned or sealed_out_of_turn(key, after=before):
+            raise ReplacedKey(
+                "AUDIT_KEY is empty or was replaced by another key, which has sealed since. Set "
+                "AUDIT_KEY to the key of the newest seal or to a new one."
+            )
+    return key
 
 
 def _write(
-    last: Seal | None,
     stretch: Stretch,
     *,
+    key: SealingKey,
+    previous: str,
     number: int,
     after: int,
     through: int,
     removed_through: int | None = None,
 ) -> Seal:
-    key = sealing_key()
-    some = bool(stretch.ids)
     seal = Seal(
         number=number,
         version=VERSION,
@@ -72,30 +111,34 @@ def _write(
         after_id=after,
         through_id=through,
         count=len(stretch.ids),
-        first_at=_instant(stretch.first_at) if some else None,
-        last_at=_instant(stretch.last_at) if some else None,
+        first_at=_from_micros(stretch.first_at) if stretch.ids else None,
+        last_at=_from_micros(stretch.last_at) if stretch.ids else None,
         steps=pack_ids(stretch.ids, after=after),
         links=b"".join(stretch.links),
         tip=stretch.tip.hex(),
-        previous=last.digest if last else NOTHING,
-        sealed_at=timezone.now(),
+        previous=previous,
+        sealed_at=clock.now(),
         removed_through=removed_through,
     )
-    seal.digest = digest_of(seal, key=key)
+    seal.digest = seal_digest(seal, key=key)
     seal.save(force_insert=True)
     return seal
 
 
 def seal_removal(*, removed_through: int) -> Seal:
-    """Testify that the events of all seals up to ``removed_through`` were removed by us."""
+    """Add a seal which testifies that retention removed the events of earlier seals.
+
+    ``removed_through`` is the number of the last of those seals. The caller holds `lock_seals`.
+    """
     last = newest_seal()
     if last is None:
         raise LookupError("nothing has been sealed")
     number = last.number + 1
-    stretch = begin(key=sealing_key(), number=number, previous=last.digest)
+    key = _key_in_turn(last)
     return _write(
-        last,
-        stretch,
+        start_stretch(key=key, number=number, previous=last.digest),
+        key=key,
+        previous=last.digest,
         number=number,
         after=last.through_id,
         through=last.through_id,
@@ -103,5 +146,5 @@ def seal_removal(*, removed_through: int) -> Seal:
     )
 
 
-def _instant(micros: int) -> datetime:
+def _from_micros(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)

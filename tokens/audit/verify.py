@@ -1,134 +1,414 @@
-"""Verifying: is the trail what it was when it was sealed?"""
+"""Verify the trail against its seals."""
 
 import hmac
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Literal, TypeAlias
 
 from django.db.models import Max
 
+from tokens.audit.canonical import read_lines
 from tokens.audit.chain import (
     LINK_BYTES,
-    NOTHING,
     SealingKey,
     Stretch,
-    begin,
-    digest_of,
+    genesis,
     known_keys,
+    seal_digest,
+    sealed_out_of_turn,
+    sealing_key,
+    start_stretch,
     unpack_ids,
 )
-from tokens.audit.text import lines
+from tokens.audit.targets import MEMBER, differing_events, names_impossible_event
 from tokens.models import Event, Seal
+
+What: TypeAlias = Literal["changed", "removed", "added", "targets", "seal"]
+# Numbers of seals in one query.
+PAGE = 1000
+# The canonical line of each event with targets contains this.
+DECLARES = f'"{MEMBER}"'.encode()
+# Less than any id.
+LOWEST = -(2**63)
+# Errors from a column that holds a value of a wrong type, as SQLite allows.
+UNREADABLE = (TypeError, ValueError, AttributeError, OverflowError)
 
 
 class Tampered(Exception):
-    """The first thing that is not as it was. ``what`` is ``changed``, ``removed`` or ``added``
-    (an event), or ``seal``; ``event`` is its id where it is known."""
+    """A difference between the trail and its seals.
 
-    def __init__(self, what: str, *, seal: int, event: int | None = None, why: str = "") -> None:
+    ``what`` is ``changed``, ``removed`` or ``added`` for an event, whose id is ``event`` if it is
+    known, ``targets`` if the list of sessions and users that the event ended differs, or names no
+    event that can exist, or ``seal`` if the seal itself is wrong. ``seal`` is the number of the
+    seal, or None for an event with an id that the portal never gives. ``last`` is the id of the
+    last event if several that follow each other differ in the same way.
+    """
+
+    def __init__(
+        self,
+        what: What,
+        *,
+        seal: int | None,
+        event: int | None = None,
+        last: int | None = None,
+        why: str = "",
+    ) -> None:
+        under = f"under seal {seal}" if seal is not None else "before the first one"
         if what == "seal":
             text = f"Seal {seal}: {why}."
+        elif what == "targets" and event is None:
+            text = "A list of sessions was added to an event that cannot exist."
+        elif what == "targets":
+            text = f"The list of sessions that event {event} ({under}) ended was changed."
         elif event is None:
-            text = f"An event under seal {seal} was {what}."
+            text = f"An event {under} was {what}."
+        elif last is not None and last != event:
+            text = f"The events {event} to {last} ({under}) were {what}."
         else:
-            text = f"Event {event} (under seal {seal}) was {what}."
+            text = f"Event {event} ({under}) was {what}."
         super().__init__(text)
         self.what, self.seal, self.event = what, seal, event
+        self.last = event if last is None else last
+
+    @property
+    def events(self) -> range:
+        """Return the ids of the events that differ."""
+        if self.event is None or self.last is None:
+            return range(0)
+        return range(self.event, self.last + 1)
 
 
-def verify_events(*, start: int = 1, against: Mapping[int, str] | None = None) -> Iterator[Seal]:
-    """Each seal from number ``start`` on that holds, with the events under it. Raises
-    `Tampered` at the first thing that is wrong. ``against`` are digests by number that were
-    kept elsewhere: without one, nobody can tell that the newest seals were cut off."""
-    kept = dict(against or {})
-    removed = Seal.objects.aggregate(last=Max("removed_through"))["last"] or 0
+def compare(
+    *, start: int = 1, against: Mapping[int, str] | None = None
+) -> Iterator[Seal | Tampered]:
+    """Verify each seal from number ``start`` on, with the events under it.
+
+    Yields each seal that verifies, and each difference in the order of the trail; forged
+    testimonies of a removal come first. A seal that is missing or forged says nothing about the
+    events under it, so those can't be named.
+
+    ``against`` are digests by number, of seals that were kept elsewhere. Without one, newest
+    seals that were removed together with their events go unnoticed.
+    """
     keys = known_keys()
-    before = _seal_before(start, keys)
-    number = start
-    while (seal := Seal.objects.filter(number__gte=number).order_by("number").first()) is not None:
-        if seal.number != number:
-            raise Tampered("seal", seal=number, why="it is missing")
-        key = check_seal(seal, before, keys)
-        if (digest := kept.pop(number, None)) is not None and digest != seal.digest:
-            raise Tampered("seal", seal=number, why="it is not the one that was kept elsewhere")
-        if seal.removed_through is None:
-            if number <= removed:
-                _must_be_gone(seal)
-            else:
-                check_stretch(seal, key=key)
-        yield seal
-        before, number = seal, number + 1
-    for missing in sorted(kept):
-        if missing >= number:
-            raise Tampered("seal", seal=missing, why="it is missing: the end was cut off")
+    kept = dict(against or {})
+    yield from _check_ids_below_first()
+    removed, forged = _check_testimonies(keys)
+    yield from forged.values()
+    chain = _Chain(keys)
+    expected = max(1, start)
+    if expected > 1:
+        before = _load(expected - 1)
+        wrong = before if isinstance(before, Tampered) else chain.authenticate(before)
+        if wrong is not None:
+            yield wrong
+    for number in _numbers(from_number=expected if expected > 1 else None):
+        if number < 1:
+            if number not in forged:
+                yield _added(number)
+            continue
+        if number > expected:
+            yield from _missing(expected, number - 1)
+            chain.interrupt()
+            if any(expected <= lost < number for lost in kept):
+                chain.lose_kept_seal()
+        expected = number + 1
+        seal = chain.take(forged.get(number) or _load(number), kept=kept.pop(number, None))
+        if isinstance(seal, Tampered):
+            if number not in forged:
+                yield seal
+            continue
+        differs = False
+        for difference in _check_events(seal, keys[seal.key_id], removed=removed):
+            differs = True
+            yield difference
+        if not differs:
+            yield seal
+    if kept and max(kept) >= expected:
+        yield from _missing(expected, max(kept), why="it is missing: the end was cut off")
 
 
-def unsealed() -> int:
-    """How many events no seal covers yet."""
+def removed_through(keys: Mapping[str, SealingKey]) -> int:
+    """Return the number of the last seal whose events retention removed, or 0."""
+    removed, _forged = _check_testimonies(keys)
+    return removed
+
+
+def _check_testimonies(keys: Mapping[str, SealingKey]) -> tuple[int, dict[int, Tampered]]:
+    """Return the number of the last seal whose events retention removed, and forged testimonies.
+
+    Only a testimony that one of our keys made, and that follows its predecessor, counts.
+    """
+    removed, forged = 0, {}
+    numbers = Seal.objects.exclude(removed_through=None).order_by("number")
+    for number in numbers.values_list("number", flat=True):
+        seal = _load(number) if number > 0 else _added(number)
+        chain = _Chain(keys)
+        if not isinstance(seal, Tampered):
+            seal = chain.authenticate(seal) or seal
+        if isinstance(seal, Tampered):
+            forged[number] = seal
+            continue
+        before = _load(number - 1)
+        if isinstance(before, Tampered) or chain.authenticate(before) is not None:
+            continue
+        if seal.removed_through and chain.follow(seal) is None:
+            removed = max(removed, min(seal.removed_through, number - 1))
+    return removed, forged
+
+
+def _added(number: int) -> Tampered:
+    return Tampered("seal", seal=number, why="it was added: the first seal has number 1")
+
+
+def _check_ids_below_first() -> Iterator[Tampered]:
+    """Yield the events with ids that the portal never gives, which no seal covers."""
+    ids = Event.objects.filter(pk__lt=1).order_by("pk").values_list("pk", flat=True)
+    yield from _runs((("added", event) for event in ids.iterator()), seal=None)
+    for event in differing_events(after=LOWEST, through=0, declared={}):
+        yield Tampered("targets", seal=None, event=event)
+    if names_impossible_event():
+        yield Tampered("targets", seal=None)
+
+
+def _numbers(*, from_number: int | None) -> Iterator[int]:
+    """Yield the numbers of the seals in ascending order."""
+    while True:
+        seals = Seal.objects.order_by("number")
+        if from_number is not None:
+            seals = seals.filter(number__gte=from_number)
+        page = list(seals.values_list("number", flat=True)[:PAGE])
+        yield from page
+        if len(page) < PAGE:
+            return
+        from_number = page[-1] + 1
+
+
+def _load(number: int) -> Seal | Tampered:
+    try:
+        seal = Seal.objects.filter(number=number).first()
+    except UNREADABLE:
+        return Tampered("seal", seal=number, why="it cannot be read")
+    return seal or Tampered("seal", seal=number, why="it is missing")
+
+
+def _missing(first: int, last: int, *, why: str = "it is missing") -> Iterator[Tampered]:
+    if last - first < PAGE:
+        for number in range(first, last + 1):
+            yield Tampered("seal", seal=number, why=why)
+    else:
+        yield Tampered("seal", seal=first, why=f"{why}, like all up to {last}")
+
+
+def count_unsealed() -> int:
+    """Count the events that no seal covers yet."""
     last = Seal.objects.aggregate(through=Max("through_id"))["through"] or 0
     return Event.objects.filter(pk__gt=last).count()
 
 
-def _seal_before(start: int, keys: Mapping[str, SealingKey]) -> Seal | None:
-    if start <= 1:
-        return None
-    before = Seal.objects.filter(number=start - 1).first()
-    if before is None:
-        raise Tampered("seal", seal=start - 1, why="it is missing")
-    _authentic(before, keys)
-    return before
-
-
-def _authentic(seal: Seal, keys: Mapping[str, SealingKey]) -> SealingKey:
-    key = keys.get(seal.key_id)
-    if key is None:
-        raise Tampered("seal", seal=seal.number, why="none of our keys made it")
-    if not hmac.compare_digest(digest_of(seal, key=key), seal.digest):
-        raise Tampered("seal", seal=seal.number, why="it was changed or forged")
+def _check_digest(seal: Seal, keys: Mapping[str, SealingKey]) -> SealingKey:
+    """Check that one of our keys made the seal, and return the key."""
+    try:
+        key = keys.get(seal.key_id)
+        if key is None:
+            raise Tampered("seal", seal=seal.number, why="none of the known keys made it")
+        if not hmac.compare_digest(seal_digest(seal, key=key), seal.digest):
+            raise Tampered("seal", seal=seal.number, why="it was changed or forged")
+    except UNREADABLE as error:
+        raise Tampered("seal", seal=seal.number, why="it was changed or forged") from error
     return key
 
 
-def check_seal(seal: Seal, before: Seal | None, keys: Mapping[str, SealingKey]) -> SealingKey:
-    """That the seal is ours and follows ``before``; the key that it was made with."""
-    key = _authentic(seal, keys)
-    if seal.previous != (before.digest if before else NOTHING):
+def check_seal(seal: Seal, *, before: Seal | None, keys: Mapping[str, SealingKey]) -> SealingKey:
+    """Check that the seal is authentic and follows ``before``, and return its key.
+
+    Without ``before``, it must be the first seal. Raises `Tampered`.
+    """
+    key = _check_digest(seal, keys)
+    previous = before.digest if before else genesis(key, version=seal.version)
+    if seal.previous != previous:
         raise Tampered("seal", seal=seal.number, why="it does not follow the seal before it")
     if seal.after_id != (before.through_id if before else 0):
         raise Tampered("seal", seal=seal.number, why="it does not begin where the last one ended")
+    before_key = keys.get(before.key_id) if before else None
+    if before_key is not None and sealed_out_of_turn(key, after=before_key):
+        raise Tampered(
+            "seal", seal=seal.number, why="another key than the audit key of that time made it"
+        )
     return key
 
 
-def check_stretch(seal: Seal, *, key: SealingKey) -> None:
-    """That the events under an authentic seal are what they were."""
-    found = begin(key=key, number=seal.number, previous=seal.previous)
-    for line in lines(after=seal.after_id, through=seal.through_id, limit=seal.count + 1):
+@dataclass(slots=True)
+class _Chain:
+    """The seals that were read so far: each must follow the one before it."""
+
+    keys: Mapping[str, SealingKey]
+    before: Seal | None = None
+    interrupted: bool = False
+    newest_key: SealingKey | None = field(default=None, repr=False)
+
+    def authenticate(self, seal: Seal) -> Tampered | None:
+        """Take ``seal`` as the one that the next seal follows, if one of our keys made it."""
+        try:
+            self.newest_key = _check_digest(seal, self.keys)
+        except Tampered as wrong:
+            self.interrupt()
+            return wrong
+        self.before, self.interrupted = seal, False
+        return None
+
+    def interrupt(self) -> None:
+        """Accept any predecessor of the next seal: this one is missing or wrong."""
+        self.before, self.interrupted = None, True
+
+    def lose_kept_seal(self) -> None:
+        """Trust only the current key from here on: the seal that was kept is not in the trail.
+
+        Which key made it is unknown. Without this, the holder of a signing key could replace it
+        and go on with seals of that key.
+        """
+        self.interrupt()
+        self.newest_key = sealing_key()
+
+    def take(self, found: Seal | Tampered, *, kept: str | None) -> Seal | Tampered:
+        """Check the next seal and return it, or what is wrong with it.
+
+        ``kept`` is the digest of the seal that was kept elsewhere, or None.
+        """
+        if isinstance(found, Tampered):
+            self.interrupt()
+            wrong: Tampered | None = found
+        else:
+            wrong = self.follow(found)
+            if wrong is None and kept not in (None, found.digest):
+                why = "it differs from the seal that was kept"
+                wrong = Tampered("seal", seal=found.number, why=why)
+        if wrong is not None and kept is not None:
+            self.lose_kept_seal()
+        return wrong or found
+
+    def follow(self, seal: Seal) -> Tampered | None:
+        """Check the next seal, and return what is wrong with it."""
+        out_of_turn, interrupted = self.newest_key, self.interrupted
+        if not interrupted:
+            try:
+                check_seal(seal, before=self.before, keys=self.keys)
+            except Tampered as wrong:
+                self.interrupt()
+                return wrong
+        if (forged := self.authenticate(seal)) is not None:
+            return forged
+        key = self.keys[seal.key_id]
+        if interrupted and out_of_turn is not None and sealed_out_of_turn(key, after=out_of_turn):
+            self.interrupt()
+            self.newest_key = out_of_turn
+            return Tampered(
+                "seal", seal=seal.number, why="its key proves nothing after a lost or changed seal"
+            )
+        return None
+
+
+def _check_events(seal: Seal, key: SealingKey, *, removed: int) -> Iterator[Tampered]:
+    """Yield the differences of the events under an authentic seal."""
+    if seal.removed_through is not None:
+        return
+    if seal.number <= removed:
+        yield from _added_events(seal, after=seal.after_id)
+        yield from _check_targets(seal, declaring=[], unproven=set())
+        return
+    limit = max(2 * seal.count, PAGE)
+    declaring = []
+    found = start_stretch(key=key, number=seal.number, previous=seal.previous, version=seal.version)
+    for line in read_lines(after=seal.after_id, through=seal.through_id, limit=limit):
         found.add(line)
+        if DECLARES in line[2]:
+            declaring.append(line[0])
+    unproven: set[int] = set()
     if found.tip.hex() != seal.tip or len(found.ids) != seal.count:
-        raise _first_difference(seal, found)
+        for difference in _differences(seal, found):
+            unproven.update(difference.events)
+            yield difference
+    yield from _check_targets(seal, declaring=declaring, unproven=unproven)
+    if len(found.ids) == limit:
+        yield from _added_events(seal, after=found.ids[-1])
 
 
-def _first_difference(seal: Seal, found: Stretch) -> Tampered:
+def _added_events(seal: Seal, *, after: int) -> Iterator[Tampered]:
+    """Yield the events under ``seal`` with ids above ``after``: it covers none of them."""
+    rest = Event.objects.filter(pk__gt=after, pk__lte=seal.through_id).order_by("pk")
+    ids = rest.values_list("pk", flat=True).iterator()
+    yield from _runs((("added", event) for event in ids), seal=seal.number)
+
+
+def _check_targets(seal: Seal, *, declaring: list[int], unproven: set[int]) -> Iterator[Tampered]:
+    """Yield the events under an authentic seal whose targets differ.
+
+    ``declaring`` has the ids of the events that may declare targets. The events in ``unproven``
+    differ themselves, so their targets prove nothing.
+    """
+    events = Event.objects.filter(pk__in=declaring).values_list("pk", "data").order_by("pk")
+    declared = {
+        event: data[MEMBER] for event, data in events if isinstance(data, dict) and MEMBER in data
+    }
+    after, through = seal.after_id, seal.through_id
+    for event in differing_events(after=after, through=through, declared=declared):
+        if event not in unproven:
+            yield Tampered("targets", seal=seal.number, event=event)
+
+
+def check_stretch(seal: Seal, *, key: SealingKey) -> None:
+    """Check the events under an authentic seal. Raises `Tampered` at the first difference."""
+    for difference in _check_events(seal, key, removed=0):
+        raise difference
+
+
+def _differences(seal: Seal, found: Stretch) -> Iterator[Tampered]:
     try:
         ids = unpack_ids(bytes(seal.steps), after=seal.after_id)
     except (zlib.error, ValueError):
-        return Tampered("seal", seal=seal.number, why="it cannot be read")
+        yield Tampered("seal", seal=seal.number, why="it cannot be read")
+        return
     packed = bytes(seal.links)
     links = [packed[at : at + LINK_BYTES] for at in range(0, len(packed), LINK_BYTES)]
-    for (event, link), (was, was_link) in zip(
-        zip(found.ids, found.links, strict=True), zip(ids, links, strict=True), strict=False
-    ):
-        if event != was:
-            what = "added" if event < was else "removed"
-            return Tampered(what, seal=seal.number, event=min(event, was))
-        if link != was_link:
-            return Tampered("changed", seal=seal.number, event=event)
-    if len(found.ids) > len(ids):
-        return Tampered("added", seal=seal.number, event=found.ids[len(ids)])
-    if len(found.ids) < len(ids):
-        return Tampered("removed", seal=seal.number, event=ids[len(found.ids)])
-    return Tampered("changed", seal=seal.number)
+    sealed = dict(zip(ids, links, strict=True))
+    present = dict(zip(found.ids, found.links, strict=True))
+    differences = list(_compare_links(sealed, present, version=seal.version))
+    if not differences:
+        # Eight bytes of a link are equal by chance; the tip is the proof.
+        yield Tampered("changed", seal=seal.number)
+    yield from _runs(differences, seal=seal.number)
 
 
-def _must_be_gone(seal: Seal) -> None:
-    rest = Event.objects.filter(pk__gt=seal.after_id, pk__lte=seal.through_id).order_by("pk")
-    if (event := rest.values_list("pk", flat=True).first()) is not None:
-        raise Tampered("added", seal=seal.number, event=event)
+def _compare_links(
+    sealed: Mapping[int, bytes], present: Mapping[int, bytes], *, version: int
+) -> Iterator[tuple[What, int]]:
+    """Yield how the events differ, by id.
+
+    In version 1 each link depends on all events before it, so after the first difference only
+    ids can be compared.
+    """
+    comparable = True
+    for event in sorted(sealed.keys() | present.keys()):
+        if event not in present:
+            yield "removed", event
+        elif event not in sealed:
+            yield "added", event
+        elif comparable and sealed[event] != present[event]:
+            yield "changed", event
+        else:
+            continue
+        comparable = version > 1
+
+
+def _runs(differences: Iterable[tuple[What, int]], *, seal: int | None) -> Iterator[Tampered]:
+    """Join events that follow each other and differ in the same way."""
+    for what, group in groupby(differences, key=lambda difference: difference[0]):
+        first = last = None
+        for _what, event in group:
+            if last is not None and event != last + 1:
+                yield Tampered(what, seal=seal, event=first, last=last)
+                first = None
+            first, last = event if first is None else first, event
+        yield Tampered(what, seal=seal, event=first, last=last)
