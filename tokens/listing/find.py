@@ -1,0 +1,106 @@
+"""Find whatever a text names: users, sessions, tokens, a request, or who was seen at an address."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import F
+
+from tokens.listing.events import EventQuery
+from tokens.listing.refusals import REQUEST_ID, find_refusal
+from tokens.listing.search import email_of, match, starting_with, user_key
+from tokens.listing.sessions import SessionQuery, session_row
+from tokens.listing.tokens import token_rows
+from tokens.listing.users import user_rows
+from tokens.models import Event, OutstandingToken, Refusal, Session
+from tokens.origin import Actor, may
+
+# The rows of each kind that are shown.
+SHOWN = 10
+VIEW_TOKENS = "token_blacklist.view_outstandingtoken"
+VIEW_SESSIONS = "tokens.view_session"
+VIEW_EVENTS = "tokens.view_event"
+INSPECT = "tokens.inspect_token"
+Row: TypeAlias = AbstractBaseUser | Session | OutstandingToken | Event | Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Hold what a text names, up to `SHOWN` rows of each kind.
+
+    ``exact`` is the only row that the whole text names, if there is one: for the id of a request
+    its refusal, or its first event. ``network`` is the address or network that the text is;
+    ``sessions`` were then seen there. ``more`` has the kinds of which there are more rows.
+    """
+
+    users: tuple[AbstractBaseUser, ...] = ()
+    sessions: tuple[Session, ...] = ()
+    tokens: tuple[OutstandingToken, ...] = ()
+    events: tuple[Event, ...] = ()
+    network: str = ""
+    exact: Row | None = None
+    more: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return any((self.users, self.sessions, self.tokens, self.events))
+
+
+def find(*, text: str, viewer: Actor) -> Found:
+    """Return what ``text`` names, as far as ``viewer`` may see it. An index finds each row."""
+    text = text.strip().replace("\0", "")
+    if not text:
+        return Found()
+    meant = match(text)
+    sees_events, sees_sessions = may(viewer, VIEW_EVENTS), may(viewer, VIEW_SESSIONS)
+    if meant.ip:
+        query = SessionQuery(ip=meant.ip)
+        page = query.listing().page(size=SHOWN) if sees_sessions else None
+        return Found(
+            network=meant.ip,
+            sessions=tuple(page.rows) if page else (),
+            events=tuple(EventQuery(ip=meant.ip).rows()[:SHOWN]) if sees_events else (),
+            more=frozenset({"sessions"} if page and page.older else ()),
+        )
+    users = _users(text, meant.users) if may(viewer, VIEW_TOKENS) else []
+    session = session_row(pk=meant.sid) if meant.sid and sees_sessions else None
+    tokens = _tokens(meant.jti_start) if meant.jti_start and may(viewer, VIEW_TOKENS) else []
+    events = _events(text) if sees_events else []
+    refusal = find_refusal(text) if may(viewer, INSPECT) else None
+    exact: list[Row] = [
+        *(user for user in users if _names(text, user)),
+        *([session] if session else []),
+        *(token for token in tokens if token.jti == meant.jti_start),
+        *([refusal] if refusal else events[:1]),
+    ]
+    lists = {"users": users, "tokens": tokens, "events": events}
+    return Found(
+        users=tuple(users[:SHOWN]),
+        sessions=(session,) if session else (),
+        tokens=tuple(tokens[:SHOWN]),
+        events=tuple(events[:SHOWN]),
+        exact=exact[0] if len(exact) == 1 else None,
+        more=frozenset(name for name, rows in lists.items() if len(rows) > SHOWN),
+    )
+
+
+def _users(text: str, keys: tuple[object, ...]) -> list[AbstractBaseUser]:
+    # "7" is a key, and may also start names.
+    wanted = {*keys, user_key(text.removeprefix("#"))} - {None}
+    return user_rows(keys=wanted) if wanted else []
+
+
+def _names(text: str, user: AbstractBaseUser) -> bool:
+    """Return whether the whole text is the name, the e-mail address or the key of ``user``."""
+    names = (user.get_username(), email_of(user), f"#{user.pk}")
+    return text.casefold() in {name.casefold() for name in names if name}
+
+
+def _tokens(start: str) -> list[OutstandingToken]:
+    rows = starting_with(OutstandingToken.objects.order_by(), F("jti"), start)
+    return token_rows(pks=list(rows.values_list("pk", flat=True)[: SHOWN + 1]))
+
+
+def _events(text: str) -> list[Event]:
+    if not REQUEST_ID.fullmatch(text):
+        return []
+    return list(EventQuery(request_id=text).rows()[: SHOWN + 1])

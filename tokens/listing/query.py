@@ -1,0 +1,230 @@
+"""Declare the filters and columns of each list once.
+
+A list is a subclass of `ListQuery`: a frozen dataclass whose fields are the list's filters. The
+page's form, the API's parameters and their documentation, the admin's filters, the options of the
+commands, the review of a revocation and the stored form of a job are all built from these
+declarations. Its ``columns`` are what the table of the page, the admin, the API and the exports
+show of each row. An instance holds the values of one request; `listing` pages through its rows.
+"""
+
+import uuid
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Q
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.functional import Promise
+
+from tokens.jwt.redaction import redact_text
+from tokens.listing.columns import Column, Place
+from tokens.listing.pagination import Listing
+
+M = TypeVar("M", bound=Model, covariant=True)
+T = TypeVar("T")
+Text = str | Promise
+# The values of filters by name, each of the type that its filter reads.
+Chosen = dict[str, Any]
+Names = Mapping[str, str]
+# How many users are named in words; the others become "…".
+NAMED = 5
+
+
+class FilterType(StrEnum):
+    """The type of a filter's value.
+
+    It decides how a form, the API, the admin and a command read the value.
+    """
+
+    SEARCH = "search"
+    CHOICE = "choice"
+    TEXT = "text"
+    NUMBER = "number"
+    INSTANT = "instant"
+    ADDRESS = "address"
+    USER = "user"
+    SESSION = "session"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Describe one filter of a list.
+
+    ``words`` describes a chosen value in a sentence ("of %s"), and ``any_label`` the absence of a
+    choice. ``help`` describes the value in the API and for commands, and ``max_length`` limits a
+    text. ``lookup`` is the lookup on the session that the filter adds, such as
+    ``user_agent__icontains``, and ``indexed`` says whether an index finds its rows. An instant
+    names the range that it limits; the range's first instant also gives its label. ``future``
+    ranges lie ahead. ``admin_only`` filters appear in the admin alone.
+    """
+
+    type: FilterType
+    label: Text
+    words: Text
+    help: str = ""
+    choices: tuple[tuple[str, Text], ...] = ()
+    any_label: Text = ""
+    max_length: int | None = None
+    lookup: str = ""
+    indexed: bool = True
+    range: str = ""
+    range_label: Text = ""
+    future: bool = False
+    admin_only: bool = False
+
+    def shown(self, value: object, *, names: Names | None = None) -> str:
+        """Return ``value`` as text for a person, in the current language and time zone.
+
+        See `user_names` for ``names``.
+        """
+        if isinstance(value, datetime):
+            return date_format(timezone.localtime(value), "SHORT_DATETIME_FORMAT")
+        if self.type is FilterType.USER:
+            return user_names(value if isinstance(value, tuple) else (value,), names=names)
+        if self.type is FilterType.CHOICE:
+            return str(dict(self.choices).get(str(value), value))
+        return str(value)
+
+
+def declare(default: T, /, **description: Any) -> T:
+    """Declare a dataclass field that is a filter; see `Filter` for the description."""
+    declared: T = field(default=default, metadata={"filter": Filter(**description)})
+    return declared
+
+
+def is_chosen(value: object) -> bool:
+    """Return whether a filter has a value. Zero and False are values like any other."""
+    return value not in (None, "", (), [])
+
+
+def user_names(keys: tuple[object, ...], *, names: Names | None = None) -> str:
+    """Return the names of the first `NAMED` users; a user who is gone is shown by key.
+
+    ``names`` are names by key that were kept, which are used instead of the accounts.
+    """
+    known = named_users(keys) if names is None else names
+    shown = [known.get(str(key), str(key)) for key in keys[:NAMED]]
+    return ", ".join([*shown, "…"] if len(keys) > NAMED else shown)
+
+
+def named_users(keys: tuple[object, ...]) -> dict[str, str]:
+    """Return the names of the first `NAMED` users, by key as text."""
+    users = get_user_model()._default_manager
+    try:
+        named = list(users.filter(Q(pk__in=keys[:NAMED])))
+    except (ValueError, OverflowError, ValidationError):
+        # An invalid form shows the text that was typed, which may be no key at all.
+        named = []
+    return {str(user.pk): user.get_username() for user in named}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListQuery(Generic[M]):
+    """One list with the chosen value of each filter.
+
+    All filters must hold. A row is in the list exactly if `listing` shows it on one of its
+    pages.
+
+    ``unsatisfiable`` marks a query whose input made no sense: it selects nothing.
+    """
+
+    noun: ClassVar[Text]
+    columns: ClassVar[tuple[Column, ...]] = ()
+    unsatisfiable: bool = False
+
+    def __post_init__(self) -> None:
+        """Redact tokens in what was typed: a query is shown, recorded and stored.
+
+        A search for spaces alone is no search.
+        """
+        for name, declared in self.filters().items():
+            if isinstance(text := getattr(self, name), str):
+                text = text.strip() if declared.type is FilterType.SEARCH else text
+                object.__setattr__(self, name, redact_text(text))
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return a query that selects nothing."""
+        return cls(unsatisfiable=True)
+
+    @classmethod
+    def filters(cls) -> dict[str, Filter]:
+        """Return the filters by name, in their order on a page."""
+        declared = [one for one in fields(cls) if "filter" in one.metadata]
+        return {one.name: one.metadata["filter"] for one in declared}
+
+    @classmethod
+    def columns_on(cls, place: Place) -> tuple[Column, ...]:
+        """Return the columns that ``place`` shows."""
+        return tuple(column for column in cls.columns if place in column.on)
+
+    @abstractmethod
+    def listing(self) -> Listing[M]:
+        """Return the rows, to be paged through."""
+
+    def chosen(self) -> Chosen:
+        """Return the values of the filters that are set. Each of them narrows the list."""
+        values = {name: getattr(self, name) for name in self.filters()}
+        return {name: value for name, value in values.items() if is_chosen(value)}
+
+    def described(self) -> list[tuple[str, str]]:
+        """Return label and value of each filter that is set, for a person."""
+        filters = self.filters()
+        return [
+            (str(filters[name].label), filters[name].shown(value))
+            for name, value in self.chosen().items()
+        ]
+
+    def in_words(self, *, names: Names | None = None) -> str:
+        """Describe the query in one line: "sessions of bob from 203.0.113.7".
+
+        See `user_names` for ``names``.
+        """
+        filters = self.filters()
+        parts = [
+            str(filters[name].words) % filters[name].shown(value, names=names)
+            for name, value in self.chosen().items()
+        ]
+        return " ".join([str(self.noun), *parts])
+
+    def as_json(self) -> dict[str, object]:
+        """Return the filters that are set, for a JSON column."""
+        stored = {name: _to_json(value) for name, value in self.chosen().items()}
+        return stored | {"unsatisfiable": True} if self.unsatisfiable else stored
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what `as_json` returned.
+
+        A filter that no longer exists is an error: without it the query would select more.
+        """
+        filters = cls.filters()
+        values = dict(stored)
+        unsatisfiable = bool(values.pop("unsatisfiable", False))
+        read = {name: _from_json(filters[name], value) for name, value in values.items()}
+        return cls(**read, unsatisfiable=unsatisfiable)
+
+
+def _to_json(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_to_json(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if isinstance(value, int) else str(value)
+
+
+def _from_json(declared: Filter, value: Any) -> object:
+    if declared.type is FilterType.INSTANT:
+        return datetime.fromisoformat(value)
+    if declared.type is FilterType.SESSION:
+        return uuid.UUID(value)
+    if declared.type is FilterType.USER:
+        as_key = get_user_model()._meta.pk.to_python
+        return tuple(map(as_key, value)) if isinstance(value, list) else as_key(value)
+    return value

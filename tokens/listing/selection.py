@@ -1,0 +1,285 @@
+"""Describe what a revocation is asked to end as one value.
+
+The review counts a `Selection` and the act ends it.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from tokens.listing.query import Names, named_users, user_names
+from tokens.listing.revocable import RevocableQuery
+from tokens.listing.search import UserKey
+from tokens.listing.sessions import SessionQuery
+from tokens.listing.status import live, live_foreign, unended
+from tokens.listing.tokens import TokenQuery
+from tokens.listing.users import superusers
+from tokens.models import OutstandingToken, Session, SessionToken
+from tokens.validation.legacy import transition_over
+
+LISTS: dict[str, type[RevocableQuery[Model]]] = {"tokens": TokenQuery, "sessions": SessionQuery}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Rows that were named, everybody's, or what a list shows (``matching``).
+
+    Everything that is given must hold (AND); within one field any may (OR).
+
+    An empty selection selects nothing: ``everybody`` has to be given explicitly. ``issued_before``
+    excludes sessions that were opened later, but no token whose time of issue is unknown; it is an
+    aware datetime. ``spare_superusers`` leaves out everything of superusers.
+    """
+
+    jtis: tuple[str, ...] = ()
+    sessions: tuple[uuid.UUID, ...] = ()
+    users: tuple[UserKey, ...] = ()
+    issued_before: datetime | None = None
+    everybody: bool = False
+    matching: RevocableQuery[Model] | None = None
+    spare_superusers: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Return whether nothing was asked for.
+
+        A list without a filter asks for nothing, whatever else is given.
+        """
+        if self.matching is not None:
+            return not self.matching.chosen()
+        named = self.jtis or self.sessions or self.users
+        return not (named or self.issued_before or self.everybody)
+
+    @property
+    def narrowed(self) -> bool:
+        """Return whether it says more than which tokens, sessions and users."""
+        return self.issued_before is not None or self.matching is not None
+
+    @property
+    def named(self) -> int:
+        """Return how many tokens, sessions and users are named."""
+        return len(self.jtis) + len(self.sessions) + len(self.users)
+
+    @property
+    def everything(self) -> bool:
+        """Return whether no condition can leave out a live session that exists by then.
+
+        `tokens.revocation.authority` also asks the database.
+        """
+        everything = self.matching is None or self.matching.everything_live
+        return not self.empty and not self.named and everything
+
+    @property
+    def whole_users(self) -> bool:
+        """Return whether it selects users or everybody, so that their browser sessions end too."""
+        return not (self.empty or self.jtis or self.sessions or self.matching)
+
+    @property
+    def user_keys(self) -> tuple[UserKey, ...]:
+        """Return the keys of the users that the selection names."""
+        return self.users or (self.matching.user_keys if self.matching is not None else ())
+
+    def in_words(self, *, names: Names | None = None) -> str:
+        """Describe the selection in one line, for a person.
+
+        ``names`` are user names by key that were kept, which are used instead of the accounts.
+        """
+        parts = self._named(names)
+        if self.matching is not None:
+            parts.append(self.matching.in_words(names=names))
+        return ", ".join(parts)
+
+    def described(self) -> list[tuple[str, str]]:
+        """Return the conditions for a person, each with a label."""
+        counted = ((_("Sessions"), self.sessions), (_("Tokens"), self.jtis))
+        parts = [(_("Accounts"), user_names(self.users))] if self.users else []
+        parts += [(label, str(len(keys))) for label, keys in counted if keys]
+        return parts + (self.matching.described() if self.matching is not None else [])
+
+    def _named(self, names: Names | None) -> list[str]:
+        sessions, tokens = len(self.sessions), len(self.jtis)
+        parts = []
+        if self.users:
+            parts.append(_("all of %(users)s") % {"users": user_names(self.users, names=names)})
+        if sessions:
+            parts.append(ngettext("%(n)s session", "%(n)s sessions", sessions) % {"n": sessions})
+        if tokens:
+            parts.append(ngettext("%(n)s token", "%(n)s tokens", tokens) % {"n": tokens})
+        return parts
+
+    def as_json(self) -> dict[str, object]:
+        """Return what is set, for a JSON column."""
+        stored = {
+            name: _to_json(value)
+            for name, value in asdict(self).items()
+            if value and name != "matching"
+        }
+        if self.matching is not None:
+            (of,) = (name for name, query in LISTS.items() if isinstance(self.matching, query))
+            stored["matching"] = {"list": of, **self.matching.as_json()}
+        return stored
+
+    def for_trail(self) -> dict[str, object]:
+        """Return `as_json` for an event, with the names that the users have now.
+
+        `words_of` describes it.
+        """
+        user = self.matching.user if self.matching is not None else None
+        named = named_users((*self.users, user) if user is not None else self.users)
+        return self.as_json() | ({"names": named} if named else {})
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Selection":
+        """Read what `as_json` returned, or what a job of an earlier release stored."""
+        as_key = get_user_model()._meta.pk.to_python
+        values = _converted(stored)
+        query = values.pop("matching", None)
+        if query is not None:
+            query = dict(query)
+            query = LISTS[query.pop("list")].from_json(query)
+        before = values.pop("issued_before", None)
+        return cls(
+            jtis=tuple(values.pop("jtis", ())),
+            sessions=tuple(uuid.UUID(text) for text in values.pop("sessions", ())),
+            users=tuple(as_key(text) for text in values.pop("users", ())),
+            issued_before=datetime.fromisoformat(before) if before else None,
+            matching=query,
+            **values,
+        )
+
+
+def words_of(kept: Mapping[str, Any]) -> str:
+    """Describe what `Selection.for_trail` returned, or return "" for what can't be read.
+
+    A later release may lack a filter. No query runs.
+    """
+    values = dict(kept)
+    names = values.pop("names", {})
+    try:
+        selection = Selection.from_json(values)
+        parts = [selection.in_words(names=names)]
+    except (ValueError, TypeError, KeyError, AttributeError, ValidationError):
+        return ""
+    if selection.everybody:
+        parts.insert(0, _("everyone"))
+    if (before := selection.issued_before) is not None:
+        at = date_format(timezone.localtime(before), "SHORT_DATETIME_FORMAT")
+        parts.append(_("issued before %s") % at)
+    if selection.spare_superusers:
+        parts.append(_("without superusers"))
+    return ", ".join(filter(None, parts))
+
+
+def _to_json(value: object) -> object:
+    if isinstance(value, tuple | list):
+        return [str(item) for item in value]
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+# The conditions that earlier releases stored beside the named rows. They named the ranges of a
+# list of tokens ``token_issued_after`` and so on.
+EARLIER = {"ip": "ip", "client": "client", "user_agent": "device"} | {
+    f"{name}_{side}": f"{name}_{side}"
+    for name in ("issued", "used", "expires")
+    for side in ("after", "before")
+    if (name, side) != ("issued", "before")
+}
+EARLIER_TOKENS = {
+    f"token_{name}_{side}": f"{name}_{side}"
+    for name in ("issued", "expires")
+    for side in ("after", "before")
+}
+
+
+def _converted(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``stored`` with an earlier release's conditions as a query."""
+    values = dict(stored)
+    of_tokens = not EARLIER_TOKENS.keys().isdisjoint(values)
+    found = {EARLIER[name]: values.pop(name) for name in EARLIER if name in values}
+    if of_tokens and not found.keys().isdisjoint({"issued_after", "expires_after"}):
+        raise ValueError("This selection has ranges of tokens and of sessions.")
+    found |= {EARLIER_TOKENS[n]: values.pop(n) for n in EARLIER_TOKENS if n in values}
+    if found:
+        values["matching"] = {"list": "tokens" if of_tokens else "sessions", **found}
+    return values
+
+
+def selected_sessions(*, selection: Selection) -> "QuerySet[Session]":
+    """Return the live sessions of ``selection``."""
+    if selection.empty:
+        return Session.objects.none()
+    if selection.matching is None:
+        return live(Session.objects.filter(_named_sessions(selection)))
+    sessions: QuerySet[Session] = selection.matching.live_sessions()
+    return sessions.filter(_named_sessions(selection))
+
+
+def unended_sessions(*, selection: Selection) -> "QuerySet[Session]":
+    """Return the named sessions that aren't marked as ended, live or not.
+
+    A cutoff may have made them unusable already. ``selection`` has no query.
+    """
+    if selection.empty or selection.matching is not None:
+        return Session.objects.none()
+    sessions: QuerySet[Session] = unended(Session.objects.filter(_named_sessions(selection)))
+    return sessions
+
+
+def selected_foreign_tokens(*, selection: Selection) -> "QuerySet[OutstandingToken]":
+    """Return the live tokens of ``selection`` that belong to no session.
+
+    simplejwt issued them, here before the app was added or in another service on the same tables.
+    A selection of everybody, or by time alone, reaches them only while they are accepted here.
+    """
+    nothing: QuerySet[OutstandingToken] = OutstandingToken.objects.none()
+    if selection.empty or selection.sessions:
+        return nothing
+    wanted = _of_users(selection)
+    if selection.issued_before is not None:
+        wanted &= issued_before(selection.issued_before)
+    if selection.jtis:
+        wanted &= Q(jti__in=selection.jtis)
+    if selection.matching is not None:
+        tokens: QuerySet[OutstandingToken] = selection.matching.live_foreign_tokens()
+        return tokens.filter(wanted)
+    if not (selection.jtis or selection.users) and transition_over():
+        return nothing
+    named: QuerySet[OutstandingToken] = live_foreign(OutstandingToken.objects.filter(wanted))
+    return named
+
+
+def issued_before(instant: datetime) -> Q:
+    """Return the condition for tokens. Another service may have left the time of issue empty."""
+    return Q(created_at__lt=instant) | Q(created_at=None)
+
+
+def _named_sessions(selection: Selection) -> Q:
+    wanted = _of_users(selection)
+    if selection.issued_before is not None:
+        wanted &= Q(created_at__lt=selection.issued_before)
+    if selection.jtis:
+        members = SessionToken.objects.filter(token__jti__in=selection.jtis)
+        wanted &= Q(pk__in=members.values("session_id"))
+    if selection.sessions:
+        wanted &= Q(pk__in=selection.sessions)
+    return wanted
+
+
+def _of_users(selection: Selection) -> Q:
+    """Return the conditions that hold for sessions and for tokens alike."""
+    wanted = Q()
+    if selection.spare_superusers:
+        wanted &= Q(~Exists(superusers().filter(pk=OuterRef("user"))))
+    if selection.users:
+        wanted &= Q(user__in=selection.users)
+    return wanted
