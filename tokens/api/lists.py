@@ -1,104 +1,129 @@
-"""Lists: their filters, and their pages by key."""
+"""The query parameters of the lists, built from each list's declaration, and their pages."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import assert_never
 
+from django.db.models import Model
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tokens.api.fields import (
+    BIG,
     AddressField,
+    AnyField,
     CursorField,
     InstantField,
     NumberField,
+    Options,
     TextField,
+    account_key_field,
 )
+from tokens.api.serializers import ExampleSerializer
 from tokens.audit.export import FORMATS
-from tokens.models import Kind
-from tokens.selectors.paging import Listing
-from tokens.selectors.status import Status
+from tokens.listing.events import EventQuery
+from tokens.listing.pagination import Listing
+from tokens.listing.query import Chosen, Filter, FilterType, ListQuery
+from tokens.listing.sessions import SessionQuery
+from tokens.listing.tokens import TokenQuery
 
-BIG = 2**63 - 1
+Form = type[serializers.Serializer[None]]
 
 
 class Paging(serializers.Serializer[None]):
+    """The parameters that choose a page."""
+
     cursor = CursorField(
         required=False,
         allow_blank=True,
         max_length=300,
-        help_text="next or previous of another page of the same list",
+        help_text="next or previous of another page; any other value gives the first page",
     )
     limit = NumberField(
         required=False, default=50, min_value=1, max_value=100, help_text="rows of a page"
     )
 
 
-class Filters(Paging):
-    """The pages' filters, by the same names."""
-
-    q = TextField(
-        required=False,
-        allow_blank=True,
-        max_length=300,
-        help_text="a user name, an e-mail address, a jti or its start, a session id, an address",
-    )
-    status = serializers.ChoiceField(required=False, choices=Status.values)
-    user = NumberField(required=False, min_value=0, max_value=BIG, help_text="id of an account")
-    issued_after = InstantField(required=False, help_text="from this instant on")
-    issued_before = InstantField(required=False, help_text="before this instant")
-    device = TextField(required=False, max_length=100, help_text="a part of the user agent")
-    ip = AddressField(required=False)
-    client = TextField(required=False, max_length=100, help_text="the label of X-Client, whole")
-
-
-class SessionFilters(Filters):
-    status = serializers.ChoiceField(
-        required=False, choices=[Status.ACTIVE.value, Status.REVOKED.value, Status.EXPIRED.value]
-    )
-
-
-class OfEvents(serializers.Serializer[None]):
-    kind = serializers.ChoiceField(required=False, choices=Kind.values)
-    actor = NumberField(
-        required=False, min_value=0, max_value=BIG, help_text="id of the account that did it"
-    )
-    subject = NumberField(
-        required=False, min_value=0, max_value=BIG, help_text="id of the account it was done to"
-    )
-    session = serializers.UUIDField(required=False)
-    jti = TextField(required=False, max_length=255)
-    ip = AddressField(required=False)
-    after = InstantField(required=False, help_text="from this instant on")
-    before = InstantField(required=False, help_text="before this instant")
+def _field(declared: Filter) -> AnyField:
+    """Return the parameter of one filter."""
+    options: Options = {"required": False}
+    if declared.help:
+        options["help_text"] = declared.help
+    match declared.type:
+        case FilterType.CHOICE:
+            return serializers.ChoiceField(choices=[v for v, _label in declared.choices], **options)
+        case FilterType.INSTANT:
+            return InstantField(**options)
+        case FilterType.NUMBER:
+            return NumberField(min_value=0, max_value=BIG, **options)
+        case FilterType.ADDRESS:
+            return AddressField(**options)
+        case FilterType.USER:
+            return account_key_field(**options)
+        case FilterType.SESSION:
+            return serializers.UUIDField(**options)
+        case FilterType.SEARCH | FilterType.TEXT:
+            blank = declared.type is FilterType.SEARCH
+            return TextField(allow_blank=blank, max_length=declared.max_length, **options)
+        case _:
+            assert_never(declared.type)
 
 
-class EventFilters(OfEvents, Paging):
-    pass
+def _form(name: str, query: type[ListQuery[Model]], *bases: Form) -> Form:
+    fields = {n: _field(d) for n, d in query.filters().items() if not d.admin_only}
+    return type(name, bases or (serializers.Serializer,), fields)
 
 
-class ExportFilters(OfEvents):
+Filters = _form("Filters", TokenQuery, Paging)
+SessionFilters = _form("SessionFilters", SessionQuery, Paging)
+EventFilters = _form("EventFilters", EventQuery, Paging)
+
+
+class ExportFilters(_form("OfEvents", EventQuery)):  # type: ignore[misc]
+    """The filters of an export, and its format."""
+
     format = serializers.ChoiceField(choices=list(FORMATS))
 
 
-def asked(request: Request, form: type[serializers.Serializer[None]]) -> dict[str, Any]:
-    """The filters of the address, checked; a 400 says which makes no sense."""
-    filled = form(data=request.query_params.dict())
+def asked(request: Request, form: Form) -> Chosen:
+    """Return the validated parameters.
+
+    A parameter with two different values is an error, as no row can have both.
+    """
+    given = request.query_params
+    names = [str(name) for name in form().fields]
+    twice = [name for name in names if len(set(given.getlist(name))) > 1]
+    if twice:
+        raise serializers.ValidationError({name: ["Give this parameter once."] for name in twice})
+    filled = form(data=given.dict())
     filled.is_valid(raise_exception=True)
     return dict(filled.validated_data)
 
 
-def page(
-    listing: Listing[Any], *, cursor: str, limit: int, shown: Callable[[Any], dict[str, Any]]
+def page_of(
+    request: Request,
+    *,
+    form: Form,
+    query: type[ListQuery[Model]],
+    row: type[ExampleSerializer],
 ) -> Response:
-    """``next`` and ``previous`` are cursors, null where there is no such page. ``partial``: the
-    search stopped at its limit; ``next`` goes on from there."""
+    """Respond with one page of a list, narrowed by the request's parameters."""
+    given = asked(request, form)
+    cursor, limit = given.pop("cursor", ""), given.pop("limit")
+    return page(query(**given).listing(), cursor=cursor, limit=limit, row=row())
+
+
+def page(listing: Listing[Model], *, cursor: str, limit: int, row: ExampleSerializer) -> Response:
+    """Respond with the page at ``cursor``.
+
+    ``next`` and ``previous`` are cursors, null if there is no such page. ``partial`` says that the
+    search stopped at its limit; ``next`` continues it.
+    """
     found = listing.page(cursor=cursor, size=limit)
     return Response(
         {
             "next": found.older or None,
             "previous": found.newer or None,
             "partial": found.partial,
-            "results": [shown(row) for row in found.rows],
+            "results": [row.to_representation(instance) for instance in found.rows],
         }
     )

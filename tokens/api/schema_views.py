@@ -1,21 +1,24 @@
-"""A page that reads the description of the API aloud: made on the server, so it needs no script
-and nothing from elsewhere."""
+"""The OpenAPI document, and the page that renders it on the server, without a script."""
 
 import json
 import shlex
 from itertools import groupby
-from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
-from tokens.api.described import TAGS
-from tokens.api.describing import FORM
-from tokens.api.schema import document
+from tokens.api.fields import Schema
+from tokens.api.openapi import FORM, TAGS, document
 
 METHODS = ("get", "post", "put", "patch", "delete")
-Found = dict[str, Any]
+
+
+@cache_control(public=True, max_age=300)
+@require_safe
+def schema(request: HttpRequest) -> HttpResponse:
+    return JsonResponse(document())
 
 
 @require_safe
@@ -31,10 +34,10 @@ def docs(request: HttpRequest) -> HttpResponse:
         key=lambda call: TAGS.index(call["tag"]),
     )
     groups = [(tag, list(own)) for tag, own in groupby(calls, key=lambda call: call["tag"])]
-    return render(request, "api/docs.html", {"groups": groups, "info": found["info"]})
+    return render(request, "tokens/api/docs.html", {"groups": groups, "info": found["info"]})
 
 
-def _call(url: str, path: str, method: str, found: Found) -> Found:
+def _call(url: str, path: str, method: str, found: Schema) -> Schema:
     body = found.get("requestBody", {}).get("content", {})
     sent = _first(next(iter(body.values()), {}))
     bearer = any("bearer" in need for need in found.get("security", []))
@@ -59,7 +62,7 @@ def _call(url: str, path: str, method: str, found: Found) -> Found:
     }
 
 
-def _answer(status: str, found: Found) -> Found:
+def _answer(status: str, found: Schema) -> Schema:
     examples = [
         value if isinstance(value := example["value"], str) else _json(value)
         for content in found.get("content", {}).values()
@@ -73,17 +76,17 @@ def _answer(status: str, found: Found) -> Found:
     }
 
 
-def _first(content: Found) -> Any:
-    first: Any = next(iter(content.get("examples", {}).values()), None)
+def _first(content: Schema) -> object:
+    first = next(iter(content.get("examples", {}).values()), None)
     return None if first is None else first["value"]
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
-def _kind(schema: Found) -> str:
-    """What a parameter may be, in a few words."""
+def _kind(schema: Schema) -> str:
+    """Return a few words that say what a parameter accepts."""
     formats = [part["format"] for part in schema.get("anyOf", [schema]) if "format" in part]
     number = schema.get("type") == "integer"
     words = [" | ".join(formats) if formats and not number else str(schema.get("type", "string"))]
@@ -96,8 +99,8 @@ def _kind(schema: Found) -> str:
     return "" if "enum" in schema else ", ".join(words)
 
 
-def _curl(method: str, url: str, bearer: bool, sent: Any) -> str:
-    """A line for a shell; the access token is in $ACCESS."""
+def _curl(method: str, url: str, bearer: bool, sent: object) -> str:
+    """Return a shell command for the call. The access token is in $ACCESS."""
     command = "curl" if method == "GET" or sent is not None else f"curl -X {method}"
     parts = []
     if bearer:

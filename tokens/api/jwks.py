@@ -1,20 +1,24 @@
-"""Public keys, where the algorithm has any (RFC 7517)."""
+"""The JSON Web Key Set (RFC 7517)."""
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
-from tokens.keys import key_ring
+from tokens.jwt.keys import key_ring
 
 
 @cache_control(public=True, max_age=300)
 @require_safe
 def jwks(request: HttpRequest) -> JsonResponse:
-    """The verifying keys, the current one first; empty for a shared secret."""
+    """Return the public keys, the signing key first; none for a shared secret."""
     ring = key_ring()
     keys = [ring.current, *(k for k in ring.by_kid.values() if k.kid != ring.current.kid)]
     return JsonResponse({"keys": [key.jwk for key in keys if key.jwk is not None]})
 
 
+# As in `ApiView`: this call needs no session, CSRF token or content policy.
+jwks.skips_page_middleware = True  # type: ignore[attr-defined]
+
+app_name = "tokens_jwks"
 urlpatterns = [path(".well-known/jwks.json", jwks, name="jwks")]

@@ -1,0 +1,122 @@
+"""Log in, refresh, log out, verify, and the call that needs an access token."""
+
+from django.contrib.auth import authenticate
+from django.http import HttpResponse
+from django.utils.translation import gettext_lazy as _
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.request import Request
+
+from tokens.api.base import AnonymousView, ApiView, json_response
+from tokens.api.logout import log_out
+from tokens.api.openapi import JSON, TOKENS, any_body, describe
+from tokens.api.serializers import (
+    AllowedSerializer,
+    EmptySerializer,
+    LoginSerializer,
+    PairSerializer,
+    RefreshSerializer,
+    TokenNotValidSerializer,
+    TokenSerializer,
+    presented,
+)
+from tokens.jwt.signing import REFRESH
+from tokens.sessions.issue import IssuedPair, LoginSuperseded, open_session
+from tokens.sessions.refresh import rotate
+from tokens.simplejwt.errors import token_not_valid
+from tokens.validation import validate
+
+NO_LONGER_VALID = {"detail": "Token is no longer valid", "code": "token_not_valid"}
+
+
+class LoginRefused(NotAuthenticated):
+    """A wrong password, an unknown account or an inactive one; the response doesn't say which."""
+
+    default_detail = _("No active account found with the given credentials")
+
+
+def _pair(pair: IssuedPair) -> HttpResponse:
+    return json_response({"refresh": pair.refresh, "access": pair.access})
+
+
+class LoginView(AnonymousView):
+    """A wrong password, an unknown account and an inactive one get one and the same response."""
+
+    refusal = {"detail": "No active account found with the given credentials"}
+    may_throttle = True
+
+    @describe(
+        TOKENS,
+        "login",
+        "Open a session: a refresh and an access token",
+        PairSerializer,
+        request=LoginSerializer,
+    )
+    def post(self, request: Request) -> HttpResponse:
+        form = LoginSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        user = authenticate(request._request, **form.validated_data)
+        if user is None:
+            raise LoginRefused
+        try:
+            return _pair(open_session(user=user))
+        except LoginSuperseded as error:
+            raise LoginRefused from error
+
+
+class RestrictedView(ApiView):
+    @describe(TOKENS, "restricted", "A call that needs an access token", AllowedSerializer)
+    def get(self, request: Request) -> HttpResponse:
+        return json_response({"response": "YOU ARE ALLOWED HERE"})
+
+
+class RefreshView(AnonymousView):
+    """A refresh token can be used once.
+
+    Using it again ends the session, except for a retry within a few seconds, which gets the same
+    successor.
+    """
+
+    refusal = NO_LONGER_VALID
+    refusal_serializer = TokenNotValidSerializer
+
+    @describe(
+        TOKENS,
+        "refresh",
+        "Exchange a refresh token for the next pair",
+        PairSerializer,
+        request=RefreshSerializer,
+    )
+    def post(self, request: Request) -> HttpResponse:
+        return _pair(rotate(refresh=presented(RefreshSerializer, "refresh", request.data)))
+
+
+class LogoutView(AnonymousView):
+    """End the session of a refresh token. An unknown token, or another type, changes nothing."""
+
+    accepts_any_body = True
+
+    @describe(
+        TOKENS,
+        "logout",
+        "Log out: end the session of a refresh token",
+        EmptySerializer,
+        request=any_body("refresh", JSON),
+    )
+    def post(self, request: Request) -> HttpResponse:
+        form = RefreshSerializer(data=request.data)
+        if form.is_valid():
+            refresh = form.validated_data["refresh"]
+            log_out(token=refresh, reason="logged out", expected=REFRESH)
+        return json_response({})
+
+
+class VerifyView(AnonymousView):
+    refusal = NO_LONGER_VALID
+    refusal_serializer = TokenNotValidSerializer
+
+    @describe(TOKENS, "verify", "Validate a token", EmptySerializer, request=TokenSerializer)
+    def post(self, request: Request) -> HttpResponse:
+        validation = validate(token=presented(TokenSerializer, "token", request.data))
+        if not validation.active:
+            raise token_not_valid(validation)
+        return json_response({})
