@@ -1,8 +1,8 @@
-"""Tokens, sessions, cut-offs and events in Django's admin; simplejwt's two admins are replaced,
-and the project's own user admin, whatever it is, gains a part about tokens.
+"""Register tokens, sessions, cutoffs and events in Django's admin.
 
-Everybody else's admin is loaded first, so that ours goes on top of what they registered, in
-whichever order the apps are installed.
+The two admins of simplejwt's blacklist app are replaced. With `ADMIN_USER_SECTION`, the
+project's user admin gains a section about tokens. The admins of all other apps are imported first,
+so the order of the installed apps doesn't matter.
 """
 
 from importlib import import_module
@@ -17,12 +17,11 @@ from tokens.admin.outstanding import OutstandingTokenAdmin
 from tokens.admin.sessions import SessionAdmin
 from tokens.admin.trail import CutoffAdmin, EventAdmin
 from tokens.admin.users import with_tokens
+from tokens.conf import app_settings
 from tokens.models import BlacklistedToken, Cutoff, Event, OutstandingToken, Session
 
 
 def _register() -> None:
-    # A site with a form of its own keeps it.
-    admin.site.login_form = admin.site.login_form or StaffOnlyForm
     for config in apps.get_app_configs():
         if (
             config.module
@@ -37,6 +36,10 @@ def _register() -> None:
     admin.site.register(Session, SessionAdmin)
     admin.site.register(Cutoff, CutoffAdmin)
     admin.site.register(Event, EventAdmin)
+    if not app_settings.ADMIN_USER_SECTION:
+        return
+    # A site that sets its own login form keeps it.
+    admin.site.login_form = admin.site.login_form or StaffOnlyForm
     user = get_user_model()
     if admin.site.is_registered(user):
         theirs = type(admin.site.get_model_admin(user))

@@ -1,32 +1,64 @@
-"""What the token admins share: read-only, and listed by key."""
+"""Base classes of the admins: read-only, and paged by key."""
 
-from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
+from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import SuspiciousOperation, ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from tokens.admin.changelist import KeyChangeList
-from tokens.selectors.paging import Listing
-from tokens.selectors.status import Status
+from tokens.admin.changelist import QueryChangeList
+from tokens.listing.columns import Place
+from tokens.listing.query import ListQuery
+from tokens.listing.status import Status
+from tokens.web.login import address_of
 
 MARKS = {"active": "●", "revoked": "✕", "rotated": "↻", "expired": "○"}
 
 
-class PlainCheckbox(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A list's checkboxes as Django writes them, without rendering a widget's template for each
-    row: that takes a quarter of a page's time."""
+M = TypeVar("M", bound=Model)
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin
+else:
+
+    class ModelAdmin(admin.ModelAdmin):
+        """Accept the model's type in brackets, which Django's class doesn't at runtime."""
+
+        def __class_getitem__(cls, model):
+            return cls
+
+
+# No key of a database is as far from zero.
+BIG = 2**63
+
+
+class HasStatus(Protocol):
+    """A row of a list, with the status that the list's query computed."""
+
+    status: str
+
+
+class BaseAdmin(ModelAdmin[M]):
+    """Write a list's checkboxes as Django does, but without rendering a template for each row.
+
+    The templates would take a quarter of a page's time.
+    """
+
+    def has_revoke_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return request.user.has_perm("tokens.revoke_token")
 
     @admin.display(description=mark_safe('<input type="checkbox" id="action-toggle">'))
-    def action_checkbox(self, obj: Any) -> SafeString:
+    def action_checkbox(self, obj: M) -> SafeString:
         label = format_html(gettext("Select this object for an action - {}"), obj)
         return format_html(
             '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
@@ -35,29 +67,67 @@ class PlainCheckbox(admin.ModelAdmin):  # type: ignore[type-arg]
             label,
         )
 
+    def response_action(
+        self, request: HttpRequest, queryset: "QuerySet[M]", *place: Any, **named_place: Any
+    ) -> HttpResponse | None:
+        """Refuse keys that the model can't have with a 400."""
+        try:
+            for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                known = self.model._meta.pk.to_python(key)
+                if isinstance(known, int) and not -BIG <= known < BIG:
+                    raise OverflowError
+        except (ValidationError, OverflowError) as error:
+            raise SuspiciousOperation("not a key") from error
+        return super().response_action(request, queryset, *place, **named_place)
 
-class ReadOnlyAdmin(PlainCheckbox):
-    """No add, no change, no delete: what ends a token is `tokens.revocation`, and it leaves an
-    event. Nobody is let off, the superuser included."""
+
+AnyAdmin: TypeAlias = BaseAdmin[Any]
+
+
+class ReadOnlyAdmin(BaseAdmin[M]):
+    """Allow no adding, changing or deleting, even for superusers.
+
+    Only `tokens.revocation` ends tokens, and it records an event. ``list_query`` declares the
+    filters and the columns, and finds the rows. A method ``NAME_shown`` shows the column of that
+    name; other columns are fields of the model.
+    """
 
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
-    search_fields = ("pk",)  # Shows the search box; `listing` does the finding.
+    search_fields: ClassVar[tuple[str, ...]] = (
+        "pk",
+    )  # Shows the search box; `list_query` searches.
     change_list_template = "admin/tokens/change_list.html"
     change_form_template = "admin/tokens/object.html"
     paginator = Paginator
 
-    @abstractmethod
-    def listing(self, **chosen: Any) -> Listing[Any]:
-        """What the chosen filters, by their names, and the search text ``q`` find."""
+    list_query: type[ListQuery[M]]
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeyChangeList]:
-        return KeyChangeList
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[QueryChangeList]:
+        return QueryChangeList
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        return self._shown(Place.ADMIN)
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return self._shown(Place.ADMIN_PAGE)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
+        return self._shown(Place.ADMIN_PAGE)
+
+    def _shown(self, place: Place) -> tuple[str, ...]:
+        """Return the methods and model fields that show the columns of ``place``."""
+        return tuple(
+            shown if hasattr(self, shown := f"{column.name}_shown") else column.path
+            for column in self.list_query.columns_on(place)
+        )
 
     def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         extra = dict(extra_context or {})
         if self.actions and self.has_revoke_permission(request):
@@ -68,44 +138,34 @@ class ReadOnlyAdmin(PlainCheckbox):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
-
-    def has_revoke_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return request.user.has_perm("tokens.revoke_token")
 
     @admin.display(description=_("status"))
-    def status_shown(self, row: Any) -> str:
+    def status_shown(self, row: HasStatus) -> str:
         return f"{MARKS.get(row.status, '')}\N{NO-BREAK SPACE}{Status(row.status).label}"
 
 
-def user_link(user: Any | None, name: str = "") -> str:
+def user_link(user: AbstractBaseUser | None, name: str = "") -> str:
+    """Link to a user's admin page; ``name`` is shown if the user is gone."""
     if user is None:
         return name or "–"
     meta = user._meta
-    try:
-        url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[user.pk])
-    except NoReverseMatch:
-        return str(user.get_username())
-    return format_html('<a href="{}">{}</a>', url, user.get_username())
+    url = address_of(f"admin:{meta.app_label}_{meta.model_name}_change", user.pk)
+    username = str(user.get_username())
+    return format_html('<a href="{}">{}</a>', url, username) if url else username
 
 
-def session_link(pk: Any | None) -> str:
+def session_link(pk: UUID | None) -> str:
+    """Link to a session's admin page."""
     if pk is None:
         return "–"
     return format_html('<a href="{}">{}</a>', reverse("admin:tokens_session_change", args=[pk]), pk)
 
 
-def staff_page(name: str, *args: Any) -> str:
-    """The same thing on the staff pages; empty where a project leaves those out."""
-    try:
-        return reverse(f"staff:{name}", args=args)
-    except NoReverseMatch:
-        return ""
-
-
 def short(text: str, keep: int = 4) -> str:
+    """Return the start and the end of ``text``."""
     return text if len(text) <= 2 * keep + 1 else f"{text[:keep]}…{text[-keep:]}"

@@ -1,15 +1,17 @@
-"""A stored token explained: header, claims with their meaning, and the verdict on it."""
+"""Explain a stored token: header, claims with their meaning, and its validation."""
 
 from datetime import UTC, datetime
-from typing import Any
 
-from tokens.claims import INSTANTS, Malformed, meaning, parse
-from tokens.verdict import explain_stored
+from tokens.jwt.claims import INSTANTS, Claims, Malformed, meaning, parse
+from tokens.models import OutstandingToken
+from tokens.validation.validator import Validation, validate_stored
 
 
-def claims_of(token: Any) -> dict[str, Any]:
-    """What the object page shows. The signature is not kept, and is never shown where another
-    service on the same tables kept one: only the two decoded parts are."""
+def claims_of(token: OutstandingToken) -> dict[str, object]:
+    """Return the template context for a token: its decoded header and claims.
+
+    The signature is never shown, even if another service on the same tables has stored it.
+    """
     try:
         parts = parse(token.token)
     except Malformed as error:
@@ -20,19 +22,19 @@ def claims_of(token: Any) -> dict[str, Any]:
             (name, value, meaning(name), _instant(name, value))
             for name, value in parts.payload.items()
         ],
-        "verdict": _verdict(parts.payload),
+        "validation": _validation(parts.payload),
     }
 
 
-def _verdict(claims: dict[str, Any]) -> Any | None:
+def _validation(claims: Claims) -> Validation | None:
     try:
-        return explain_stored(claims=claims)
+        return validate_stored(claims=claims)
     except (KeyError, TypeError, ValueError):
-        # Another service recorded something that is no token of ours.
+        # Another service has stored something that this project did not issue.
         return None
 
 
-def _instant(name: str, value: Any) -> datetime | None:
+def _instant(name: str, value: object) -> datetime | None:
     if name not in INSTANTS or not isinstance(value, int | float):
         return None
     try:

@@ -1,117 +1,112 @@
-"""Filters of the change lists. They only say what was chosen; the selectors do the finding."""
+"""Build the filters of the change lists from the declaration of each list.
 
-from collections.abc import Iterator
+They read what was chosen; the list's query finds the rows.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, assert_never
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tokens.models import Kind
-from tokens.selectors.status import Status
+from tokens.db import clock
+from tokens.listing.query import Chosen, Filter, FilterType, ListQuery, Text
+from tokens.listing.readers import READERS
+from tokens.listing.search import UserKey
 
-
-class Choice(admin.SimpleListFilter):
-    """One of a few, as links."""
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset
-
-    def chosen(self) -> Any:
-        return self.value() or ""
-
-
-class StatusFilter(Choice):
-    title = _("status")
-    parameter_name = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return Status.choices
-
-
-class SessionStatusFilter(StatusFilter):
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return [pair for pair in Status.choices if pair[0] != Status.ROTATED]
-
-
-class KindFilter(Choice):
-    title = _("kind")
-    parameter_name = "kind"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return Kind.choices
-
-
-class Span(Choice):
-    """A time span before or after now. `chosen` gives its two ends, either of them None."""
-
-    spans: dict[str, tuple[Any, timedelta | None, timedelta | None]] = {}
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return [(name, span[0]) for name, span in self.spans.items()]
-
-    def chosen(self) -> Any:
-        if self.value() not in self.spans:
-            return None, None
-        now = timezone.now()
-        _label, start, end = self.spans[str(self.value())]
-        return (
-            None if start is None else now + start,
-            None if end is None else now + end,
-        )
-
-
-PAST = {
+Span = tuple[Text, timedelta | None, timedelta | None]
+PAST: dict[str, Span] = {
     "hour": (_("Past hour"), timedelta(hours=-1), None),
     "day": (_("Past 24 hours"), timedelta(days=-1), None),
     "week": (_("Past 7 days"), timedelta(days=-7), None),
     "month": (_("Past 30 days"), timedelta(days=-30), None),
     "older": (_("Earlier"), None, timedelta(days=-30)),
 }
+FUTURE: dict[str, Span] = {
+    "past": (_("Has expired"), None, timedelta()),
+    "day": (_("Within 24 hours"), timedelta(), timedelta(days=1)),
+    "week": (_("Within 7 days"), timedelta(), timedelta(days=7)),
+    "later": (_("Later"), timedelta(days=7), None),
+}
 
 
-class IssuedFilter(Span):
-    title = _("issued")
-    parameter_name = "issued"
-    spans = PAST
+# PostgreSQL stores no text with this character, and doesn't compare with one.
+NUL = "\0"
 
 
-class UsedFilter(Span):
-    title = _("last used")
-    parameter_name = "used"
-    spans = PAST
+class QueryFilter:
+    """A filter that says what was chosen; the list's query finds the rows."""
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Model]") -> "QuerySet[Model]":
+        """Leave the rows as they are."""
+        return queryset
+
+    @abstractmethod
+    def chosen(self) -> Chosen | None:
+        """Return the values that were chosen, by filter; None if no row can match."""
 
 
-class WhenFilter(Span):
-    title = _("time")
-    parameter_name = "when"
-    spans = PAST
+class ChoiceFilter(QueryFilter, admin.SimpleListFilter):
+    """A few choices, as links."""
+
+    options: tuple[tuple[str, Text], ...] = ()
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        """Return the choices."""
+        return [(value, str(label)) for value, label in self.options]
+
+    def chosen(self) -> Chosen | None:
+        """Return the value that was chosen; None if no row can have it."""
+        value = self.value()
+        if value and NUL in value:
+            return None
+        return {str(self.parameter_name): value} if value else {}
 
 
-class ExpiresFilter(Span):
-    title = _("expires")
-    parameter_name = "expires"
-    spans = {
-        "past": (_("Has expired"), None, timedelta()),
-        "day": (_("Within 24 hours"), timedelta(), timedelta(days=1)),
-        "week": (_("Within 7 days"), timedelta(), timedelta(days=7)),
-        "later": (_("Later"), timedelta(days=7), None),
-    }
+class SpanFilter(ChoiceFilter):
+    """Time spans before or after now, for the two limits of a range."""
+
+    spans: dict[str, Span] = {}
+    limits: tuple[str, str] = ("", "")
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        """Return the spans."""
+        return [(name, str(span[0])) for name, span in self.spans.items()]
+
+    def chosen(self) -> Chosen | None:
+        """Return the limits of the span that was chosen."""
+        if self.value() is None:
+            return {}
+        if self.value() not in self.spans:
+            return None
+        now = clock.now()
+        ends = zip(self.limits, self.spans[str(self.value())][1:], strict=True)
+        return {name: now + end for name, end in ends if end is not None}
 
 
-class Typed(admin.ListFilter):
-    """A text that is typed in."""
+class TextFilter(QueryFilter, admin.ListFilter):
+    """A text that is typed in and converted by ``read``."""
 
     template = "admin/tokens/filter_typed.html"
     parameter_name = ""
+    read: Callable[[str], object] = staticmethod(str)
+    completed = False
 
-    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+    def __init__(
+        self,
+        request: HttpRequest,
+        params: dict[str, list[str]],
+        model: type[Model],
+        model_admin: "admin.ModelAdmin[Any]",
+    ) -> None:
         super().__init__(request, params, model, model_admin)
         values = params.pop(self.parameter_name, [])
         self.text = str(values[-1]).strip() if values else ""
@@ -119,15 +114,15 @@ class Typed(admin.ListFilter):
             self.used_parameters[self.parameter_name] = self.text
 
     def has_output(self) -> bool:
+        """Return True: the input is always there."""
         return True
 
     def expected_parameters(self) -> list[str | None]:
+        """Return the parameter of the query string."""
         return [self.parameter_name]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
+    def choices(self, changelist: ChangeList) -> Iterator[dict[str, object]]:
+        """Return the context of the template."""
         others = {k: v for k, v in changelist.params.items() if k != self.parameter_name}
         yield {
             "name": self.parameter_name,
@@ -138,53 +133,65 @@ class Typed(admin.ListFilter):
         }
 
     def completes(self) -> str:
-        """The address that offers values for what is typed; empty where none does."""
-        return ""
-
-    def chosen(self) -> Any:
-        return self.text
-
-
-class IpFilter(Typed):
-    title = _("address")
-    parameter_name = "ip"
-
-
-class DeviceFilter(Typed):
-    title = _("device")
-    parameter_name = "device"
-
-
-class ClientFilter(Typed):
-    title = _("client")
-    parameter_name = "client"
-
-
-class UserFilter(Typed):
-    """A user by name, completed as it is typed."""
-
-    title = _("user")
-    parameter_name = "user"
-
-    def completes(self) -> str:
+        """Return the address that completes what is typed; empty if there is none."""
+        if not self.completed:
+            return ""
         which = {"app_label": "tokens", "model_name": "session", "field_name": "user"}
         return f"{reverse('admin:autocomplete')}?{urlencode(which)}"
 
-    def chosen(self) -> Any:
-        """The user's key; 0, which is nobody's, for a name that nobody has."""
+    def chosen(self) -> Chosen | None:
+        """Return the value that was typed; None if no row can have it."""
         if not self.text:
-            return None
-        users = get_user_model()._default_manager
-        field = get_user_model().USERNAME_FIELD
-        named = users.filter(**{field: self.text}).values_list("pk", flat=True).first()
-        return named if named is not None else NOBODY
+            return {}
+        value = None if NUL in self.text else self.read(self.text)
+        return None if value is None else {self.parameter_name: value}
 
 
-class ActorFilter(UserFilter):
-    """Whoever did it."""
+def list_filters(
+    query: type[ListQuery[Model]], *, only: tuple[str, ...] = ()
+) -> tuple[type[admin.ListFilter], ...]:
+    """Return the admin's filter classes of a list, in the order of its declaration.
 
-    title = _("actor")
-    parameter_name = "actor"
+    The search is the admin's own search box.
+    """
+    found: list[type[admin.ListFilter]] = []
+    ranges: set[str] = set()
+    for name, declared in query.filters().items():
+        if declared.type is FilterType.SEARCH or declared.range in ranges:
+            continue
+        ranges |= {declared.range} - {""}
+        if not only or name in only:
+            found.append(_filter_class(query, name, declared))
+    return tuple(found)
 
 
-NOBODY = 0
+def _filter_class(
+    query: type[ListQuery[Model]], name: str, declared: Filter
+) -> type[admin.ListFilter]:
+    own: dict[str, object] = {"title": declared.label, "parameter_name": name}
+    match declared.type:
+        case FilterType.CHOICE:
+            return type("Choice", (ChoiceFilter,), own | {"options": declared.choices})
+        case FilterType.INSTANT:
+            limits = tuple(n for n, d in query.filters().items() if d.range == declared.range)
+            own |= {"title": declared.range_label, "parameter_name": declared.range}
+            spans = FUTURE if declared.future else PAST
+            return type("Range", (SpanFilter,), own | {"spans": spans, "limits": limits})
+        case FilterType.USER:
+            read = staticmethod(_user_key)
+            return type("Account", (TextFilter,), own | {"read": read, "completed": True})
+        case FilterType.SESSION | FilterType.NUMBER | FilterType.ADDRESS:
+            own |= {"read": staticmethod(READERS[declared.type].read)}
+            return type("Value", (TextFilter,), own)
+        case FilterType.SEARCH | FilterType.TEXT:
+            return type("Text", (TextFilter,), own)
+        case _:
+            assert_never(declared.type)
+
+
+def _user_key(name: str) -> UserKey | None:
+    if "\0" in name:  # PostgreSQL rejects a NUL in text.
+        return None
+    users = get_user_model()._default_manager
+    field = get_user_model().USERNAME_FIELD
+    return users.filter(**{field: name}).values_list("pk", flat=True).first()

@@ -7,10 +7,10 @@ from tokens.models import Kind
 
 
 class StaffOnlyForm(AdminAuthenticationForm):
-    """The admin's own form, which tells an account that is not staff that its password is wrong.
-    The trail knows better."""
+    """Record that an account is not staff; the form itself only says that the login failed."""
 
     def confirm_login_allowed(self, user: Any) -> None:
         if user.is_active and not user.is_staff:
-            audit.record(kind=Kind.LOGIN_REFUSED, subject=user, reason="not staff")
+            event = audit.build_event(kind=Kind.LOGIN_REFUSED, subject=user, reason="not staff")
+            audit.write_bounded(event, about=(user.pk,))
         super().confirm_login_allowed(user)

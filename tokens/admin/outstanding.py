@@ -1,6 +1,4 @@
-"""Outstanding tokens in the admin: masked, explained, revocable."""
-
-from typing import Any
+"""Show, explain and revoke outstanding tokens in the admin."""
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -12,51 +10,33 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tokens import audit
-from tokens.admin import filters
-from tokens.admin.base import session_link, short, staff_page, user_link
+from tokens.admin.base import session_link, short, user_link
 from tokens.admin.detail import claims_of
-from tokens.admin.matching import RevocableAdmin
+from tokens.admin.fast_rows import instant
+from tokens.admin.filters import list_filters
+from tokens.admin.revocable import RevocableAdmin
 from tokens.admin.revoking import Review, review
+from tokens.listing.events import EventQuery, events_of
+from tokens.listing.status import Status
+from tokens.listing.tokens import TokenQuery, token_row
 from tokens.models import Kind, OutstandingToken
-from tokens.revocation import Selection, revoke_token
-from tokens.selectors.events import events
-from tokens.selectors.paging import Listing
-from tokens.selectors.status import with_token_status
-from tokens.selectors.tokens import outstanding_tokens
-from tokens.templatetags.portal import device as shown_device
+from tokens.revocation import Selection, may_revoke, revoke_token
+from tokens.templatetags.tokens import device
+from tokens.web.login import address_of
 
 TIMELINE = 100
 
 
-class OutstandingTokenAdmin(RevocableAdmin):
-    list_display = (
-        "jti_shown", "status_shown", "user_shown", "created_at", "expires_at", "device", "ip",
-    )  # fmt: skip
-    list_filter = (
-        filters.StatusFilter, filters.IssuedFilter, filters.ExpiresFilter, filters.UserFilter,
-        filters.IpFilter, filters.DeviceFilter,
-    )  # fmt: skip
-    fields = ("jti", "status_shown", "user_shown", "session_shown", "created_at", "expires_at")
-    readonly_fields = fields
+class OutstandingTokenAdmin(RevocableAdmin[OutstandingToken]):
+    list_query = TokenQuery
+    list_filter = list_filters(TokenQuery)
     search_help_text = gettext_lazy("User name, e-mail, jti or its start, sid or address")
-
-    def listing(self, **chosen: Any) -> Listing[OutstandingToken]:
-        issued, expires = chosen.pop("issued"), chosen.pop("expires")
-        return outstanding_tokens(
-            **chosen,
-            issued_after=issued[0],
-            issued_before=issued[1],
-            expires_after=expires[0],
-            expires_before=expires[1],
-        )
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> OutstandingToken | None:
-        rows = with_token_status(OutstandingToken.objects.all())
-        rows = rows.select_related("user", "membership__session")
         try:
-            return rows.filter(pk=object_id).first()
+            return token_row(pk=int(object_id))
         except (ValueError, OverflowError):
             return None
 
@@ -65,9 +45,9 @@ class OutstandingTokenAdmin(RevocableAdmin):
         request: HttpRequest,
         object_id: str,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        extra_context: dict[str, object] | None = None,
     ) -> HttpResponse:
-        """Nobody reads claims without a line in the trail: both commit, or neither."""
+        """Show the claims, and record an event in the same transaction."""
         with transaction.atomic():
             token = self.get_object(request, object_id)
             if token is not None and self.has_view_permission(request, token):
@@ -81,9 +61,17 @@ class OutstandingTokenAdmin(RevocableAdmin):
                 )
             return super().change_view(request, object_id, form_url, extra_context)
 
-    def _detail(self, request: HttpRequest, token: Any) -> dict[str, Any]:
-        timeline = events(session=token.session_id) if token.session_id else events(jti=token.jti)
-        revocable = self.has_revoke_permission(request) and token.status == "active"
+    def _detail(self, request: HttpRequest, token: OutstandingToken) -> dict[str, object]:
+        timeline = (
+            events_of(token.session_id, is_live=token.status == Status.ACTIVE)
+            if token.session_id
+            else EventQuery(jti=token.jti).rows()
+        )
+        revocable = (
+            self.has_revoke_permission(request)
+            and token.status == "active"
+            and may_revoke(actor=request.user, user=token.user)
+        )
         return {
             **claims_of(token),
             "timeline": list(timeline[:TIMELINE]),
@@ -93,7 +81,7 @@ class OutstandingTokenAdmin(RevocableAdmin):
             if revocable
             else "",
             "revoke_label": _("Revoke token"),
-            "staff_url": staff_page("token", token.jti),
+            "staff_url": address_of("tokens_staff:token", token.jti),
         }
 
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -113,27 +101,37 @@ class OutstandingTokenAdmin(RevocableAdmin):
         return review(request, model_admin=self, what=what)
 
     @admin.action(description=gettext_lazy("Revoke selected"), permissions=["revoke"])
-    def revoke_selected(self, request: HttpRequest, queryset: "QuerySet[Any]") -> HttpResponse:
+    def revoke_selected(
+        self, request: HttpRequest, queryset: "QuerySet[OutstandingToken]"
+    ) -> HttpResponse:
         chosen = list(queryset.select_related("user").order_by("-pk")[: self.list_per_page])
         selection = Selection(jtis=tuple(token.jti for token in chosen))
         return self.review_chosen(request, chosen, selection, _("Revoke selected tokens"))
 
     @admin.display(description="jti")
-    def jti_shown(self, token: OutstandingToken) -> str:
+    def short_jti_shown(self, token: OutstandingToken) -> str:
         return short(token.jti, 6)
 
     @admin.display(description=gettext_lazy("user"))
-    def user_shown(self, token: Any) -> str:
+    def user_shown(self, token: OutstandingToken) -> str:
         return user_link(token.user)
 
     @admin.display(description=gettext_lazy("session"))
-    def session_shown(self, token: Any) -> str:
+    def session_shown(self, token: OutstandingToken) -> str:
         return session_link(token.session_id)
 
+    @admin.display(description=gettext_lazy("issued"))
+    def issued_at_shown(self, token: OutstandingToken) -> str:
+        return instant(token.created_at)
+
+    @admin.display(description=gettext_lazy("expires"))
+    def expires_at_shown(self, token: OutstandingToken) -> str:
+        return instant(token.expires_at)
+
     @admin.display(description=gettext_lazy("device"))
-    def device(self, token: Any) -> str:
-        return shown_device(token.membership.session.user_agent) if token.session_id else ""
+    def device_shown(self, token: OutstandingToken) -> str:
+        return device(token.membership.session.user_agent) if token.session_id else ""
 
     @admin.display(description=gettext_lazy("address"))
-    def ip(self, token: Any) -> str:
+    def ip_shown(self, token: OutstandingToken) -> str:
         return token.membership.session.ip or "" if token.session_id else ""

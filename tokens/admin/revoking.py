@@ -1,10 +1,12 @@
-"""The review before a revocation in the admin: what would end, the reason, and only then the
-act, with a line in the admin's own history."""
+"""Review a revocation in the admin: show what would be revoked and ask for the reason.
 
-from collections.abc import Callable
+The revocation adds a line to the admin's history.
+"""
+
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 from django import forms
 from django.contrib import messages
@@ -13,35 +15,47 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from tokens.admin.base import staff_page
-from tokens.revocation import Preview, Revocation, Selection, preview, start_job
-
-# Above so many sessions the number is typed, so that nobody ends a company by a slip.
-TYPED_ABOVE = 25
-# More than this many are worked off by a job, and not while somebody waits.
-LONG = 1000
+from tokens.admin.base import AnyAdmin
+from tokens.jwt.redaction import redact_text
+from tokens.revocation import (
+    Preview,
+    Revocation,
+    Selection,
+    missing_permission,
+    preview,
+    start_job,
+    within_authority,
+)
+from tokens.revocation import review as record_review
+from tokens.revocation.preview import LONG, TYPED_ABOVE
+from tokens.web.login import address_of
 
 
 class ReasonForm(forms.Form):
-    """``number`` is asked for where it says how much would end."""
+    """The reason. With many ``sessions``, their number has to be typed."""
 
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=500, strip=True)
     number = forms.CharField(label=gettext_lazy("Number of sessions, to confirm"), required=False)
 
-    def __init__(self, *args: Any, sessions: int, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict | None, *, sessions: int) -> None:
+        super().__init__(data)
         self.sessions = sessions
         self.fields["reason"].widget.attrs |= {"class": "vTextField", "autocomplete": "off"}
         if sessions <= TYPED_ABOVE:
             del self.fields["number"]
 
+    def clean_reason(self) -> str:
+        """Redact tokens."""
+        return redact_text(str(self.cleaned_data["reason"]))
+
     def clean_number(self) -> str:
+        """Compare the number with that of the sessions."""
         number = str(self.cleaned_data["number"]).strip().replace(",", "")
         if number != str(self.sessions):
             raise forms.ValidationError(
@@ -52,43 +66,53 @@ class ReasonForm(forms.Form):
 
 @dataclass(frozen=True, kw_only=True)
 class Review:
-    """``act`` is called with the reason. ``kept`` goes through the form unseen (the selection of
-    a list action); ``objects`` are written into the history, each. ``batched`` says that ``act``
-    commits as it goes, ``long`` that a job does it instead where many sessions end."""
+    """Describe one review.
+
+    ``act`` is called with the reason. ``kept`` are hidden fields of the form (the selection of a
+    list action). Each of ``objects`` gets a line in the history. ``batched`` says that ``act``
+    commits in batches, ``long`` that a job replaces it if many sessions would be revoked.
+    """
 
     title: str
     selection: Selection
     act: Callable[[str], Revocation]
     back: str
-    objects: list[Any] = field(default_factory=list)
+    objects: Sequence[Model] = ()
     kept: list[tuple[str, str]] = field(default_factory=list)
     batched: bool = False
     long: bool = False
 
 
-def review(request: HttpRequest, *, model_admin: Any, what: Review) -> HttpResponse:
-    """Show the review, or act on it. Raises PermissionDenied without ``revoke_token``."""
+def review(request: HttpRequest, *, model_admin: AnyAdmin, what: Review) -> HttpResponse:
+    """Show the review, or act on it.
+
+    Raises PermissionDenied without the permissions for it (`tokens.revocation.authority`).
+    """
     if not model_admin.has_revoke_permission(request):
         raise PermissionDenied
-    expected = preview(selection=what.selection)
+    selection = within_authority(actor=request.user, selection=what.selection)
+    expected = preview(selection=selection)
+    if missing_permission(actor=request.user, selection=selection, found=expected):
+        raise PermissionDenied
     confirmed = request.method == "POST" and "confirm" in request.POST
     form = ReasonForm(request.POST if confirmed else None, sessions=expected.sessions)
     if confirmed and form.is_valid():
         reason = form.cleaned_data["reason"]
         if what.long and expected.sessions > LONG:
-            return begin(request, model_admin, what.selection, expected, reason)
-        # Batches commit one by one; anything else happens with its line in the history or not.
+            return begin(request, model_admin, selection, expected, reason)
+        # Batches commit one by one. Any other act commits together with its history.
         with nullcontext() if what.batched else transaction.atomic():
             ended = what.act(reason)
             if ended:
                 write_history(request, model=model_admin.model, objects=what.objects, reason=reason)
-        messages.success(request, said(ended))
+        messages.success(request, describe_ended(ended))
         return HttpResponseRedirect(what.back)
+    expected = record_review(selection=selection, actor=request.user, found=expected)
     return _page(request, model_admin, what, expected, form)
 
 
 def _page(
-    request: HttpRequest, model_admin: Any, what: Review, expected: Preview, form: ReasonForm
+    request: HttpRequest, model_admin: AnyAdmin, what: Review, expected: Preview, form: ReasonForm
 ) -> HttpResponse:
     context = {
         **model_admin.admin_site.each_context(request),
@@ -96,7 +120,7 @@ def _page(
         "opts": model_admin.model._meta,
         "media": model_admin.media,
         "preview": expected,
-        "ends": ends(expected),
+        "ends": describe_end(expected),
         "form": form,
         "what": what,
     }
@@ -104,33 +128,40 @@ def _page(
 
 
 def begin(
-    request: HttpRequest, model_admin: Any, selection: Selection, expected: Preview, reason: str
+    request: HttpRequest,
+    model_admin: AnyAdmin,
+    selection: Selection,
+    expected: Preview,
+    reason: str,
 ) -> HttpResponse:
-    """Decide what takes longer than a request; the staff pages show it being worked off."""
+    """Start a job, whose progress the staff pages show."""
     with transaction.atomic():
         job = start_job(selection=selection, found=expected, actor=request.user, reason=reason)
-        write_history(request, model=model_admin.model, objects=[], reason=reason)
-    if address := staff_page("revoke-job", job.pk):
+        write_history(request, model=model_admin.model, objects=(), reason=reason)
+    if address := address_of("tokens_staff:revoke-job", job.pk):
         return HttpResponseRedirect(address)
-    words = _("It is decided; the command “revoke_tokens --resume” ends them one after the other.")
+    words = _("Started. Run “revoke_tokens --resume” to revoke the sessions.")
     messages.success(request, words)
     meta = model_admin.opts
     return HttpResponseRedirect(reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist"))
 
 
-def ends(expected: Preview) -> str:
-    """What would end, in words."""
+def describe_end(expected: Preview) -> str:
+    """Describe what would be revoked."""
     amounts = _amounts(expected.sessions, expected.tokens, expected.users)
     if expected.more:
-        return _("This ends more than %(sessions)s.") % amounts
-    return _("This ends %(sessions)s and %(tokens)s of %(users)s.") % amounts
+        return _("This revokes more than %(sessions)s.") % amounts
+    return _("This revokes %(sessions)s and %(tokens)s of %(users)s.") % amounts
 
 
-def said(ended: Revocation) -> str:
+def describe_ended(ended: Revocation) -> str:
+    """Describe what was revoked."""
     if not ended:
-        return _("There was nothing left to end.")
+        return _("Nothing was revoked: all of this had ended before.")
+    if not ended.sessions and not ended.tokens:
+        return _("Revoked the browser sessions.")
     amounts = _amounts(ended.sessions, ended.tokens, ended.users)
-    return _("Ended %(sessions)s and %(tokens)s of %(users)s.") % amounts
+    return _("Revoked %(sessions)s and %(tokens)s of %(users)s.") % amounts
 
 
 def _amounts(sessions: int, tokens: int, users: int) -> dict[str, str]:
@@ -141,28 +172,21 @@ def _amounts(sessions: int, tokens: int, users: int) -> dict[str, str]:
     }
 
 
-def content_type_of(model: type[Model]) -> ContentType:
-    """Asked of the database: a long-lived process may remember one that was made anew since."""
-    meta = model._meta
-    return ContentType.objects.get(app_label=meta.app_label, model=meta.model_name)
-
-
 def write_history(
-    request: HttpRequest, *, model: type[Model], objects: list[Any], reason: str
+    request: HttpRequest, *, model: type[Model], objects: Sequence[Model], reason: str
 ) -> None:
-    """One line for each object in the admin's history, or one for a whole selection."""
+    """Write one line for each object into the admin's history, or one for a whole selection."""
+    # A process that outlives a rebuilt database would remember an old content type's key.
+    ContentType.objects.clear_cache()
+    user = cast(int, request.user.pk)
     message = _("Revoked: %(reason)s") % {"reason": reason}
-    kinds = {type(obj) if obj is not None else model for obj in (objects or [None])}
-    types = {kind: content_type_of(kind) for kind in kinds}
-    entries = [
-        LogEntry(
-            user_id=cast(int, request.user.pk),
-            content_type=types[type(obj) if obj is not None else model],
-            object_id=str(obj.pk) if obj is not None else None,
-            object_repr=str(obj)[:200] if obj is not None else _("all that matched"),
-            action_flag=CHANGE,
-            change_message=message,
-        )
-        for obj in (objects or [None])
-    ]
-    LogEntry.objects.bulk_create(entries)
+    if objects:
+        LogEntry.objects.log_actions(user, objects, CHANGE, message)
+        return
+    LogEntry.objects.create(
+        user_id=user,
+        content_type=ContentType.objects.get_for_model(model, for_concrete_model=False),
+        object_repr=_("all that matched"),
+        action_flag=CHANGE,
+        change_message=message,
+    )

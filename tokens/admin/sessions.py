@@ -1,6 +1,5 @@
-"""Sessions in the admin."""
+"""Show and revoke sessions in the admin."""
 
-from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
@@ -9,47 +8,30 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tokens import audit
-from tokens.admin import filters
-from tokens.admin.base import short, staff_page, user_link
-from tokens.admin.matching import RevocableAdmin
+from tokens.admin.base import short, user_link
+from tokens.admin.filters import list_filters
 from tokens.admin.outstanding import TIMELINE
+from tokens.admin.revocable import RevocableAdmin
 from tokens.admin.revoking import Review, review
+from tokens.listing.events import events_of
+from tokens.listing.sessions import SessionQuery, add_origins, session_row
+from tokens.listing.status import Status
 from tokens.models import Kind, Session
-from tokens.revocation import Selection, revoke_session
-from tokens.selectors.events import events
-from tokens.selectors.paging import Listing
-from tokens.selectors.sessions import session_row, sessions
-from tokens.templatetags.portal import device as shown_device
+from tokens.revocation import Selection, may_revoke, revoke_session
+from tokens.templatetags.tokens import device, exact_time, reason
+from tokens.web.login import address_of
 
 
-class SessionAdmin(RevocableAdmin):
-    list_display = (
-        "sid_shown", "status_shown", "user_shown", "created_at", "last_used_at", "expires_at",
-        "device", "ip",
-    )  # fmt: skip
-    list_filter = (
-        filters.SessionStatusFilter, filters.IssuedFilter, filters.UsedFilter,
-        filters.ExpiresFilter, filters.UserFilter, filters.IpFilter, filters.DeviceFilter,
-        filters.ClientFilter,
-    )  # fmt: skip
-    fields = (
-        "id", "status_shown", "user_shown", "created_at", "last_used_at", "expires_at", "ip",
-        "user_agent", "client", "rotations", "current_shown", "revoked_at", "revoked_by_name",
-        "revoke_reason",
-    )  # fmt: skip
-    readonly_fields = fields
+class SessionAdmin(RevocableAdmin[Session]):
+    list_query = SessionQuery
+    list_filter = list_filters(SessionQuery)
     search_help_text = gettext_lazy("User name, e-mail, jti or its start, sid or address")
-
-    def listing(self, **chosen: Any) -> Listing[Session]:
-        spans = {name: chosen.pop(name) for name in ("issued", "used", "expires")}
-        for name, (after, before) in spans.items():
-            chosen |= {f"{name}_after": after, f"{name}_before": before}
-        return sessions(**chosen)
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
@@ -65,22 +47,27 @@ class SessionAdmin(RevocableAdmin):
         request: HttpRequest,
         object_id: str,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        extra_context: dict[str, object] | None = None,
     ) -> HttpResponse:
-        """As on the staff pages, nobody reads one without a line in the trail."""
+        """Show the session, and record an event in the same transaction."""
         session = self.get_object(request, object_id)
         extra = dict(extra_context or {})
         if session is not None and self.has_view_permission(request, session):
-            revocable = self.has_revoke_permission(request) and session.revoked_at is None
+            revocable = (
+                self.has_revoke_permission(request)
+                and session.revoked_at is None
+                and may_revoke(actor=request.user, user=session.user)
+            )
+            is_live = getattr(session, "status", None) == Status.ACTIVE
             extra |= {
                 "title": _("Session %(sid)s") % {"sid": short(str(session.pk))},
                 "subtitle": None,
-                "timeline": list(events(session=session.pk)[:TIMELINE]),
+                "timeline": list(events_of(session.pk, is_live=is_live)[:TIMELINE]),
                 "revoke_url": reverse("admin:tokens_session_revoke", args=[session.pk])
                 if revocable
                 else "",
                 "revoke_label": _("Revoke session"),
-                "staff_url": staff_page("session", session.pk),
+                "staff_url": address_of("tokens_staff:session", session.pk),
             }
             audit.record(
                 kind=Kind.CLAIMS_VIEWED,
@@ -101,14 +88,14 @@ class SessionAdmin(RevocableAdmin):
         what = Review(
             title=_("Revoke session %(sid)s") % {"sid": short(str(target.pk))},
             selection=Selection(sessions=(target.pk,)),
-            act=lambda reason: revoke_session(session=target, actor=request.user, reason=reason),
+            act=lambda why: revoke_session(session=target, actor=request.user, reason=why),
             back=reverse("admin:tokens_session_change", args=[target.pk]),
             objects=[target],
         )
         return review(request, model_admin=self, what=what)
 
     @admin.action(description=gettext_lazy("Revoke selected"), permissions=["revoke"])
-    def revoke_selected(self, request: HttpRequest, queryset: "QuerySet[Any]") -> HttpResponse:
+    def revoke_selected(self, request: HttpRequest, queryset: "QuerySet[Session]") -> HttpResponse:
         chosen = list(queryset.order_by("pk")[: self.list_per_page])
         selection = Selection(sessions=tuple(session.pk for session in chosen))
         return self.review_chosen(request, chosen, selection, _("Revoke selected sessions"))
@@ -128,6 +115,24 @@ class SessionAdmin(RevocableAdmin):
         url = reverse("admin:token_blacklist_outstandingtoken_change", args=[session.current.pk])
         return format_html('<a href="{}">{}</a>', url, session.current.jti)
 
+    @admin.display(description=gettext_lazy("reason"))
+    def revoke_reason_shown(self, session: Session) -> str:
+        return reason(session.revoke_reason)
+
+    @admin.display(description=gettext_lazy("seen at"))
+    def seen_shown(self, session: Session) -> str:
+        add_origins([session])
+        rows = (
+            (
+                origin.ip,
+                device(origin.user_agent),
+                exact_time(origin.first_seen_at),
+                exact_time(origin.last_seen_at),
+            )
+            for origin in session.seen
+        )
+        return format_html_join(mark_safe("<br>"), "{} {}: {} – {}", rows) or "–"
+
     @admin.display(description=gettext_lazy("device"))
-    def device(self, session: Session) -> str:
-        return shown_device(session.user_agent)
+    def device_shown(self, session: Session) -> str:
+        return device(session.user_agent)

@@ -1,15 +1,18 @@
-"""The lines of a list as Django's admin writes them, column by column. It asks anew for each cell
-what column that is, and spells each instant letter by letter: half of a page's time."""
+"""Render the rows of a change list faster than Django's admin, with the same output.
+
+Django looks up the column again for each cell and formats each date character by character,
+which takes half of a page's time. Here, each column is resolved once.
+"""
 
 from collections.abc import Callable
 from datetime import date, datetime, time
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 from django.contrib.admin.templatetags.admin_list import ResultList
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import display_for_field, display_for_value
-from django.db.models import DateTimeField, Field
+from django.db.models import DateTimeField, Model
 from django.utils import timezone
 from django.utils.dateformat import format as format_day
 from django.utils.dateformat import time_format
@@ -17,22 +20,27 @@ from django.utils.formats import date_format, get_format
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import get_language
 
-Show = Callable[[Any], Any]
-# How an instant ends in English, in German and in most languages.
+from tokens.db.statements import AnyField
+
+if TYPE_CHECKING:
+    from tokens.admin.changelist import QueryChangeList
+
+Show = Callable[[Model], object]
+# The time part of DATETIME_FORMAT in English, German and most other languages.
 CLOCKS = ("P", "H:i")
 
 
-def lines(changelist: Any) -> list[Any]:
-    """For `admin/change_list_results.html`, each line in one piece."""
-    columns = [_column(changelist, name) for name in changelist.list_display]
+def lines(changelist: "QueryChangeList") -> list[ResultList]:
+    """Return the rows for `admin/change_list_results.html`, each as one piece of HTML."""
+    columns = [_column(changelist, str(name)) for name in changelist.list_display]
     return [
         ResultList(None, [format_html_join("", "{}", ((column(row),) for column in columns))])
         for row in changelist.result_list
     ]
 
 
-def _column(changelist: Any, name: str) -> Show:
-    """What writes a cell of it: the markup and the way to the value are the same in all lines."""
+def _column(changelist: "QueryChangeList", name: str) -> Show:
+    """Return a function that renders one cell of the column."""
     show, css = _shown(changelist, name)
     if name not in (changelist.list_display_links or ()):
         return lambda row: format_html('<td class="{}">{}</td>', css, show(row))
@@ -41,8 +49,8 @@ def _column(changelist: Any, name: str) -> Show:
     return lambda row: format_html(linked, css, link(row), show(row))
 
 
-def _shown(changelist: Any, name: str) -> tuple[Show, str]:
-    """A column's value as it is shown, and its class."""
+def _shown(changelist: "QueryChangeList", name: str) -> tuple[Show, str]:
+    """Return a function that formats the column's value, and the CSS class of its cells."""
     admin, css = changelist.model_admin, f"field-{name}"
     empty = admin.get_empty_value_display()
     field = next((one for one in changelist.lookup_opts.fields if one.name == name), None)
@@ -58,19 +66,21 @@ def _shown(changelist: Any, name: str) -> tuple[Show, str]:
     return _field(field, empty), css
 
 
-def _field(field: "Field[Any, Any]", empty: str) -> Show:
+def _field(field: AnyField, empty: str) -> Show:
     return lambda row: display_for_field(getattr(row, field.name), field, empty)
 
 
-def _link(changelist: Any) -> Callable[[Any], str]:
-    """The address of an object, with the way back to the list as it is filtered now."""
-    kept = {"preserved_filters": changelist.preserved_filters, "opts": changelist.opts}
-    pattern = add_preserved_filters(kept, changelist.object_url)
+def _link(changelist: "QueryChangeList") -> Callable[[Model], str]:
+    """Return a function that builds a row's URL, which keeps the filters of the list."""
+    pattern = add_preserved_filters(
+        {"preserved_filters": changelist.preserved_filters, "opts": changelist.opts},
+        changelist.object_url,
+    )
     return lambda row: changelist.url_for_result(row, pattern)
 
 
 def instant(at: datetime | None) -> str:
-    """As Django shows it. Days and minutes are few, and each is spelled once."""
+    """Format an instant as Django does. The few different days and minutes are cached."""
     if at is None:
         return ""
     local, form, language = timezone.localtime(at), get_format("DATETIME_FORMAT"), get_language()

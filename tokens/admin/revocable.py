@@ -1,10 +1,15 @@
-"""What tokens and sessions have in common in the admin: they are ended one from its page, several
-from the list, or all that the list's search and filters match, however many pages that is."""
+"""Revoke tokens and sessions in the admin.
+
+A row is revoked from its page, several rows from the list, and everything that matches the list's
+search and filters from a review of its own.
+"""
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, TypeVar
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
@@ -12,19 +17,21 @@ from django.utils.translation import gettext_lazy
 
 from tokens.admin.base import ReadOnlyAdmin
 from tokens.admin.revoking import Review, review
+from tokens.listing.revocable import RevocableQuery
 from tokens.revocation import Revocation, Selection, revoke_matching
-from tokens.selectors.matching import match
 
-NOT_AS_ONE = gettext_lazy(
-    "These filters cannot be revoked as one: narrow by user, address, device or search, without "
-    "times or another status."
-)
+M = TypeVar("M", bound=Model)
+NO_FILTER = gettext_lazy("Choose a filter first. To revoke all sessions, log everyone out.")
 
 
-class RevocableAdmin(ReadOnlyAdmin):
+class RevocableAdmin(ReadOnlyAdmin[M]):
+    """A read-only admin whose rows can be revoked."""
+
     actions = ("revoke_selected",)
+    list_query: type[RevocableQuery[M]]
 
     def get_urls(self) -> list[URLPattern]:
+        """Add the two reviews."""
         view, name = self.admin_site.admin_view, f"{self.opts.app_label}_{self.opts.model_name}"
         return [
             path("revoke-matching/", view(self.revoke_matching_view), name=f"{name}_matching"),
@@ -34,16 +41,17 @@ class RevocableAdmin(ReadOnlyAdmin):
 
     @abstractmethod
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The review of the end of one."""
+        """Review the revocation of one row."""
 
     def revoke_matching_view(self, request: HttpRequest) -> HttpResponse:
+        """Review the revocation of everything that the list shows with these filters."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         changelist: Any = self.get_changelist_instance(request)
-        selection = matching(**changelist.chosen)
+        selection = Selection(matching=changelist.list_query)
         back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
-        if selection is None:
-            self.message_user(request, NOT_AS_ONE, level="warning")
+        if not changelist.filtered:
+            self.message_user(request, NO_FILTER, level=messages.WARNING)
             return HttpResponseRedirect(f"{back}?{request.GET.urlencode()}")
         what = Review(
             title=_("Revoke all that match"),
@@ -56,9 +64,9 @@ class RevocableAdmin(ReadOnlyAdmin):
         return review(request, model_admin=self, what=what)
 
     def review_chosen(
-        self, request: HttpRequest, chosen: list[Any], selection: Selection, title: str
+        self, request: HttpRequest, chosen: list[M], selection: Selection, title: str
     ) -> HttpResponse:
-        """The review of the end of the ``chosen`` rows of the list."""
+        """Review the revocation of the ``chosen`` rows of the list."""
         what = Review(
             title=title,
             selection=selection,
@@ -75,32 +83,3 @@ class RevocableAdmin(ReadOnlyAdmin):
 
 def _act(request: HttpRequest, selection: Selection, reason: str) -> Revocation:
     return revoke_matching(selection=selection, actor=request.user, reason=reason)
-
-
-def matching(**chosen: Any) -> Selection | None:
-    """The list's filters as a `Selection`, or None where it would end more than is listed."""
-    if any(any(chosen[span]) for span in ("issued", "expires", "used") if span in chosen):
-        return None
-    if chosen.get("status") not in ("", "active"):
-        return None
-    users: tuple[Any, ...] = (chosen["user"],) if chosen.get("user") is not None else ()
-    ip = chosen.get("ip") or None
-    sids: tuple[Any, ...] = ()
-    if chosen["q"].strip():
-        found = match(chosen["q"])
-        if found.ip and ip in (None, found.ip):
-            ip = found.ip
-        elif found.sid is not None:
-            sids = (found.sid,)
-        elif len(found.users) == 1 and users in ((), found.users):
-            users = found.users
-        else:
-            return None
-    selection = Selection(
-        users=users,
-        sessions=sids,
-        ip=ip,
-        client=chosen.get("client", ""),
-        user_agent=chosen.get("device", ""),
-    )
-    return None if selection.empty else selection
