@@ -1,4 +1,4 @@
-"""Charts as numbers that a template draws: bars in a 0 to 100 square, stretched by the page."""
+"""Compute charts for the templates: bars in a square of 100 by 100, which the page scales."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,27 +8,24 @@ from math import ceil, log10
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from tokens.selectors.activity import Bucket, Measure
+from tokens.listing.stats import Bucket
+from tokens.models import Measure
 
-NAMES = {
-    Measure.LOGINS: gettext_lazy("Logins"),
-    Measure.REFRESHES: gettext_lazy("Refreshes"),
-    Measure.REFUSALS: gettext_lazy("Refused logins"),
-    Measure.REUSE: gettext_lazy("Reuse"),
-    Measure.REVOCATIONS: gettext_lazy("Revocations"),
-}
 TRAFFIC = (Measure.LOGINS, Measure.REFRESHES)
 TROUBLE = (Measure.REFUSALS, Measure.REVOCATIONS, Measure.REUSE)
-# What is left of a slot's width goes between the bars.
+# The share of a column's width that the bar fills.
 BAR_SHARE = 0.72
+# A day on which the clocks change has 23 hours.
+SHORTEST_DAY = timedelta(hours=20)
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One stretch of a column; ``y`` is its upper edge, counted from the top. All are text, so
-    that no language's decimal comma gets into the picture."""
+    """One measure in a column. ``y`` is the distance of its upper edge from the top.
+
+    The numbers are text, so that no locale puts a decimal comma into the SVG.
+    """
 
     measure: Measure
     x: str
@@ -38,8 +35,8 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One bucket: the bars that stand on each other, and the same in words."""
+class ChartColumn:
+    """One bucket: its stacked bars, and the same numbers in words."""
 
     label: str
     words: str
@@ -50,41 +47,46 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
+    """A chart. ``measures`` has each measure with its label and total; ``top`` ends the axis."""
+
     title: str
     measures: list[tuple[Measure, str, int]]
-    columns: list[Column]
+    columns: list[ChartColumn]
     top: int
 
     @property
     def empty(self) -> bool:
+        """Return True if there is nothing to draw."""
         return not any(total for _measure, _name, total in self.measures)
 
     @property
     def half(self) -> int:
+        """Return the number at the middle of the axis."""
         return self.top // 2
 
     @property
     def ends(self) -> tuple[str, str, str]:
-        """What stands under the first, the middle and the last column."""
+        """Return the labels of the first, the middle and the last column."""
         last = len(self.columns) - 1
         first, middle, end = (self.columns[at].label for at in (0, last // 2, last))
         return first, middle, end
 
 
 def chart(*, title: str, buckets: Sequence[Bucket], measures: Sequence[Measure]) -> Chart:
-    """A column for each bucket, a stretch of it for each of ``measures``."""
-    hourly = len(buckets) < 2 or buckets[1].start - buckets[0].start < timedelta(days=1)
-    top = nice(max(sum(bucket.counts[m] for m in measures) for bucket in buckets))
+    """Build a chart with a column for each bucket and a bar for each of ``measures``."""
+    hourly = len(buckets) < 2 or buckets[1].start - buckets[0].start < SHORTEST_DAY
+    offsets = {timezone.localtime(bucket.start).utcoffset() for bucket in buckets}
+    top = axis_end(max(sum(bucket.counts[m] for m in measures) for bucket in buckets))
     slot = 100 / len(buckets)
-    names = {measure: str(NAMES[measure]) for measure in measures}
+    names = {measure: str(measure.label) for measure in measures}
     columns = []
     for number, bucket in enumerate(buckets):
-        label = _label(bucket.start, hourly=hourly)
-        said = [f"{name}: {bucket.counts[m]}" for m, name in names.items()]
+        label = _label(bucket.start, hourly=hourly, with_zone=hourly and len(offsets) > 1)
+        numbers = [f"{name}: {bucket.counts[m]}" for m, name in names.items()]
         columns.append(
-            Column(
+            ChartColumn(
                 label=label,
-                words=f"{label} – {', '.join(said)}",
+                words=f"{label} – {', '.join(numbers)}",
                 x=_number(number * slot),
                 width=_number(slot),
                 bars=_bars(bucket, measures, number * slot, slot, top),
@@ -101,7 +103,7 @@ def _bars(
     for measure in measures:
         height = 100 * bucket.counts[measure] / top
         if height:
-            # One reuse beside a thousand logins is still to be seen.
+            # A single reuse next to a thousand logins must remain visible.
             height = max(height, 2.0)
             foot -= height
             gap = slot * (1 - BAR_SHARE) / 2
@@ -111,7 +113,7 @@ def _bars(
 
 
 def sparkline(values: Sequence[int]) -> str:
-    """The points of an SVG polyline in a box of 100 by 24."""
+    """Return the points of an SVG polyline in a box of 100 by 24."""
     top = max([*values, 1])
     step = 100 / max(len(values) - 1, 1)
     points = (
@@ -120,8 +122,8 @@ def sparkline(values: Sequence[int]) -> str:
     return " ".join(points)
 
 
-def nice(highest: int) -> int:
-    """The end of an axis: the next even 1, 2, 5 or 10 times a power of ten."""
+def axis_end(highest: int) -> int:
+    """Return the end of an axis: the next multiple of a power of ten that can be halved."""
     if highest <= 2:
         return 2
     power = 10 ** int(log10(highest))
@@ -129,7 +131,7 @@ def nice(highest: int) -> int:
 
 
 def change(*, now: int, before: int) -> str:
-    """Against the day before, in words that need no colour."""
+    """Compare a number with the day before, in words."""
     if now == before:
         return _("as the day before")
     if not before:
@@ -142,9 +144,11 @@ def change(*, now: int, before: int) -> str:
     return _("%(percent)s%% fewer than the day before") % {"percent": percent}
 
 
-def _label(start: datetime, *, hourly: bool) -> str:
+def _label(start: datetime, *, hourly: bool, with_zone: bool) -> str:
+    """Return the local time or day. ``with_zone`` tells two alike hours of a clock change apart."""
     local = timezone.localtime(start)
-    return date_format(local, "TIME_FORMAT" if hourly else "MONTH_DAY_FORMAT")
+    label = date_format(local, "TIME_FORMAT" if hourly else "MONTH_DAY_FORMAT")
+    return f"{label} {local:%Z}" if with_zone else label
 
 
 def _number(value: float) -> str:

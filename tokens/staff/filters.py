@@ -1,32 +1,39 @@
-"""What narrows the lists, read from the address bar."""
+"""Build the filter form of each list from the list's declaration."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, ClassVar, assert_never
 
 from django import forms
-from django.contrib.auth import get_user_model
-from django.utils import timezone
-from django.utils.formats import date_format
+from django.db.models import Model
+from django.http import QueryDict
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from tokens.models import OutstandingToken, Session
-from tokens.selectors.paging import Listing
-from tokens.selectors.people import Account, people
-from tokens.selectors.sessions import sessions
-from tokens.selectors.status import Status
-from tokens.selectors.tokens import outstanding_tokens
-
-RANGES = tuple(
-    f"{of}_{side}" for of in ("issued", "used", "expires") for side in ("after", "before")
+from tokens.jwt.redaction import holds_redacted
+from tokens.listing.events import EventQuery
+from tokens.listing.query import (
+    Chosen,
+    Filter,
+    FilterType,
+    ListQuery,
+    Text,
+    is_chosen,
 )
-# These are seen without opening anything.
-IN_SIGHT = ("q", "status")
+from tokens.listing.readers import ACCOUNT, READERS
+from tokens.listing.revocable import RevocableQuery
+from tokens.listing.search import USERS, UserKey, is_storable, matching_users, user_key
+from tokens.listing.sessions import SessionQuery
+from tokens.listing.tokens import TokenQuery
+from tokens.listing.users import UserQuery
+
+# These fields are visible while "More filters" is closed.
+VISIBLE = ("q", "status")
 
 
 class InstantInput(forms.DateTimeInput):
-    """In the viewer's time zone, which the form names in `zone-help`."""
+    """An input in the viewer's time zone, which the form shows in the element `zone-help`."""
 
     input_type = "datetime-local"
 
@@ -35,109 +42,208 @@ class InstantInput(forms.DateTimeInput):
         super().__init__(attrs=attrs, format="%Y-%m-%dT%H:%M")
 
 
+class InstantField(forms.DateTimeField):
+    """An instant that every database can store, whatever its time zone."""
+
+    def to_python(self, value: str | date | None) -> datetime | None:
+        instant = super().to_python(value)
+        if instant is not None and not is_storable(instant):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return instant
+
+
+class TextReader(forms.CharField):
+    """A text field that converts its text with ``read``; None from ``read`` is an error."""
+
+    def __init__(self, *, read: Callable[[str], object], error: Text, **options: Any) -> None:
+        super().__init__(**options)
+        self.read, self.error = read, error
+
+    def to_python(self, value: object) -> Any:
+        """Return the converted text, None for an empty one."""
+        text = str(super().to_python(value)).strip()
+        if not text:
+            return None
+        found = self.read(text)
+        if found is None:
+            raise forms.ValidationError(str(self.error))
+        return found
+
+    def run_validators(self, value: object) -> None:
+        """Skip the validators of a text: ``read`` has validated it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """One filter that is on, in words, and the query without it."""
+    """One filter that is set, in words, and the query string without it."""
 
     label: str
     value: str
     without: str
 
 
-class ListFilters(forms.Form):
-    """What every list has. A field that makes no sense is said to, and then finds nothing: a
-    list that ignored it would look like an answer."""
+class QueryForm(forms.Form):
+    """The filters of a list, read from the address bar.
 
-    q = forms.CharField(label=_("Search"), required=False, max_length=300)
-    status = forms.ChoiceField(label=_("Status"), required=False)
-    statuses: list[Any] = []
+    An invalid value shows an error and an empty list: a list that ignored the filter would look
+    like an answer.
+    """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["status"] = forms.ChoiceField(
-            label=_("Status"),
-            required=False,
-            choices=[("", _("Any status")), *((s.value, s.label) for s in self.statuses)],
-        )
-        for field in self.fields.values():
-            field.widget.attrs.setdefault("class", "input")
+    list_query: ClassVar[type[ListQuery[Model]]]
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data)
+        self.query_data = data
+        for name, declared in self.list_query.filters().items():
+            if not declared.admin_only:
+                self.fields[name] = self.build_field(declared)
+                self.fields[name].widget.attrs.setdefault("class", "input")
+
+    def build_field(self, declared: Filter) -> forms.Field:
+        """Return the form field of one filter."""
+        options: dict[str, Any] = {"label": declared.label, "required": False}
+        match declared.type:
+            case FilterType.CHOICE:
+                choices = [("", declared.any_label), *declared.choices]
+                return forms.ChoiceField(choices=choices, **options)
+            case FilterType.INSTANT:
+                return InstantField(widget=InstantInput(), **options)
+            case FilterType.SESSION | FilterType.NUMBER | FilterType.ADDRESS:
+                reader = READERS[declared.type]
+                return TextReader(read=reader.read, error=reader.error, max_length=64, **options)
+            case FilterType.USER:
+                error = _("No account has this name or e-mail address.")
+                return TextReader(read=_account, error=error, max_length=254, **options)
+            case FilterType.SEARCH | FilterType.TEXT:
+                return forms.CharField(max_length=declared.max_length, **options)
+            case _:
+                assert_never(declared.type)
+
+    def clean(self) -> None:
+        """Refuse a filter with two different values: no row can have both."""
+        for name in self.fields:
+            if len({text for text in self.query_data.getlist(name) if text}) > 1:
+                self.add_error(name, _("This filter is given twice."))
+
+    @property
+    def query(self) -> ListQuery[Model]:
+        """Return the list with these filters; a form with errors selects nothing."""
+        given = self.given()
+        return self.list_query.none() if given is None else self.list_query(**given)
+
+    def given(self) -> Chosen | None:
+        """Return the values of the filters that are set; None if one is invalid."""
+        if not self.is_valid():
+            return None
+        return {n: v for n, v in self.cleaned_data.items() if is_chosen(v)}
 
     @property
     def more(self) -> list[forms.BoundField]:
-        """The fields behind "More filters"."""
-        return [field for field in self.visible_fields() if field.name not in IN_SIGHT]
+        """Return the fields behind "More filters"."""
+        return [field for field in self.visible_fields() if field.name not in VISIBLE]
 
     @property
     def narrowed(self) -> dict[str, str]:
-        """What was asked for, as it goes into an address."""
+        """Return the filters that are set, for a query string."""
         return {name: self.data[name] for name in self.fields if self.data.get(name)}
 
     @property
+    def holds_token(self) -> bool:
+        """Return whether a token was typed into a filter; its signature is gone."""
+        return any(holds_redacted(text) for text in self.narrowed.values())
+
+    @property
     def chips(self) -> list[Chip]:
-        """The filters that the form itself does not show while its menu is closed."""
+        """Return the filters that are set but hidden while their menu is closed."""
+        filters, narrowed = self.list_query.filters(), self.narrowed
         found = []
-        for name, text in self.narrowed.items():
-            if name not in IN_SIGHT:
-                others = {other: said for other, said in self.narrowed.items() if other != name}
+        for name, text in narrowed.items():
+            if name not in VISIBLE:
+                others = {other: value for other, value in narrowed.items() if other != name}
                 value = getattr(self, "cleaned_data", {}).get(name, text)
-                label = str(self.fields[name].label)
-                found.append(Chip(label, _shown(name, value), f"?{urlencode(others)}"))
+                label = str(filters[name].label)
+                found.append(Chip(label, filters[name].shown(value), f"?{urlencode(others)}"))
         return found
 
-    def asked(self) -> dict[str, Any]:
-        return {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
+
+class RevocableForm(QueryForm):
+    """The filters of tokens and of sessions. A link names a user by key."""
+
+    list_query: ClassVar[type[RevocableQuery[Model]]]
+
+    def build_field(self, declared: Filter) -> forms.Field:
+        """Return the form field of one filter; the user's is hidden."""
+        if declared.type is FilterType.USER:
+            return TextReader(
+                read=ACCOUNT.read,
+                error=ACCOUNT.error,
+                label=declared.label,
+                required=False,
+                widget=forms.HiddenInput(),
+            )
+        return super().build_field(declared)
+
+    @property
+    def query(self) -> RevocableQuery[Model]:
+        """Return the list with these filters; a form with errors selects nothing."""
+        given = self.given()
+        return self.list_query.none() if given is None else self.list_query(**given)
 
 
-class Filters(ListFilters):
-    """Of tokens and sessions."""
+class TokenForm(RevocableForm):
+    """The filters of the list of tokens."""
 
-    user = forms.IntegerField(label=_("Account"), required=False, widget=forms.HiddenInput)
-    issued_after = forms.DateTimeField(label=_("Issued from"), required=False)
-    issued_before = forms.DateTimeField(label=_("Issued until"), required=False)
-    used_after = forms.DateTimeField(label=_("Last used from"), required=False)
-    used_before = forms.DateTimeField(label=_("Last used until"), required=False)
-    expires_after = forms.DateTimeField(label=_("Expires from"), required=False)
-    expires_before = forms.DateTimeField(label=_("Expires until"), required=False)
-    device = forms.CharField(label=_("Device"), required=False, max_length=100)
-    ip = forms.GenericIPAddressField(label=_("Address"), required=False, unpack_ipv4=True)
-    client = forms.CharField(label=_("Client"), required=False, max_length=100)
-    statuses = list(Status)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in RANGES:
-            self.fields[name].widget = InstantInput()
+    list_query = TokenQuery
 
 
-def _shown(name: str, value: Any) -> str:
-    if isinstance(value, datetime):
-        return date_format(timezone.localtime(value), "SHORT_DATETIME_FORMAT")
-    if name == "user":
-        person = get_user_model()._default_manager.filter(pk=value).first()
-        return person.get_username() if person is not None else str(value)
-    return str(value)
+class SessionForm(RevocableForm):
+    """The filters of the list of sessions."""
+
+    list_query = SessionQuery
 
 
-class TokenFilters(Filters):
-    def listing(self) -> Listing[OutstandingToken]:
-        if not self.is_valid():
-            return Listing(rows=OutstandingToken.objects.none(), key=("id",))
-        return outstanding_tokens(**self.asked())
+class UserForm(QueryForm):
+    """The filters of the list of users."""
+
+    list_query = UserQuery
 
 
-class SessionFilters(Filters):
-    statuses = [Status.ACTIVE, Status.REVOKED, Status.EXPIRED]
+class EventForm(QueryForm):
+    """The filters of the audit trail.
 
-    def listing(self) -> Listing[Session]:
-        if not self.is_valid():
-            return Listing(rows=Session.objects.none(), key=("pk",))
-        return sessions(**self.asked())
+    Accounts are named by their name, their e-mail address or the start of one; ``#12`` is a
+    key.
+    """
+
+    list_query = EventQuery
+
+    @property
+    def query(self) -> EventQuery:
+        """Return the list with these filters; a form with errors selects nothing."""
+        given = self.given()
+        return EventQuery.none() if given is None else EventQuery(**given)
+
+    @property
+    def one(self) -> Chosen:
+        """Return the one account, session or token that all of the list is about.
+
+        Each of these has its own page.
+        """
+        given = self.given() or {}
+        return {n: given[n] for n in ("subject", "session", "jti") if n in given}
 
 
-class PeopleFilters(ListFilters):
-    statuses = list(Account)
+def _account(text: str) -> UserKey | tuple[UserKey, ...] | None:
+    """Return the key of the account that ``text`` names.
 
-    def listing(self) -> Listing[Any]:
-        if not self.is_valid():
-            return Listing(rows=get_user_model()._default_manager.none(), key=("pk",))
-        return people(**self.asked())
+    If ``text`` is only the start of names or e-mail addresses, return the keys of those
+    accounts. ``#12`` is a key, also of an account that is deleted.
+    """
+    if text.startswith("#"):
+        key = user_key(text[1:])
+        if key is not None:
+            return key
+    keys = matching_users(text, limit=USERS + 1)
+    if len(keys) > USERS:
+        raise forms.ValidationError(_("Too many accounts start like this. Type more of the name."))
+    return keys if len(keys) > 1 else next(iter(keys), None)

@@ -1,18 +1,18 @@
-"""Who may see a page, said above the view."""
+"""Check permissions before a staff view runs, and tell requests for a fragment from pages."""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import resolve_url
 from django.utils.cache import patch_vary_headers
+from django_htmx.middleware import HtmxDetails
 
-from tokens import audit
-from tokens.models import Kind
+from tokens.origin import is_staff, may
+from tokens.web.denials import record_denial
+from tokens.web.login import login_url
 
 VIEW_TOKENS = "token_blacklist.view_outstandingtoken"
 VIEW_SESSIONS = "tokens.view_session"
@@ -23,15 +23,18 @@ View = Callable[..., HttpResponseBase]
 
 
 def staff_may(*permissions: str) -> Callable[[View], View]:
-    """Staff who hold every one of ``permissions``; anybody else is sent to log in, or gets 403
-    and a line in the trail. ``HX-Request`` plays no part in who may."""
+    """Require a member of staff with every one of ``permissions``.
+
+    Anonymous requests are sent to the login page. Other users get a 403, which is recorded in the
+    audit trail. ``HX-Request`` does not affect permissions.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return to_login(request)
-            if not request.user.is_staff or not request.user.has_perms(permissions):
+            if not is_staff(request.user) or not may(request.user, *permissions):
                 denied(request, *permissions)
             response = view(request, *args, **kwargs)
             patch_vary_headers(response, ["HX-Request"])
@@ -44,27 +47,42 @@ def staff_may(*permissions: str) -> Callable[[View], View]:
 
 
 def denied(request: HttpRequest, *permissions: str) -> None:
-    """Write down who tried what, and refuse."""
-    audit.record(
-        kind=Kind.PERMISSION_DENIED,
-        actor=request.user,
-        data={"path": request.path[:200], "wanted": list(permissions)},
-    )
+    """Record the attempt in the audit trail and raise `PermissionDenied`."""
+    record_denial(request, *permissions)
     raise PermissionDenied
 
 
 def to_login(request: HttpRequest) -> HttpResponse:
-    """Send the browser to log in. A fragment would swap the form into a table, so htmx is told
-    to leave the page it is on, and to come back to that page."""
+    """Redirect the browser to the login page.
+
+    A redirected htmx request would swap the login form into a table, so htmx is told to leave the
+    page, and to come back to it after the login.
+    """
     if not request.headers.get("HX-Request"):
-        return redirect_to_login(request.get_full_path(), resolve_url("staff:login"))
-    htmx: Any = getattr(request, "htmx", None)
+        return redirect_to_login(request.get_full_path(), login_url("tokens_staff:login"))
+    htmx = htmx_of(request)
     page = (htmx.current_url_abs_path if htmx else None) or request.get_full_path()
     response = HttpResponse(status=204)
-    response.headers["HX-Redirect"] = redirect_to_login(page, resolve_url("staff:login")).url
+    response.headers["HX-Redirect"] = redirect_to_login(page, login_url("tokens_staff:login")).url
     return response
 
 
 def staff_only(view: View) -> View:
-    """Any member of staff; the page itself leaves out what the person may not see."""
+    """Require any member of staff; the page hides what their permissions do not cover."""
     return staff_may()(view)
+
+
+def htmx_of(request: HttpRequest) -> HtmxDetails | None:
+    """Return what htmx says about the request; None if htmx did not send it."""
+    htmx: HtmxDetails | None = getattr(request, "htmx", None)
+    return htmx or None
+
+
+def wants_fragment(request: HttpRequest) -> bool:
+    """Return True if htmx asks for a fragment.
+
+    A boosted link and a restored history entry need the whole page. Permissions never depend on
+    this: any client can send the headers of htmx.
+    """
+    htmx = htmx_of(request)
+    return htmx is not None and not htmx.boosted and not htmx.history_restore_request

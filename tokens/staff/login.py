@@ -1,16 +1,15 @@
-from django.contrib.auth.views import LoginView
 from django.urls import reverse
 
+from tokens.origin import is_staff
+from tokens.web.login import PageLoginView, address_of
 
-class StaffLoginView(LoginView):
-    """Django's own login (it changes the session's key, and checks ``next``), through the
-    throttle in `tokens.backends`."""
 
-    template_name = "staff/login.html"
-    # Django would take a PUT for a form that was sent.
-    http_method_names = ["get", "head", "post", "options"]
+class StaffLoginView(PageLoginView):
+    """Log staff in with Django's own view, through the throttle of `tokens.accounts.backend`."""
+
+    template_name = "tokens/staff/login.html"
 
     def get_default_redirect_url(self) -> str:
-        if self.request.user.is_authenticated and not self.request.user.is_staff:
-            return reverse("account:sessions")
-        return super().get_default_redirect_url()
+        if self.request.user.is_authenticated and not is_staff(self.request.user):
+            return address_of("tokens_account:sessions") or super().get_default_redirect_url()
+        return reverse("tokens_staff:overview")

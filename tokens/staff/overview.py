@@ -1,41 +1,45 @@
-"""The first page: how the service does, and what needs a look."""
+"""Show the overview: the figures and charts of the service, and what needs attention."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from django.conf import settings
+from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from tokens.models import Event, Kind, RevocationJob
-from tokens.selectors.activity import (
+from tokens.conf import app_settings
+from tokens.db import clock
+from tokens.listing.attention import RULES, Finding, find_attention
+from tokens.listing.events import EventQuery, latest
+from tokens.listing.jobs import unfinished_jobs
+from tokens.listing.stats import (
     Bucket,
     Crowd,
-    Measure,
     Sums,
     activity,
     crowded_users,
+    daily_activity,
     last_of,
     live_sessions,
     sums,
 )
-from tokens.selectors.events import SECURITY, events, latest
-from tokens.selectors.jobs import unfinished_jobs
-from tokens.staff.charts import NAMES, TRAFFIC, TROUBLE, change, chart, sparkline
+from tokens.models import Event, Kind, Measure, RevocationJob
+from tokens.models.kinds import SECURITY_KINDS
+from tokens.staff.charts import SHORTEST_DAY, TRAFFIC, TROUBLE, change, chart, sparkline
 from tokens.staff.guards import REVOKE, staff_only
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SHOWN = 8
-# How long before a retired key has done its work that is said.
+# How long before a retired key can be removed the page says so.
 KEY_NEAR = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
+    """The number of one measure in the last 24 hours, with the points of its sparkline."""
+
     measure: Measure
     name: str
     number: int
@@ -44,25 +48,26 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What somebody should look at; all empty on a good day."""
+class Attention:
+    """Hold what needs attention now. False if nothing does."""
 
     reuse: list[Event]
     locked: list[Event]
     crowds: list[Crowd]
     key_until: datetime | None
     jobs: list[RevocationJob]
+    findings: list[Finding]
 
     def __bool__(self) -> bool:
-        seen = (self.reuse, self.locked, self.crowds, self.key_until, self.jobs)
-        return any(seen)
+        return any((self.reuse, self.locked, self.crowds, self.key_until, self.jobs, self.findings))
 
 
 @require_GET
 @staff_only
 def index(request: HttpRequest) -> HttpResponse:
-    now = timezone.now()
-    context: dict[str, Any] = {"live": live_sessions(), "now": now}
+    """Render the overview. Figures and charts need the permission to view events."""
+    now = clock.now()
+    context: dict[str, object] = {"live": live_sessions(), "now": now}
     if request.user.has_perm("tokens.view_event"):
         known = sums()
         hours, days = _hours(now, known), _days(now, known)
@@ -73,14 +78,15 @@ def index(request: HttpRequest) -> HttpResponse:
                 _period(_("Last 24 hours, by the hour"), hours[24:]),
                 _period(_("Last 30 days, by the day"), days),
             ],
-            "security": latest(kinds=SECURITY, number=SHOWN),
+            "security": latest(kinds=SECURITY_KINDS, number=SHOWN),
         }
-    context["look"] = look(user=request.user, now=now)
-    return render(request, "staff/overview.html", context)
+    context["rules"] = RULES
+    context["look"] = attention(user=request.user, now=now)
+    return render(request, "tokens/staff/overview.html", context)
 
 
 def figures(hours: list[Bucket]) -> list[Figure]:
-    """The headline of each measure over the last 24 of 48 hours, against the 24 before."""
+    """Return a figure for each measure: the last 24 of 48 hours, compared with the 24 before."""
     found = []
     for measure in Measure:
         values = [bucket.counts[measure] for bucket in hours]
@@ -88,7 +94,7 @@ def figures(hours: list[Bucket]) -> list[Figure]:
         found.append(
             Figure(
                 measure,
-                str(NAMES[measure]),
+                str(measure.label),
                 today,
                 change(now=today, before=before),
                 sparkline(values[24:]),
@@ -97,26 +103,32 @@ def figures(hours: list[Bucket]) -> list[Figure]:
     return found
 
 
-def look(*, user: Any, now: datetime) -> Look:
-    """What ``user`` may know of it."""
+def attention(*, user: AbstractUser | AnonymousUser, now: datetime) -> Attention:
+    """Return what needs attention, as far as ``user`` may see it."""
+    sees_sessions = user.has_perm("tokens.view_session")
     sees_events = user.has_perm("tokens.view_event")
     since = now - DAY
-    return Look(
-        reuse=list(events(kind=Kind.REUSE, after=since)[:SHOWN]) if sees_events else [],
-        locked=list(events(kind=Kind.LOGIN_LOCKED, after=since)[:SHOWN]) if sees_events else [],
-        crowds=crowded_users() if user.has_perm("tokens.view_session") else [],
+    return Attention(
+        reuse=list(EventQuery(kind=Kind.REUSE, after=since).rows()[:SHOWN]) if sees_events else [],
+        locked=list(EventQuery(kind=Kind.LOGIN_LOCKED, after=since).rows()[:SHOWN])
+        if sees_events
+        else [],
+        crowds=crowded_users() if sees_sessions else [],
         key_until=_key_until(now) if sees_events else None,
+        findings=find_attention(now=now) if sees_events and sees_sessions else [],
         jobs=list(unfinished_jobs()[:SHOWN]) if user.has_perm(REVOKE) else [],
     )
 
 
 def _key_until(now: datetime) -> datetime | None:
-    """Until when a retired key that is still there has living tokens of its own, if that is past
-    or near: no session outlives SESSION_DAYS."""
-    if not settings.JWT_RETIRED_KEYS:
+    """Return when the retired key can be removed, if that is near or past.
+
+    Its last tokens expire after SESSION_DAYS. None if there is no retired key.
+    """
+    if not app_settings.JWT_RETIRED_KEYS:
         return None
     retired = last_of(kind=Kind.KEY_RETIRED)
-    until = retired + timedelta(days=settings.SESSION_DAYS) if retired else None
+    until = retired + timedelta(days=app_settings.SESSION_DAYS) if retired else None
     return until if until is not None and until <= now + KEY_NEAR else None
 
 
@@ -126,23 +138,21 @@ def _hours(now: datetime, known: Sums) -> list[Bucket]:
 
 
 def _days(now: datetime, known: Sums) -> list[Bucket]:
-    """The viewer's own days."""
-    midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    until = midnight.astimezone(timezone.get_fixed_timezone(0)) + DAY
-    return activity(since=until - 30 * DAY, until=until, step=DAY, known=known)
+    """Return 30 days that begin at midnight in the viewer's time zone."""
+    return daily_activity(last=now, number=30, known=known)
 
 
-def _period(title: str, buckets: list[Bucket]) -> dict[str, Any]:
+def _period(title: str, buckets: list[Bucket]) -> dict[str, object]:
     return {
         "title": title,
         "charts": [
             chart(title=_("Logins and refreshes"), buckets=buckets, measures=TRAFFIC),
             chart(title=_("Refusals, revocations and reuse"), buckets=buckets, measures=TROUBLE),
         ],
-        "names": [NAMES[measure] for measure in Measure],
+        "names": [measure.label for measure in Measure],
         "rows": [
             (bucket.start, [bucket.counts[measure] for measure in Measure])
             for bucket in reversed(buckets)
         ],
-        "hourly": buckets[1].start - buckets[0].start < DAY,
+        "hourly": buckets[1].start - buckets[0].start < SHORTEST_DAY,
     }

@@ -1,4 +1,4 @@
-"""Sessions: find one, follow it from login to end."""
+"""List sessions, and show one with its timeline."""
 
 from uuid import UUID
 
@@ -8,25 +8,19 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from tokens import audit
-from tokens.http import wants_fragment
+from tokens.listing.sessions import add_origins, session_row
 from tokens.models import Kind, Session
-from tokens.selectors.about import about
-from tokens.selectors.sessions import session_row
-from tokens.staff.filters import SessionFilters
+from tokens.revocation import may_revoke
+from tokens.staff.filters import SessionForm
 from tokens.staff.guards import VIEW_SESSIONS, staff_may
+from tokens.staff.lists import render_list
 from tokens.staff.show import timeline
 
 
 @require_GET
 @staff_may(VIEW_SESSIONS)
 def index(request: HttpRequest) -> HttpResponse:
-    filters = SessionFilters(request.GET)
-    page = filters.listing().page(cursor=request.GET.get("page", ""))
-    fragment = wants_fragment(request)
-    context = {"filters": filters, "page": page, "fragment": fragment}
-    if not fragment:
-        context["about"] = about(Session)
-    return render(request, "staff/_sessions.html" if fragment else "staff/sessions.html", context)
+    return render_list(request, "sessions", SessionForm, counted=Session)
 
 
 @require_GET
@@ -36,6 +30,7 @@ def detail(request: HttpRequest, sid: UUID) -> HttpResponse:
     session = session_row(pk=sid)
     if session is None:
         raise Http404
+    add_origins([session])
     audit.record(
         kind=Kind.CLAIMS_VIEWED,
         actor=request.user,
@@ -43,5 +38,9 @@ def detail(request: HttpRequest, sid: UUID) -> HttpResponse:
         subject_name=session.username,
         session=session.pk,
     )
-    context = {"session": session, "steps": timeline(session)}
-    return render(request, "staff/session.html", context)
+    context = {
+        "session": session,
+        "steps": timeline(session),
+        "may_revoke": may_revoke(actor=request.user, user=session.user),
+    }
+    return render(request, "tokens/staff/session.html", context)

@@ -1,47 +1,45 @@
-"""A token's claims as rows, and a session's events as a story, for a person."""
+"""Prepare the claims of a token and the timeline of a session for a page."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.utils.translation import gettext as _
 
-from tokens.claims import INSTANTS, meaning
-from tokens.models import Event, Kind
-from tokens.selectors.events import events
-from tokens.selectors.status import Status
-from tokens.signing import instant
+from tokens.jwt.claims import INSTANTS, Claims, meaning
+from tokens.jwt.signing import datetime_claim
+from tokens.listing.events import events_of
+from tokens.listing.status import Status
+from tokens.models import Event, Kind, Session
+from tokens.models.kinds import READ_ONLY_KINDS, Mark
 
 STEPS = 200
-MARKS: dict[str, str] = {
-    Kind.LOGIN: "login",
-    Kind.REUSE: "reuse",
-    Kind.LOGOUT: "end",
-    Kind.REVOKE_TOKEN: "end",
-    Kind.REVOKE_SESSION: "end",
-}
+# Reads, and the events that only list the sessions of a cutoff, which has an event of its own.
+LEFT_OUT = (*READ_ONLY_KINDS, Kind.CUTOFF_SETTLED)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     name: str
-    value: Any
+    value: object
     meaning: str
     at: datetime | None
 
 
-def rows(members: dict[str, Any]) -> list[Row]:
-    """Header or claims, each with its meaning; unknown ones as they are."""
+def rows(members: Claims) -> list[Row]:
+    """Return the members of a header or of the claims, each with its meaning if it is known."""
     return [
-        Row(name, value, meaning(name), instant(members, name) if name in INSTANTS else None)
+        Row(name, value, meaning(name), datetime_claim(members, name) if name in INSTANTS else None)
         for name, value in members.items()
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of a session's story. ``mark`` is login, reuse, end or nothing; ``here`` is the
-    token whose page it stands on; ``gap`` says that steps before it are left out."""
+    """Hold one line of a session's timeline.
+
+    ``mark`` is a `Mark`. ``here`` says that the step issued the token whose page shows it.
+    ``gap`` says that earlier steps are left out before this one.
+    """
 
     what: str
     at: datetime | None
@@ -55,10 +53,14 @@ class Step:
     gap: bool = False
 
 
-def timeline(session: Any, *, jti: str = "") -> list[Step]:
-    """From login to end: the first event of the session and its last `STEPS`, and how it ended
-    where no event of its own says so. ``session`` has its status; who only looked is left out."""
-    of_session = events(session=session.pk).exclude(kind=Kind.CLAIMS_VIEWED)
+def timeline(session: Session, *, jti: str = "") -> list[Step]:
+    """Return the timeline of a session from its login to its end.
+
+    It has the first event and the last `STEPS` events, without reads. If no event of the session
+    says how it ended, a step for the end is added. ``session`` has its annotated ``status``.
+    """
+    is_live = getattr(session, "status", None) == Status.ACTIVE
+    of_session = events_of(session.pk, is_live=is_live).exclude(kind__in=LEFT_OUT)
     found = list(of_session[: STEPS + 1])
     gap = len(found) > STEPS
     if gap:
@@ -73,25 +75,24 @@ def timeline(session: Any, *, jti: str = "") -> list[Step]:
 
 def _step(event: Event, jti: str, *, gap: bool) -> Step:
     who = event.actor_name if event.actor_name != event.subject_name else ""
-    gave_out = event.kind in (Kind.LOGIN, Kind.REFRESH, Kind.REFRESH_RETRY)
     return Step(
         what=str(event.get_kind_display()),
         at=event.at,
-        mark=MARKS.get(event.kind, ""),
+        # An act upon many names no session, and is here because it ended this one.
+        mark=event.traits.mark if event.session_id is not None else Mark.END,
         agent=event.user_agent,
         ip=event.ip,
         who=who,
         why=event.reason,
         jti=event.jti,
-        here=bool(jti) and gave_out and event.jti == jti,
+        here=bool(jti) and event.traits.issues_token and event.jti == jti,
         gap=gap,
     )
 
 
-def _end_of(session: Any) -> Step | None:
-    """What ended the session, where the event is about more than this one."""
+def _end_of(session: Session) -> Step | None:
+    """Return the step for the end of a session that has ended without an event of its own."""
     if session.revoked_at is not None:
-        # A reuse is marked itself, and ends the session by itself.
         return Step(
             what=_("session ended"),
             at=session.revoked_at,
@@ -105,6 +106,6 @@ def _end_of(session: Any) -> Step | None:
         return Step(what=_("expired"), at=min(ends) if ends else None, mark="end")
     if status == Status.REVOKED:
         return Step(
-            what=_("session ended"), at=None, mark="end", why=_("by a cut-off, or with its account")
+            what=_("session ended"), at=None, mark="end", why=_("by a cutoff, or with its account")
         )
     return None

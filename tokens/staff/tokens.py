@@ -1,4 +1,4 @@
-"""Outstanding tokens: find one, read it."""
+"""List outstanding tokens, and show one with its claims."""
 
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -6,34 +6,30 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from tokens import audit
-from tokens.claims import Malformed, parse
-from tokens.http import wants_fragment
+from tokens.jwt.claims import Malformed, parse
+from tokens.listing.sessions import session_row
+from tokens.listing.tokens import token_row
 from tokens.models import Kind, OutstandingToken
-from tokens.selectors.about import about
-from tokens.selectors.sessions import session_row
-from tokens.selectors.tokens import token_row
-from tokens.staff.filters import TokenFilters
+from tokens.revocation import may_revoke
+from tokens.staff.filters import TokenForm
 from tokens.staff.guards import VIEW_TOKENS, staff_may
+from tokens.staff.lists import render_list
 from tokens.staff.show import rows, timeline
-from tokens.verdict import explain_stored
+from tokens.validation.validator import validate_stored
 
 
 @require_GET
 @staff_may(VIEW_TOKENS)
 def index(request: HttpRequest) -> HttpResponse:
-    filters = TokenFilters(request.GET)
-    page = filters.listing().page(cursor=request.GET.get("page", ""))
-    fragment = wants_fragment(request)
-    context = {"filters": filters, "page": page, "fragment": fragment}
-    if not fragment:
-        context["about"] = about(OutstandingToken)
-    return render(request, "staff/_tokens.html" if fragment else "staff/tokens.html", context)
+    return render_list(request, "tokens", TokenForm, counted=OutstandingToken)
 
 
 @require_GET
 @staff_may(VIEW_TOKENS)
 @transaction.atomic
 def detail(request: HttpRequest, jti: str) -> HttpResponse:
+    if "\0" in jti:  # PostgreSQL rejects a NUL in text.
+        raise Http404
     pk = OutstandingToken.objects.filter(jti=jti).values_list("pk", flat=True).first()
     token = token_row(pk=pk) if pk is not None else None
     if token is None:
@@ -49,6 +45,7 @@ def detail(request: HttpRequest, jti: str) -> HttpResponse:
     )
     context = {
         "token": token,
+        "may_revoke": may_revoke(actor=request.user, user=token.user),
         "session": session,
         "steps": timeline(session, jti=jti) if session else [],
     }
@@ -60,6 +57,6 @@ def detail(request: HttpRequest, jti: str) -> HttpResponse:
         context |= {
             "header": rows(parts.header),
             "claims": rows(parts.payload),
-            "verdict": explain_stored(claims=parts.payload),
+            "validation": validate_stored(claims=parts.payload),
         }
-    return render(request, "staff/token.html", context)
+    return render(request, "tokens/staff/token.html", context)

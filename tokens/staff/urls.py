@@ -1,23 +1,59 @@
-from django.contrib.auth.views import LogoutView
-from django.urls import path
+from django.urls import path, register_converter
 
-from tokens.staff import events, inspect, jobs, overview, revoke, sessions, tokens, users
+from tokens.staff import (
+    attention,
+    events,
+    inspect,
+    jobs,
+    overview,
+    refusals,
+    revoke,
+    search,
+    sessions,
+    tokens,
+    users,
+)
 from tokens.staff.login import StaffLoginView
+from tokens.web.login import PageLogoutView
+from tokens.web.pages import pages
 
-app_name = "staff"
-urlpatterns = [
-    path("", overview.index, name="overview"),
-    path("login/", StaffLoginView.as_view(), name="login"),
-    path("logout/", LogoutView.as_view(next_page="staff:login"), name="logout"),
-    path("tokens/", tokens.index, name="tokens"),
-    path("tokens/<path:jti>/", tokens.detail, name="token"),
-    path("sessions/", sessions.index, name="sessions"),
-    path("sessions/<uuid:sid>/", sessions.detail, name="session"),
-    path("users/", users.index, name="users"),
-    path("users/<str:pk>/", users.detail, name="user"),
-    path("revoke/", revoke.revoke, name="revoke"),
-    path("revoke/<int:pk>/", jobs.job, name="revoke-job"),
-    path("inspect/", inspect.index, name="inspect"),
-    path("events/", events.index, name="events"),
-    path("events/export", events.export, name="events-export"),
-]
+
+class AnyText:
+    """Match any text: a service on the same tables may store any characters as a jti."""
+
+    regex = r"[\s\S]+"
+
+    def to_python(self, value: str) -> str:
+        """Return the text."""
+        return value
+
+    def to_url(self, value: str) -> str:
+        """Return the text."""
+        return value
+
+
+register_converter(AnyText, "tokens_text")
+
+app_name = "tokens_staff"
+urlpatterns = pages(
+    [
+        path("", overview.index, name="overview"),
+        path("looks-fine/", attention.looks_fine, name="looks-fine"),
+        path("login/", StaffLoginView.as_view(), name="login"),
+        path("logout/", PageLogoutView.as_view(own="tokens_staff:login"), name="logout"),
+        path("tokens/", tokens.index, name="tokens"),
+        path("tokens/<tokens_text:jti>/", tokens.detail, name="token"),
+        path("sessions/", sessions.index, name="sessions"),
+        path("sessions/<uuid:sid>/", sessions.detail, name="session"),
+        path("users/", users.index, name="users"),
+        path("users/<str:pk>/", users.detail, name="user"),
+        path("revoke/", revoke.revoke, name="revoke"),
+        path("revoke/<int:pk>/", jobs.job, name="revoke-job"),
+        path("search/", search.index, name="search"),
+        path("inspect/", inspect.index, name="inspect"),
+        path("refusals/", refusals.index, name="refusals"),
+        path("refusals/<str:request_id>/", refusals.detail, name="refusal"),
+        path("events/", events.index, name="events"),
+        path("events/export", events.export, name="events-export"),
+    ]
+)

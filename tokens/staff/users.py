@@ -1,20 +1,19 @@
-"""People: everything that one of them holds."""
+"""List users, and show one with all of their sessions."""
 
-from typing import Any
-
-from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from tokens import audit
-from tokens.http import wants_fragment
+from tokens.listing.sessions import SessionQuery, live_sessions_of
+from tokens.listing.tokens import foreign_tokens_of
+from tokens.listing.users import account_with_key
 from tokens.models import Kind
-from tokens.selectors.sessions import live_sessions_of, sessions
-from tokens.selectors.tokens import stray_tokens
-from tokens.staff.filters import PeopleFilters
+from tokens.revocation import may_revoke
+from tokens.staff.filters import UserForm
 from tokens.staff.guards import VIEW_TOKENS, staff_may
+from tokens.staff.lists import render_list
 
 SHOWN = 20
 
@@ -22,23 +21,22 @@ SHOWN = 20
 @require_GET
 @staff_may(VIEW_TOKENS)
 def index(request: HttpRequest) -> HttpResponse:
-    filters = PeopleFilters(request.GET)
-    page = filters.listing().page(cursor=request.GET.get("page", ""))
-    fragment = wants_fragment(request)
-    context = {"filters": filters, "page": page, "fragment": fragment}
-    return render(request, "staff/_users.html" if fragment else "staff/users.html", context)
+    return render_list(request, "users", UserForm)
 
 
 @require_GET
 @staff_may(VIEW_TOKENS)
 @transaction.atomic
 def detail(request: HttpRequest, pk: str) -> HttpResponse:
-    person: Any = get_object_or_404(get_user_model(), pk=pk)
+    person = account_with_key(pk)
+    if person is None:
+        raise Http404
     audit.record(kind=Kind.CLAIMS_VIEWED, actor=request.user, subject=person)
     context = {
         "person": person,
+        "may_revoke": may_revoke(actor=request.user, user=person),
         "held": live_sessions_of(user=person),
-        "sessions": sessions(user=person).page(size=SHOWN),
-        "strays": stray_tokens(user=person, most=SHOWN),
+        "sessions": SessionQuery(user=person.pk).listing().page(size=SHOWN),
+        "strays": foreign_tokens_of(user=person, most=SHOWN),
     }
-    return render(request, "staff/user.html", context)
+    return render(request, "tokens/staff/user.html", context)

@@ -1,0 +1,40 @@
+"""Set a finding of the overview aside."""
+
+from ipaddress import ip_address
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from tokens import audit
+from tokens.listing.attention import RULES
+from tokens.listing.search import as_uuid
+from tokens.models import Kind, Session
+from tokens.staff.guards import REVOKE, VIEW_SESSIONS, staff_may
+
+
+@require_POST
+@staff_may(VIEW_SESSIONS, REVOKE)
+def looks_fine(request: HttpRequest) -> HttpResponse:
+    """Record that staff have looked at a finding. The overview no longer shows it."""
+    rule, key = request.POST.get("rule", ""), request.POST.get("key", "")
+    sid = as_uuid(key)
+    session = Session.objects.select_related("user").filter(pk=sid).first() if sid else None
+    if rule not in {one.name for one in RULES} or not (session or _is_address(key)):
+        return HttpResponseBadRequest()
+    audit.record(
+        kind=Kind.LOOKS_FINE,
+        actor=request.user,
+        subject=session.user if session else None,
+        session=session.pk if session else None,
+        data={"rule": rule, "key": key},
+    )
+    return redirect("tokens_staff:overview")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,25 @@
+"""Show the page of a list."""
+
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from tokens.listing.estimates import estimate
+from tokens.staff.filters import QueryForm
+from tokens.staff.guards import wants_fragment
+
+
+def render_list(
+    request: HttpRequest, name: str, form: type[QueryForm], *, counted: type[Model] | None = None
+) -> HttpResponse:
+    """Render the list ``name`` with the filters and the cursor of the address.
+
+    htmx gets only the list. The whole page also says about how many rows of ``counted`` there are.
+    """
+    filters = form(request.GET)
+    page = filters.query.listing().page(cursor=request.GET.get("page", ""))
+    fragment = wants_fragment(request)
+    context = {"filters": filters, "page": page, "fragment": fragment}
+    if counted is not None and not fragment:
+        context["about"] = estimate(counted)
+    return render(request, f"tokens/staff/{'_' if fragment else ''}{name}.html", context)
