@@ -1,21 +1,22 @@
-"""The invented people of `seed_demo`, their devices, and what happens to their sessions."""
+"""Plan the history that `seed_demo` plays: its users, their devices and their sessions."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
-from typing import Any
 
-from tokens import logins
-from tokens.issuing import LoginSuperseded, open_session
+from django.contrib.auth.models import AbstractUser
+
+from tokens.accounts import passwords
 from tokens.models import Kind, Session
 from tokens.origin import Origin, acting_from
 from tokens.revocation import revoke_session, revoke_user
-from tokens.rotation import rotate
-from tokens.verdict import Refused
+from tokens.sessions.issue import LoginSuperseded, open_session
+from tokens.sessions.refresh import rotate_in_transaction
+from tokens.validation.validator import TokenRejected
 
-# Names only; their addresses are in the domain that RFC 2606 keeps for examples.
+# User names; the e-mail addresses are in a domain that RFC 2606 reserves for examples.
 SUPPORT, AUDITOR = "mira.okafor", "otto.brandt"
 PEOPLE = (
     "alice.munro", "ben.castillo", "chiara.rossi", "daniel.weiss", "elif.yilmaz", "farid.nasser",
@@ -47,17 +48,17 @@ DEVICES = (
     ),
     ("reports-cli/2.4 python-requests/2.32", "reports-cli"),
 )
-THIEF = "Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/139.0.0.0"
+ATTACKER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/139.0.0.0"
 REASONS = ("lost device", "left the company", "suspected theft", "asked by the user")
-# Networks that RFC 5737 keeps for documentation.
-HOMES, ELSEWHERE = ("192.0.2", "198.51.100"), "203.0.113"
-# Where the people who help the others sit.
-DESK = Origin(ip="192.0.2.10", user_agent=DEVICES[0][0], client="web")
+# Networks that RFC 5737 reserves for documentation.
+HOME_NETWORKS, ATTACKER_NETWORK = ("192.0.2", "198.51.100"), "203.0.113"
+# The workplace of the support user.
+SUPPORT_DESK = Origin(ip="192.0.2.10", user_agent=DEVICES[0][0], client="web")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """``act`` is done at ``at``; ``kind`` is what the summary counts."""
+class PlannedAct:
+    """Call ``act`` at the instant ``at``; the summary counts acts by ``kind``."""
 
     at: datetime
     kind: str
@@ -65,17 +66,17 @@ class Step:
 
 
 @dataclass
-class Life:
-    """One session from its login on; the tokens are held as a client would hold them."""
+class DemoSession:
+    """Hold one session and its tokens, as a client would."""
 
-    user: Any
+    user: AbstractUser
     origin: Origin
     session: Session | None = None
     refresh: str = field(default="", repr=False)
     used: str = field(default="", repr=False)
 
     def login(self) -> None:
-        """Nothing comes of it for somebody who has left by then."""
+        """Open the session, unless the user was deactivated before."""
         try:
             pair = open_session(user=self.user, origin=self.origin)
         except LoginSuperseded:
@@ -83,134 +84,146 @@ class Life:
         self.session, self.refresh = pair.session, pair.refresh
 
     def rotate(self) -> None:
-        if self._alive():
-            pair = rotate(refresh=self.refresh, origin=self.origin)
+        if self._is_live():
+            pair = rotate_in_transaction(refresh=self.refresh, origin=self.origin)
             self.used, self.refresh = self.refresh, pair.refresh
 
     def replay(self) -> None:
-        """Somebody else presents a token that was used up."""
-        if self._alive() and self.used:
+        """Present a used-up token, as an attacker would."""
+        if self._is_live() and self.used:
             try:
-                rotate(refresh=self.used, origin=Origin(ip=f"{ELSEWHERE}.66", user_agent=THIEF))
-            except Refused:
+                rotate_in_transaction(
+                    refresh=self.used,
+                    origin=Origin(ip=f"{ATTACKER_NETWORK}.66", user_agent=ATTACKER_AGENT),
+                )
+            except TokenRejected:
                 self.used = ""
 
     def logout(self) -> None:
         self._end(self.origin, actor=self.user, reason="logged out", kind=Kind.LOGOUT)
 
-    def revoke(self, actor: Any, reason: str) -> None:
-        self._end(DESK, actor=actor, reason=reason, kind=Kind.REVOKE_SESSION)
+    def revoke(self, actor: AbstractUser, reason: str) -> None:
+        self._end(SUPPORT_DESK, actor=actor, reason=reason, kind=Kind.REVOKE_SESSION)
 
-    def _end(self, where: Origin, *, actor: Any, reason: str, kind: Kind) -> None:
+    def _end(self, where: Origin, *, actor: AbstractUser, reason: str, kind: Kind) -> None:
         if self.session is not None:
             with acting_from(where):
                 revoke_session(session=self.session, actor=actor, reason=reason, kind=kind)
 
-    def _alive(self) -> bool:
+    def _is_live(self) -> bool:
         return (
             self.session is not None
             and Session.objects.filter(pk=self.session.pk, revoked_at=None).exists()
         )
 
 
-def plan(
-    *, people: dict[str, Any], support: Any, now: datetime, days: int, rng: Random
-) -> list[Step]:
-    """What happens in the ``days`` before ``now``, in the order in which it happens."""
+def plan_history(
+    *, users: list[AbstractUser], support: AbstractUser, now: datetime, days: int, rng: Random
+) -> list[PlannedAct]:
+    """Return the acts of the ``days`` before ``now``, oldest first."""
     since = now - timedelta(days=days)
-    steps: list[Step] = []
-    for user in people.values():
+    acts: list[PlannedAct] = []
+    for user in users:
         for _ in range(rng.choice((2, 3, 4, 5, 7))):
-            steps += _session(user, support, since, now, rng)
-    steps += _troubles(people, support, since, now, rng)
-    return sorted((step for step in steps if step.at < now), key=lambda step: step.at)
+            acts += _session_acts(user, support, since, now, rng)
+    acts += _incidents(users, support, since, now, rng)
+    return sorted((act for act in acts if act.at < now), key=lambda act: act.at)
 
 
-def _session(
-    user: Any, support: Any, since: datetime, now: datetime, rng: Random
-) -> Iterator[Step]:
+def _session_acts(
+    user: AbstractUser, support: AbstractUser, since: datetime, now: datetime, rng: Random
+) -> Iterator[PlannedAct]:
     agent, client = rng.choice(DEVICES)
-    home = f"{rng.choice(HOMES)}.{rng.randrange(2, 250)}"
-    life = Life(user, Origin(ip=home, user_agent=agent, client=client))
-    # Newer logins are commoner: a device stays logged in for a week, not for two.
-    at = _by_day(now - (now - since) * rng.betavariate(1, 1.6), rng)
-    yield Step(at, "logins", life.login)
+    home = f"{rng.choice(HOME_NETWORKS)}.{rng.randrange(2, 250)}"
+    session = DemoSession(user, Origin(ip=home, user_agent=agent, client=client))
+    # Recent logins are more likely, because most sessions last a week and not two.
+    at = _in_daytime(now - (now - since) * rng.betavariate(1, 1.6), rng)
+    yield PlannedAct(at, "logins", session.login)
     ending = rng.choices(("", "logout", "revoke", "replay"), (66, 18, 12, 4))[0]
     for _ in range(rng.randrange(0, 14)):
         at += timedelta(minutes=rng.choice((6, 20, 45, 90, 240, 600, 1500)) * rng.uniform(0.7, 1.3))
-        yield Step(at, "refreshes", life.rotate)
+        yield PlannedAct(at, "refreshes", session.rotate)
     at += timedelta(minutes=rng.uniform(5, 300))
     if ending == "logout":
-        yield Step(at, "logouts", life.logout)
+        yield PlannedAct(at, "logouts", session.logout)
     elif ending == "revoke":
-        yield Step(at, "revocations", partial(life.revoke, support, rng.choice(REASONS)))
+        yield PlannedAct(at, "revocations", partial(session.revoke, support, rng.choice(REASONS)))
     elif ending == "replay":
-        yield Step(at - timedelta(minutes=2), "refreshes", life.rotate)
-        yield Step(at, "reuses", life.replay)
+        yield PlannedAct(at - timedelta(minutes=2), "refreshes", session.rotate)
+        yield PlannedAct(at, "reuses", session.replay)
 
 
-def _troubles(
-    people: dict[str, Any], support: Any, since: datetime, now: datetime, rng: Random
-) -> Iterator[Step]:
-    """What a quiet week has in store besides: mistyped passwords, one account under attack, a
-    phone left in a train, a password changed, somebody leaving."""
-    cast = list(people.values())
-    for user in rng.sample(cast, len(cast) // 3 + 1):
-        at = _by_day(now - (now - since) * rng.random(), rng)
-        where = Origin(ip=f"{rng.choice(HOMES)}.{rng.randrange(2, 250)}", user_agent=DEVICES[0][0])
-        yield Step(at, "refused logins", partial(_guess, user, where))
-    target, lost, careful, leaver = rng.sample(cast, 4)
-    thief = Origin(ip=f"{ELSEWHERE}.99", user_agent="python-requests/2.31")
+def _incidents(
+    users: list[AbstractUser], support: AbstractUser, since: datetime, now: datetime, rng: Random
+) -> Iterator[PlannedAct]:
+    """Plan wrong passwords, one attacked account, a lost phone and users who leave."""
+    for user in rng.sample(users, len(users) // 3 + 1):
+        at = _in_daytime(now - (now - since) * rng.random(), rng)
+        where = Origin(
+            ip=f"{rng.choice(HOME_NETWORKS)}.{rng.randrange(2, 250)}", user_agent=DEVICES[0][0]
+        )
+        yield PlannedAct(at, "refused logins", partial(_guess_password, user, where))
+    target, lost, careful, leaver = rng.sample(users, 4)
+    attacker = Origin(ip=f"{ATTACKER_NETWORK}.99", user_agent="python-requests/2.31")
     for second in range(14):
         at = now - timedelta(hours=5) + timedelta(seconds=3 * second)
-        yield Step(at, "refused logins", partial(_guess, target, thief))
+        yield PlannedAct(at, "refused logins", partial(_guess_password, target, attacker))
     yield from _one_of_each(careful, support, now)
-    yield Step(now - timedelta(hours=3), "revocations", partial(_all_of, lost, support))
-    yield Step(now - timedelta(hours=30), "password changes", partial(_new_password, careful, rng))
-    yield Step(now - timedelta(hours=52), "deactivations", partial(_deactivate, leaver))
+    yield PlannedAct(now - timedelta(hours=3), "revocations", partial(_revoke_all, lost, support))
+    yield PlannedAct(
+        now - timedelta(hours=30), "password changes", partial(_change_password, careful, rng)
+    )
+    yield PlannedAct(now - timedelta(hours=52), "deactivations", partial(_deactivate, leaver))
 
 
-def _one_of_each(user: Any, support: Any, now: datetime) -> Iterator[Step]:
-    """Chance may leave an ending out; a portal that is shown should have them all."""
+def _one_of_each(user: AbstractUser, support: AbstractUser, now: datetime) -> Iterator[PlannedAct]:
+    """Plan a session with each ending, so that no demo misses one by chance."""
     for number, (agent, client) in enumerate(DEVICES[2:5]):
-        life = Life(user, Origin(ip=f"192.0.2.{20 + number}", user_agent=agent, client=client))
+        session = DemoSession(
+            user, Origin(ip=f"192.0.2.{20 + number}", user_agent=agent, client=client)
+        )
         at = now - timedelta(hours=9, minutes=10 * number)
-        yield Step(at, "logins", life.login)
-        yield Step(at + timedelta(hours=1), "refreshes", life.rotate)
-        yield Step(at + timedelta(hours=2), "refreshes", life.rotate)
+        yield PlannedAct(at, "logins", session.login)
+        yield PlannedAct(at + timedelta(hours=1), "refreshes", session.rotate)
+        yield PlannedAct(at + timedelta(hours=2), "refreshes", session.rotate)
         if number == 0:
-            yield Step(at + timedelta(hours=3), "reuses", life.replay)
+            yield PlannedAct(at + timedelta(hours=3), "reuses", session.replay)
         elif number == 1:
-            yield Step(at + timedelta(hours=3), "logouts", life.logout)
+            yield PlannedAct(at + timedelta(hours=3), "logouts", session.logout)
         else:
-            act = partial(life.revoke, support, REASONS[2])
-            yield Step(at + timedelta(hours=3), "revocations", act)
+            act = partial(session.revoke, support, REASONS[2])
+            yield PlannedAct(at + timedelta(hours=3), "revocations", act)
 
 
-def _guess(user: Any, where: Origin) -> None:
+def _guess_password(user: AbstractUser, where: Origin) -> None:
     with acting_from(where):
         try:
-            logins.check(user=user, username=user.get_username(), password="guess")  # noqa: S106
-        except logins.LoginLocked:
+            passwords.check(
+                user=user,
+                username=user.get_username(),
+                password="guess",  # noqa: S106
+                durable=False,
+            )
+        except passwords.LoginLocked:
             return
 
 
-def _all_of(user: Any, support: Any) -> None:
-    with acting_from(DESK):
+def _revoke_all(user: AbstractUser, support: AbstractUser) -> None:
+    with acting_from(SUPPORT_DESK):
         revoke_user(user=user, actor=support, reason="lost device: phone left in a train")
 
 
-def _new_password(user: Any, rng: Random) -> None:
+def _change_password(user: AbstractUser, rng: Random) -> None:
     user.set_password(f"{rng.getrandbits(128):032x}")
     user.save(update_fields=["password"])
 
 
-def _deactivate(user: Any) -> None:
+def _deactivate(user: AbstractUser) -> None:
     user.is_active = False
     user.save(update_fields=["is_active"])
 
 
-def _by_day(at: datetime, rng: Random) -> datetime:
-    """The same day, at an hour at which people log in."""
+def _in_daytime(at: datetime, rng: Random) -> datetime:
+    """Return an instant on the same day, at an hour at which people log in."""
     hour = min(22, max(6, round(rng.gauss(12, 3.5))))
     return at.replace(hour=hour, minute=rng.randrange(60), second=rng.randrange(60))

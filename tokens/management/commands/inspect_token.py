@@ -1,46 +1,48 @@
 import getpass
 import json
 import sys
-from typing import Any
 
 from tokens import audit
-from tokens.management.long import LongCommand
+from tokens.management.base import TokensCommand
 from tokens.models import Kind
-from tokens.verdict import explain
+from tokens.validation.validator import validate
+
+MAX_INPUT_CHARACTERS = 20_000
 
 
-class Command(LongCommand):
+class Command(TokensCommand):
     help = (
-        "Say what a token is worth: the ordered checks, the first that fails, and what a client "
-        "gets. The token is read from standard input or asked for, never taken from the command "
-        "line, where every account on the machine could see it; it is not kept."
+        "Validate a token and print each check, the claims, and the answer that a client gets. The "
+        "token is read from standard input, not from the command line, where other accounts on the "
+        "machine could see it. It is not stored."
     )
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        token = (
-            getpass.getpass("Token (not shown): ") if sys.stdin.isatty() else sys.stdin.read(20_000)
-        ).strip()
-        verdict = explain(token=token)
+    def handle(self, *, as_json: bool, **_: object) -> None:
+        if sys.stdin.isatty():
+            token = getpass.getpass("Token (not shown): ")
+        else:
+            token = sys.stdin.read(MAX_INPUT_CHARACTERS)
+        validation = validate(token=token.strip())
         audit.record(
             kind=Kind.TOKEN_INSPECTED,
-            subject=verdict.user,
-            session=verdict.session.pk if verdict.session else None,
-            jti=str(verdict.claims.get("jti", "")) if verdict.session else "",
-            data={"verdict": verdict.failed or "active"},
+            subject=validation.user,
+            session=validation.session.pk if validation.session else None,
+            jti=validation.jti,
+            data={"verdict": validation.failed or "active"},
         )
-        status, body = verdict.answer
+        status, body = validation.answer
         facts = {
-            "active": verdict.active,
-            "failed": verdict.failed,
+            "active": validation.active,
+            "failed": validation.failed,
             "checks": [
                 {"name": check.name, "passed": check.passed, "why": check.why}
-                for check in verdict.checks
+                for check in validation.checks
             ],
-            "claims": verdict.claims,
+            "claims": validation.claims,
             "answer": {"status": status, "body": body},
         }
         marks = {True: "ok  ", False: "FAIL", None: "-   "}
-        lines = [f"{marks[c.passed]} {c.name}  {c.why}".rstrip() for c in verdict.checks]
-        lines += [f"     {name}: {json.dumps(value)}" for name, value in verdict.claims.items()]
+        lines = [f"{marks[c.passed]} {c.name}  {c.why}".rstrip() for c in validation.checks]
+        lines += [f"     {name}: {json.dumps(value)}" for name, value in validation.claims.items()]
         lines.append(f"A client gets {status} {json.dumps(body, default=str)}")
-        self.tell(facts, "\n".join(lines), as_json=options["json"])
+        self.tell(facts, "\n".join(lines), as_json=as_json)

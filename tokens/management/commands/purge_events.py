@@ -1,42 +1,50 @@
+"""Remove old events from the audit trail."""
+
 from datetime import timedelta
-from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.utils import timezone
 
-from tokens.audit.retention import NotYet, removable, remove_events
-from tokens.audit.settled import StillWriting
+from tokens.audit.retention import NotYet, removable_seals, remove_events
+from tokens.audit.seal import ReplacedKey
 from tokens.audit.verify import Tampered
-from tokens.management.long import LongCommand
+from tokens.audit.watermark import StillWriting
+from tokens.db import clock
+from tokens.management.base import MAX_DAYS, TokensCommand, whole_number
+from tokens.management.filters import text
 
 
-class Command(LongCommand):
+class Command(TokensCommand):
     help = (
-        "Retention: remove events that are older than --days, whole sealed stretches at a time. "
-        "Their seals stay, and say so; verify_events goes on to work."
+        "Remove sealed events that are older than --days. Their seals stay, so verify_events "
+        "still works."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--days", type=int, required=True, help="Keep this many days.")
-        parser.add_argument("--reason", default="retention")
-        parser.add_argument("--dry-run", action="store_true")
+        parser.add_argument(
+            "--days",
+            type=whole_number(1, MAX_DAYS),
+            required=True,
+            help="Keep events for this many days.",
+        )
+        parser.add_argument(
+            "--reason", type=text, default="retention", help="The reason for the audit trail."
+        )
+        parser.add_argument("--dry-run", action="store_true", help="Count, but delete nothing.")
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        if options["days"] < 1:
-            raise CommandError("--days must be at least 1.")
-        before = timezone.now() - timedelta(days=options["days"])
-        total = sum(seal.count for seal in removable(before=before))
-        if options["dry_run"]:
+    def handle(self, *, days: int, reason: str, dry_run: bool, as_json: bool, **_: object) -> None:
+        before = clock.now() - timedelta(days=days)
+        total = sum(seal.count for seal in removable_seals(before=before))
+        if dry_run:
             facts = {"would_remove": total}
-            self.tell(facts, f"{total} events would be removed.", as_json=options["json"])
+            self.tell(facts, f"{total} events would be removed.", as_json=as_json)
             return
         removed = 0
         try:
             with self.bar(total=total, unit="event", unit_scale=True) as bar:
-                for step in remove_events(before=before, actor=None, reason=options["reason"]):
+                for step in remove_events(before=before, actor=None, reason=reason):
                     removed += step
                     bar.update(step)
-        except (Tampered, NotYet, StillWriting) as error:
+        except (Tampered, NotYet, ReplacedKey, StillWriting) as error:
             raise CommandError(f"{error} {removed} events were removed before that.") from error
-        self.tell({"removed": removed}, f"Removed {removed} events.", as_json=options["json"])
+        self.tell({"removed": removed}, f"Removed {removed} events.", as_json=as_json)

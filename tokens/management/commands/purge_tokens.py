@@ -1,58 +1,66 @@
 from datetime import timedelta
-from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
-from django.utils import timezone
+from django.core.management.base import CommandParser
 
-from tokens.management import purging
-from tokens.management.long import LongCommand
-from tokens.models import LoginThrottle, OutstandingToken, Session
+from tokens.db import clock
+from tokens.management import purge
+from tokens.management.base import MAX_DAYS, TokensCommand, whole_number
+from tokens.management.filters import text
+from tokens.models import OutstandingToken
 
 
-class Command(LongCommand):
+class Command(TokensCommand):
     help = (
-        "Remove outstanding tokens that have expired, sessions that have ended, and counters of "
-        "login attempts that are over. Nothing that could still be accepted, here or at another "
-        "service on the same tables, is touched. The audit trail is not either: purge_events."
+        "Delete expired tokens, ended sessions and old login counters. It keeps every row that "
+        "this portal or another service on the same tables still needs to decide about a token. "
+        "Use purge_events for the audit trail."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
             "--days",
-            type=int,
+            type=whole_number(0, MAX_DAYS),
             default=1,
-            help="Keep what expired within this many days (default 1: clocks and leeways of "
-            "other services differ).",
+            help="Keep rows that expired within this many days (default 1, because clocks and "
+            "leeways of other services differ).",
         )
-        parser.add_argument("--reason", default="purge")
-        parser.add_argument("--dry-run", action="store_true", help="Count, and remove nothing.")
+        parser.add_argument(
+            "--reason",
+            type=text,
+            default="purge",
+            help="The reason for the audit trail (default purge).",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="Count, but delete nothing.")
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        if options["days"] < 0:
-            raise CommandError("--days must not be negative.")
-        now = timezone.now()
-        before = now - timedelta(days=options["days"])
-        if options["dry_run"]:
+    def handle(self, *, days: int, reason: str, dry_run: bool, as_json: bool, **_: object) -> None:
+        now = clock.now()
+        before = now - timedelta(days=days)
+        if dry_run:
             facts = {
                 "tokens": OutstandingToken.objects.filter(expires_at__lt=before).count(),
-                "sessions": Session.objects.filter(expires_at__lt=before).count(),
-                "counters": LoginThrottle.objects.filter(resets_at__lt=now).count(),
+                "sessions": purge.count_sessions(before=before),
+                "counters": purge.count_counters(now=now),
             }
-            line = f"Would remove {facts['tokens']} tokens and {facts['sessions']} sessions."
-            self.tell({"dry_run": True, **facts}, line, as_json=options["json"])
+            line = (
+                f"Would delete {facts['tokens']} tokens, {facts['sessions']} sessions and "
+                f"{facts['counters']} counters and browser sessions."
+            )
+            self.tell({"dry_run": True, **facts}, line, as_json=as_json)
             return
-        reason = options["reason"]
-        low, high = purging.id_range()
+        low, high = purge.token_id_range()
         tokens = sessions = 0
         with self.bar(total=high - low + 1, unit="id", unit_scale=True) as bar:
-            for seen, gone in purging.purge_tokens(before=before, reason=reason):
-                tokens += gone
-                bar.update(seen)
-        for gone in purging.purge_sessions(before=before, reason=reason):
-            sessions += gone
-        purging.purge_revoked()
-        counters = purging.purge_counters(now=now, reason=reason)
+            for ids, deleted in purge.purge_tokens(before=before, reason=reason):
+                tokens += deleted
+                bar.update(ids)
+        for deleted in purge.purge_sessions(before=before, reason=reason):
+            sessions += deleted
+        purge.purge_revoked_sessions()
+        counters = purge.purge_counters(now=now, reason=reason)
+        purge.purge_browser_cutoffs(now=now)
+        purge.purge_windows(now=now, reason=reason)
         facts = {"tokens": tokens, "sessions": sessions, "counters": counters}
-        line = f"Removed {tokens} tokens, {sessions} sessions, {counters} counters."
-        self.tell(facts, line, as_json=options["json"])
+        line = f"Deleted {tokens} tokens, {sessions} sessions and {counters} counters "
+        line += "and browser sessions."
+        self.tell(facts, line, as_json=as_json)

@@ -1,12 +1,13 @@
 import time
 import uuid
-from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
-from django.utils import timezone
 
-from tokens.management.long import LongCommand, instant
+from tokens.listing.jobs import unfinished_jobs
+from tokens.listing.sessions import SessionQuery
+from tokens.listing.users import account_named
+from tokens.management.base import TokensCommand
+from tokens.management.filters import add_filters, read_filters
 from tokens.revocation import (
     Revocation,
     Selection,
@@ -15,57 +16,85 @@ from tokens.revocation import (
     revoke_in_batches,
     work_off,
 )
-from tokens.selectors.jobs import unfinished_jobs
 
-# Between two looks at a job that another worker has in hand.
+# The filter that this command can take several times.
+NAMED = ("user",)
+# The pause between two looks at a job that another worker holds.
 STRETCH_SECONDS = 2.0
 
 
-class Command(LongCommand):
+class Command(TokensCommand):
     help = (
-        "Revoke everything that matches: all that is given must hold. Each batch commits with its "
-        "event, so it may be interrupted and run again."
+        "Revoke the sessions that match all of the options. Each batch commits with its event, so "
+        "the command can be interrupted and run again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--user", action="append", default=[], metavar="NAME")
-        parser.add_argument("--session", action="append", default=[], type=uuid.UUID, metavar="SID")
-        parser.add_argument("--ip")
-        parser.add_argument("--client", default="")
-        parser.add_argument("--issued-after", type=instant, metavar="INSTANT")
-        parser.add_argument("--issued-before", type=instant, metavar="INSTANT")
-        parser.add_argument("--everybody", action="store_true")
-        parser.add_argument("--reason", default="", help="Goes into the trail; needed to revoke.")
-        parser.add_argument("--dry-run", action="store_true", help="Say what would end.")
+        parser.add_argument(
+            "--user",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="Name of a user; can be given several times.",
+        )
+        parser.add_argument(
+            "--session",
+            action="append",
+            default=[],
+            type=uuid.UUID,
+            metavar="SID",
+            help="Id of a session; can be given several times.",
+        )
+        add_filters(parser, SessionQuery, without=NAMED)
+        parser.add_argument(
+            "--everybody",
+            action="store_true",
+            help="Every session, or with --issued-before those opened before: sets a cutoff.",
+        )
+        parser.add_argument("--reason", default="", help="Recorded in the trail; required.")
+        parser.add_argument("--dry-run", action="store_true", help="Print what would end.")
         parser.add_argument(
             "--resume",
             action="store_true",
-            help="Go on with the long revocations that staff began on the pages, to their end.",
+            help="Finish the long revocations that staff started on the pages.",
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        if options["resume"]:
-            self._resume(as_json=options["json"])
+    def handle(
+        self,
+        *,
+        user: list[str],
+        session: list[uuid.UUID],
+        everybody: bool,
+        reason: str,
+        dry_run: bool,
+        resume: bool,
+        as_json: bool,
+        **filters: object,
+    ) -> None:
+        if resume:
+            self._resume(as_json=as_json)
             return
-        selection = self._selection(options)
+        selection = _selection(user, session, everybody, filters)
+        if everybody and (selection.named or selection.matching is not None):
+            raise CommandError("--everybody can be combined with --issued-before alone.")
         if selection.empty:
-            raise CommandError("Say what to revoke; for every session there is, say --everybody.")
+            raise CommandError("Give a filter. To revoke every session, give --everybody.")
         review = count_all(selection=selection)
-        if options["dry_run"]:
+        if dry_run:
             facts = {"tokens": review.tokens, "sessions": review.sessions, "users": review.users}
             line = (
                 f"Would revoke {review.tokens} tokens in {review.sessions} sessions "
                 f"of {review.users} users."
             )
-            self.tell({"dry_run": True, **facts}, line, as_json=options["json"])
+            self.tell({"dry_run": True, **facts}, line, as_json=as_json)
             return
-        if not options["reason"].strip():
-            raise CommandError("--reason is needed: it goes into the audit trail.")
-        total = self._revoke(selection, review.sessions, options["reason"])
+        if not reason.strip():
+            raise CommandError("--reason is required: the audit trail records it.")
+        total = self._revoke(selection, review.sessions, reason)
         facts = {"tokens": total.tokens, "sessions": total.sessions, "users": total.users}
         line = f"Revoked {total.tokens} tokens in {total.sessions} sessions of {total.users} users."
-        self.tell(facts, line, as_json=options["json"])
+        self.tell(facts, line, as_json=as_json)
 
     def _resume(self, *, as_json: bool) -> None:
         jobs = list(unfinished_jobs())
@@ -90,9 +119,8 @@ class Command(LongCommand):
     def _revoke(self, selection: Selection, sessions: int, reason: str) -> Revocation:
         everybody = Selection(everybody=True, issued_before=selection.issued_before)
         if selection == everybody:
-            # One row that holds from its commit on, whatever is in flight.
-            until = selection.issued_before or timezone.now()
-            return cut_off(not_before=until, actor=None, reason=reason)
+            # The cutoff's row ends everything from its commit on, including logins in flight.
+            return cut_off(not_before=selection.issued_before, actor=None, reason=reason)
         total = Revocation()
         with self.bar(total=sessions, unit="session", unit_scale=True) as bar:
             for step in revoke_in_batches(selection=selection, actor=None, reason=reason):
@@ -100,19 +128,20 @@ class Command(LongCommand):
                 bar.update(step.sessions)
         return total
 
-    @staticmethod
-    def _selection(options: dict[str, Any]) -> Selection:
-        users = get_user_model()._default_manager
-        field = get_user_model().USERNAME_FIELD
-        found = dict(users.filter(**{f"{field}__in": options["user"]}).values_list(field, "pk"))
-        if missing := set(options["user"]) - found.keys():
-            raise CommandError(f"There is no such user: {', '.join(sorted(missing))}")
-        return Selection(
-            users=tuple(found[name] for name in options["user"]),
-            sessions=tuple(options["session"]),
-            ip=options["ip"],
-            client=options["client"],
-            issued_after=options["issued_after"],
-            issued_before=options["issued_before"],
-            everybody=options["everybody"],
-        )
+
+def _selection(
+    names: list[str], sessions: list[uuid.UUID], everybody: bool, filters: dict[str, object]
+) -> Selection:
+    found = {name: user.pk for name in names if (user := account_named(name=name)) is not None}
+    if missing := set(names) - found.keys():
+        raise CommandError(f"There is no such user: {', '.join(sorted(missing))}")
+    given = read_filters(SessionQuery, filters)
+    # Everybody before an instant is a cutoff, which is one row.
+    before = given.pop("issued_before", None)
+    return Selection(
+        users=tuple(found[name] for name in names),
+        sessions=tuple(sessions),
+        issued_before=before,
+        everybody=everybody,
+        matching=SessionQuery(**given) if given else None,
+    )

@@ -1,46 +1,47 @@
-from typing import Any
+"""Seal the audit trail."""
 
 from django.core.management.base import CommandError, CommandParser
 
 from tokens.audit.rollup import roll_up
-from tokens.audit.seal import newest_seal, seal_events
-from tokens.audit.settled import StillWriting
-from tokens.audit.verify import unsealed
-from tokens.management.long import LongCommand
+from tokens.audit.seal import ReplacedKey, newest_seal, seal_events
+from tokens.audit.verify import count_unsealed
+from tokens.audit.watermark import StillWriting
+from tokens.management.base import TokensCommand, seconds
 
 
-class Command(LongCommand):
+class Command(TokensCommand):
     help = (
-        "Seal the audit trail: close what was written since the last seal, and bring the sums of "
-        "the charts up to date. Run it each minute or so. It prints the newest seal; keep that "
-        "somewhere else, and verify_events --against it."
+        "Seal the events that were written since the newest seal, and update the sums for the "
+        "charts. Run it every minute. Keep the seal that it prints on another host, for "
+        "verify_events --against."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
             "--wait",
-            type=float,
+            type=seconds(0, 3600),
             default=30.0,
-            help="Seconds to wait for writers that are at it (default 30).",
+            help="Seconds to wait for open transactions that write events (default 30).",
         )
-        parser.add_argument("--dry-run", action="store_true", help="Say how much would be sealed.")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Print how many events would be sealed."
+        )
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        as_json = options["json"]
-        if options["dry_run"]:
-            waiting = unsealed()
+    def handle(self, *, wait: float, dry_run: bool, as_json: bool, **_: object) -> None:
+        if dry_run:
+            waiting = count_unsealed()
             self.tell({"would_seal": waiting}, f"{waiting} events to seal.", as_json=as_json)
             return
         events = seals = 0
         try:
-            with self.bar(unit="event", unit_scale=True, total=unsealed()) as bar:
-                for seal in seal_events(wait=options["wait"]):
+            with self.bar(unit="event", unit_scale=True, total=count_unsealed()) as bar:
+                for seal in seal_events(wait=wait):
                     events, seals = events + seal.count, seals + 1
                     bar.update(seal.count)
-            for _reached in roll_up(wait=options["wait"]):
+            for _reached in roll_up(wait=wait):
                 pass
-        except StillWriting as error:
+        except (StillWriting, ReplacedKey) as error:
             raise CommandError(f"{error}; {events} events were sealed. Run it again.") from error
         newest = newest_seal()
         facts = {"events": events, "seals": seals, "newest": str(newest) if newest else None}

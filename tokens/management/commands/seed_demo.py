@@ -1,86 +1,113 @@
-"""A portal that looks used, for a first look and for pictures of it."""
+"""Fill a portal with invented users and sessions, for a first look and for screenshots."""
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from random import Random
-from typing import Any
 
 import time_machine
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import AbstractUser, Group
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
-from django.utils import timezone
 from tqdm import tqdm
 
-from tokens.management.demo import AUDITOR, PEOPLE, SUPPORT, plan
+from tokens.audit.record import logger
+from tokens.db import clock
+from tokens.listing.status import live
+from tokens.management.demo import AUDITOR, PEOPLE, SUPPORT, PlannedAct, plan_history
 from tokens.models import Session
+
+
+@contextmanager
+def _no_event_log() -> Iterator[None]:
+    """Keep invented events out of the log, where other software takes them for real ones."""
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = False
 
 
 class Command(BaseCommand):
     help = (
-        "Invent two dozen people and live through some days of their logins, refreshes, reuses "
-        "and revocations, with the code that serves real ones. All of it or, if interrupted, "
-        "none; run again, it changes nothing."
+        "Create two dozen users and play some days of their logins, refreshes, reuses and "
+        "revocations through the code that serves real requests. Everything is in one transaction. "
+        "A second run changes nothing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--days", type=int, default=14, help="How far back (default 14).")
-        parser.add_argument("--people", type=int, default=22, help="How many (4 to 22).")
-        parser.add_argument("--seed", type=int, default=7, help="Another seed, other days.")
+        parser.add_argument(
+            "--days", type=int, default=14, help="The length of the history (default 14)."
+        )
+        parser.add_argument(
+            "--people", type=int, default=22, help="The number of users, 4 to 22 (default 22)."
+        )
+        parser.add_argument(
+            "--seed", type=int, default=7, help="The seed of the random history (default 7)."
+        )
         parser.add_argument(
             "--password",
             default=None,
-            help="A password for all of them. Without one, nobody can log in as any of them.",
+            help="The password of each user. Without it, the users cannot log in.",
         )
         parser.add_argument(
-            "--yes", action="store_true", help="Go ahead on a portal that is served over HTTPS."
+            "--yes", action="store_true", help="Allow it on a portal that is served over HTTPS."
         )
-        parser.add_argument("--json", action="store_true", help="Print the counts as JSON.")
+        parser.add_argument(
+            "--json", dest="as_json", action="store_true", help="Print the counts as JSON."
+        )
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        if settings.HTTPS and not options["yes"]:
+    def handle(
+        self,
+        *,
+        days: int,
+        people: int,
+        seed: int,
+        password: str | None,
+        yes: bool,
+        as_json: bool,
+        **_: object,
+    ) -> None:
+        if getattr(settings, "HTTPS", not settings.DEBUG) and not yes:
             raise CommandError(
-                "HTTPS is on, so this looks like a deployment, and an event can never be removed "
-                "again. Add --yes if you want invented people in it all the same."
+                "HTTPS is on, so this looks like a deployment, and events cannot be deleted "
+                "afterwards. Add --yes to create the demo users anyway."
             )
-        if not 1 <= options["days"] <= 365:
-            raise CommandError("--days must lie between 1 and 365.")
-        if not 4 <= options["people"] <= len(PEOPLE):
-            raise CommandError(f"--people must lie between 4 and {len(PEOPLE)}.")
+        if not 1 <= days <= 365:
+            raise CommandError("--days must be between 1 and 365.")
+        if not 4 <= people <= len(PEOPLE):
+            raise CommandError(f"--people must be between 4 and {len(PEOPLE)}.")
         users = get_user_model()._default_manager
         if users.filter(**{f"{get_user_model().USERNAME_FIELD}__in": PEOPLE}).exists():
-            self._say(
-                Counter(), "The demo's people are here already: nothing was changed.", options
-            )
+            self._print(Counter(), "The demo users exist already. Nothing was changed.", as_json)
             return
-        with transaction.atomic():
-            counts = self._live(options)
-        counts["people"] = options["people"] + 2
-        counts["live sessions"] = Session.objects.filter(
-            revoked_at=None, expires_at__gt=timezone.now()
-        ).count()
-        self._say(counts, f"Invented {options['days']} days.", options)
+        now = clock.now()
+        rng = Random(seed)  # noqa: S311  (no secret depends on it)
+        with _no_event_log(), transaction.atomic():
+            crowd = [self._create_user(name, password) for name in PEOPLE[:people]]
+            support = self._create_user(SUPPORT, password, group="Token staff")
+            self._create_user(AUDITOR, password, group="Token auditors")
+            acts = plan_history(users=crowd, support=support, now=now, days=days, rng=rng)
+            counts = self._play(acts, silent=as_json)
+        counts["people"] = people + 2
+        counts["live sessions"] = live(Session.objects.all()).order_by().count()
+        self._print(counts, f"Created {days} days of history.", as_json)
 
-    def _live(self, options: dict[str, Any]) -> "Counter[str]":
-        now = timezone.now()
-        rng = Random(options["seed"])  # noqa: S311  (nothing secret is drawn from it)
-        cast = PEOPLE[: options["people"]]
-        people = {name: self._person(name, options["password"]) for name in cast}
-        support = self._person(SUPPORT, options["password"], group="Token staff")
-        self._person(AUDITOR, options["password"], group="Token auditors")
-        steps = plan(people=people, support=support, now=now, days=options["days"], rng=rng)
+    @staticmethod
+    def _play(acts: Iterable[PlannedAct], *, silent: bool) -> "Counter[str]":
         counts: Counter[str] = Counter()
-        # The clock is moved, not the rows: what is written is what would have been written.
-        for step in tqdm(steps, unit="step", disable=options["json"] or None):
-            with time_machine.travel(step.at, tick=True):
-                step.act()
-            counts[step.kind] += 1
+        # Moving the clock, not the rows, writes exactly what the portal would have written then.
+        for planned in tqdm(acts, unit="act", disable=silent or None):
+            with time_machine.travel(planned.at, tick=True), clock.following_host():
+                planned.act()
+            counts[planned.kind] += 1
         return counts
 
     @staticmethod
-    def _person(name: str, password: str | None, group: str = "") -> Any:
+    def _create_user(name: str, password: str | None, group: str = "") -> AbstractUser:
         users = get_user_model()._default_manager
         first, _, last = name.partition(".")
         user = users.create_user(
@@ -95,8 +122,8 @@ class Command(BaseCommand):
             user.groups.add(Group.objects.get(name=group))
         return user
 
-    def _say(self, counts: "Counter[str]", line: str, options: dict[str, Any]) -> None:
-        if options["json"]:
+    def _print(self, counts: "Counter[str]", line: str, as_json: bool) -> None:
+        if as_json:
             self.stdout.write(json.dumps({"seeded": bool(counts), **counts}))
             return
         self.stdout.write(line)

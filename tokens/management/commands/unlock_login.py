@@ -1,21 +1,23 @@
-from typing import Any
-
 from django.core.management.base import CommandParser
 
-from tokens.logins import unlock
-from tokens.management.long import LongCommand
+from tokens.accounts.passwords import unlock
+from tokens.management.base import TokensCommand
+from tokens.management.filters import text
 
 
-class Command(LongCommand):
-    help = "Lift the lock that too many wrong passwords have put on an account."
+class Command(TokensCommand):
+    help = "Remove the lock that too many failed logins put on an account."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("username")
-        parser.add_argument("--reason", required=True)
+        parser.add_argument(
+            "--reason", type=text, required=True, help="The reason for the audit trail."
+        )
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        name = options["username"]
-        lifted = unlock(username=name, actor=None, reason=options["reason"])
-        line = f"{name} can log in again." if lifted else f"There was no lock on {name}."
-        self.tell({"unlocked": lifted}, line, as_json=options["json"])
+    def handle(self, *, username: str, reason: str, as_json: bool, **_: object) -> None:
+        counters = unlock(username=username, actor=None, reason=reason)
+        line = f"{username} had no failed logins to reset."
+        if counters:
+            line = f"{username} can log in again; counters that were reset: {counters}."
+        self.tell({"unlocked": bool(counters), "counters": counters}, line, as_json=as_json)
