@@ -1,136 +1,351 @@
-"""Start-up checks (`manage.py check`): keys that protect nothing, and simplejwt settings that
-would break an invariant."""
+"""Check the settings when the project starts.
 
+The checks find keys that protect nothing, and simplejwt settings that would break a guarantee.
+"""
+
+import base64
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from importlib import import_module
+from ipaddress import ip_network
+from urllib.parse import urlsplit
 
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
-from rest_framework_simplejwt import settings as simplejwt_settings
+from django.contrib.sessions.backends import cache, cached_db, db
+from django.core.cache import caches
+from django.core.cache.backends.db import DatabaseCache
+from django.core.checks import CheckMessage, Error, Info, register
+from django.core.checks import Warning as CheckWarning
+from django.utils.module_loading import import_string
+from rest_framework_simplejwt import settings as simplejwt
+from rest_framework_simplejwt.settings import DEFAULTS
 
-from tokens.keys import is_symmetric, make_key
+from tokens.conf import AppSettings, app_settings
+from tokens.jwt.algorithms import ALGORITHMS, Algorithm
+from tokens.jwt.keys import make_key
+from tokens.jwt.signing import ACCESS
+from tokens.jwt.strength import is_weak
+from tokens.validation.legacy import transition_end
 
-# RFC 7518, section 3.2: a key of the hash's own size or larger.
-MIN_SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
-PUBLISHED = (
-    "secret",
-    "changeme",
-    "change-me",
-    "password",
-    "your-256-bit-secret",
-    "your-secret-key",
-    "django-insecure",
-    "insecure",
-    "example",
-    "a-string-secret-at-least",
+MIN_SECRET_KEY_CHARS = 50
+MAX_GRACE_SECONDS = 60
+SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
+SESSION_STORE = "tokens.web.session_store"
+REQUEST_CONTEXT = "tokens.web.middleware.RequestContextMiddleware"
+
+
+RANDOM_TEXT = (
+    'what `python -c "import secrets; print(secrets.token_urlsafe(48))"` prints, kept out of '
+    "version control"
 )
-ASYMMETRIC = frozenset(
-    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+# What replaces a key that can be guessed, or is too short.
+NEW_KEY = f"Use {RANDOM_TEXT}."
+# How to replace the signing key without logging anyone out.
+ROTATE = (
+    "Sign with a random secret of its own, and keep the old key in JWT_RETIRED_KEYS until its "
+    "tokens have expired."
 )
 
 
-def _published(text: str) -> bool:
-    return any(known in text.lower() for known in PUBLISHED) or len(set(text)) < 8
+# What to do about the settings of simplejwt that are a warning in a host project.
+NOT_USED = "Remove it: it has no effect."
+HINTS = {
+    "CHECK_USER_IS_ACTIVE": NOT_USED,
+    "JWK_URL": NOT_USED,
+}
+
+
+def _named(variable: str, name: str) -> str:
+    """Name a setting of simplejwt; the portal reads it from a variable."""
+    return variable if app_settings.STRICT_CHECKS else f"SIMPLE_JWT[{name!r}]"
+
+
+def _weakness(message: str, number: int, *, hint: str = "") -> CheckMessage:
+    """Return an error if STRICT_CHECKS is on, and a warning otherwise."""
+    if app_settings.STRICT_CHECKS:
+        return Error(message, hint=hint or None, id=f"tokens.E{number:03}")
+    return CheckWarning(message, hint=hint or None, id=f"tokens.W{number:03}")
 
 
 @register("tokens")
-def keys(**_: Any) -> list[CheckMessage]:
-    """E001–E006: what a key must be. Under DEBUG weak keys are let pass, missing ones never."""
-    algorithm = settings.SIMPLE_JWT["ALGORITHM"]
-    key = settings.JWT_SIGNING_KEY
-    found: list[CheckMessage] = []
-    if not settings.SECRET_KEY or not key:
-        hint = "`make run` writes both into .env; docs/deploying.md says how to make them."
+def check_keys(**_: object) -> list[CheckMessage]:
+    """Check SECRET_KEY and the signing keys (E001 to E007, E009).
+
+    With DEBUG, weak keys pass and missing keys don't. Without STRICT_CHECKS, weak keys are
+    warnings, and SECRET_KEY is left to Django's own check.
+    """
+    if not settings.SECRET_KEY or not app_settings.JWT_SIGNING_KEY:
+        hint = f"Set each to {RANDOM_TEXT}."
         return [Error("SECRET_KEY and JWT_SIGNING_KEY must be set.", hint=hint, id="tokens.E001")]
-    if algorithm not in MIN_SECRET_BYTES.keys() | ASYMMETRIC:
-        return [Error(f"JWT_ALGORITHM {algorithm!r} is none we sign with.", id="tokens.E002")]
-    if settings.SECRET_KEY in {key, *settings.JWT_RETIRED_KEYS}:
-        found.append(
-            Error(
-                "JWT_SIGNING_KEY is SECRET_KEY: whoever learns one forges with the other.",
-                id="tokens.E003",
+    if simplejwt.api_settings.ALGORITHM not in ALGORITHMS:
+        name = simplejwt.api_settings.ALGORITHM
+        supported = ", ".join(ALGORITHMS)
+        message = f"{_named('JWT_ALGORITHM', 'ALGORITHM')} {name!r} is not supported."
+        return [Error(message, hint=f"Choose one of {supported}.", id="tokens.E002")]
+    found = [*_signing_key_errors()]
+    return [*found, *_secret_key_errors()] if app_settings.STRICT_CHECKS else found
+
+
+def _signing_key_errors() -> Iterator[CheckMessage]:
+    # A retired key still verifies, so a forger can use it like the current one.
+    own = AppSettings.JWT_SIGNING_KEY.given
+    name = "JWT_SIGNING_KEY" if own else "SIMPLE_JWT['SIGNING_KEY']"
+    materials = [(name, app_settings.JWT_SIGNING_KEY, ROTATE)]
+    materials += [
+        (f"JWT_RETIRED_KEYS, entry {number},", material, "Remove it once its tokens have expired.")
+        for number, material in enumerate(app_settings.JWT_RETIRED_KEYS, start=1)
+    ]
+    for name, material, hint in materials:
+        if material == settings.SECRET_KEY:
+            message = f"{name} is SECRET_KEY: a leak of one gives away the other."
+            yield _weakness(message, 3, hint=hint)
+        yield from _key_errors(name, material, hint, ALGORITHMS[simplejwt.api_settings.ALGORITHM])
+
+
+def _key_errors(
+    name: str, material: str, hint: str, algorithm: Algorithm
+) -> Iterator[CheckMessage]:
+    """Load a key, sign and verify with it, and measure it."""
+    if algorithm.symmetric and "-----BEGIN" in material:
+        message = f"{name} is a PEM key, but {algorithm.name} signs with a secret."
+        yield Error(message, hint=NEW_KEY, id="tokens.E006")
+        return
+    try:
+        bits = algorithm.bits(material.replace("\\n", "\n"))
+        key = make_key(material=material, algorithm=algorithm)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        message = f"{name} is not a PEM private key for {algorithm.name}."
+        advice = "Set it to the whole key, from its BEGIN line to its END line."
+        yield Error(message, hint=advice, id="tokens.E006")
+        return
+    if bits < algorithm.minimum_bits:
+        if not (settings.DEBUG and algorithm.symmetric):
+            message = (
+                f"{name} is shorter than the {algorithm.minimum_bits} bits that {algorithm.name} "
+                "needs (RFC 7518, section 3)."
             )
+            yield _weakness(message, 4, hint=hint)
+        return
+    if algorithm.symmetric and not settings.DEBUG and is_weak(material):
+        message = f"{name} can be guessed, or is a published example."
+        yield _weakness(message, 5, hint=hint)
+    try:
+        signed = jwt.encode({"check": name}, key.signing, algorithm=algorithm.name)
+        jwt.decode(signed, key.verifying, algorithms=[algorithm.name])
+    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        message = f"{name} cannot sign with {algorithm.name}: {type(error).__name__}."
+        yield Error(message, hint="Replace it with a key of that algorithm.", id="tokens.E009")
+
+
+def _secret_key_errors() -> Iterator[CheckMessage]:
+    key = settings.SECRET_KEY
+    if not settings.DEBUG and (len(key) < MIN_SECRET_KEY_CHARS or is_weak(key)):
+        message = (
+            f"SECRET_KEY is shorter than {MIN_SECRET_KEY_CHARS} characters, can be guessed, or is "
+            "a published example."
         )
-    if is_symmetric(algorithm):
-        # A key that only verifies any more forges just as well.
-        secrets = (key, *settings.JWT_RETIRED_KEYS)
-        shortest = min(len(secret.encode()) for secret in secrets)
-        if not settings.DEBUG and shortest < MIN_SECRET_BYTES[algorithm]:
-            found.append(
-                Error(
-                    f"JWT_SIGNING_KEY or a retired key is shorter than the "
-                    f"{MIN_SECRET_BYTES[algorithm]} bytes that {algorithm} needs "
-                    "(RFC 7518, section 3.2).",
-                    id="tokens.E004",
-                )
-            )
-        if not settings.DEBUG and any(_published(secret) for secret in secrets):
-            found.append(
-                Error(
-                    "JWT_SIGNING_KEY or a retired key is, or resembles, a published example.",
-                    id="tokens.E005",
-                )
-            )
-    for text in (key, *settings.JWT_RETIRED_KEYS):
-        try:
-            make_key(material=text, algorithm=algorithm)
-        except (ValueError, TypeError, AttributeError):
-            found.append(
-                Error(f"A key is not a PEM private key fit for {algorithm}.", id="tokens.E006")
-            )
-            break
-    if not settings.DEBUG and (len(settings.SECRET_KEY) < 50 or _published(settings.SECRET_KEY)):
-        found.append(
-            Error("SECRET_KEY is short, or resembles a published example.", id="tokens.E007")
-        )
+        yield Error(message, hint=NEW_KEY, id="tokens.E007")
+
+
+@register("tokens")
+def check_audit_keys(**_: object) -> list[CheckMessage]:
+    """Check that strong keys of its own seal the audit trail (E008, and E010 or W010)."""
+    keys = [("AUDIT_KEY", app_settings.AUDIT_KEY)]
+    keys += [("AUDIT_RETIRED_KEYS", key) for key in app_settings.AUDIT_RETIRED_KEYS]
+    found: list[CheckMessage] = [
+        Error(f"{name} can be guessed.", hint=NEW_KEY, id="tokens.E008")
+        for name, key in keys
+        if key and not settings.DEBUG and "-----BEGIN" not in key and is_weak(key)
+    ]
+    if not app_settings.AUDIT_KEY:
+        message = "AUDIT_KEY is empty: the key that signs tokens can also forge the audit trail."
+        hint = f"Set it to {RANDOM_TEXT}."
+        if app_settings.AUDIT_KEY_REQUIRED:
+            found.append(Error(message, hint=hint, id="tokens.E010"))
+        else:
+            found.append(CheckWarning(message, hint=hint, id="tokens.W010"))
     return found
 
 
 @register("tokens")
-def simplejwt(**_: Any) -> list[CheckMessage]:
-    """E020: simplejwt's settings that an invariant of the portal rests on."""
-    required = {
-        "LEEWAY": (0, "a leeway brings expired tokens back"),
-        "JTI_CLAIM": ("jti", "outstanding tokens are known by it"),
-        "TOKEN_TYPE_CLAIM": ("token_type", "without it a refresh token passes for an access token"),
-        "USER_ID_CLAIM": ("user_id", "other services read the user there"),
-        "CHECK_USER_IS_ACTIVE": (True, "a deactivated user keeps his tokens otherwise"),
-        "JWK_URL": (None, "keys are never fetched"),
-        "ROTATE_REFRESH_TOKENS": (True, "each refresh token is used once"),
-        "BLACKLIST_AFTER_ROTATION": (True, "a used-up token must be known as such"),
-        "AUTH_HEADER_NAME": ("HTTP_AUTHORIZATION", "tokens are taken from nowhere else"),
-        "ALGORITHM": (settings.SIMPLE_JWT["ALGORITHM"], "it is read once, from JWT_ALGORITHM"),
-        "SIGNING_KEY": (settings.JWT_SIGNING_KEY, "it is read once, from JWT_SIGNING_KEY"),
+def check_webhook(**_: object) -> list[CheckMessage]:
+    """Check the address, the secret and the format of the webhook (E040 to E042)."""
+    found: list[CheckMessage] = []
+    url, secret = app_settings.WEBHOOK_URL, app_settings.WEBHOOK_SECRET
+    if url and not _is_web_address(url):
+        message = "WEBHOOK_URL is not an http:// or https:// address."
+        hint = "Set it to the address that receives the events, or leave it empty."
+        found.append(Error(message, hint=hint, id="tokens.E040"))
+    try:
+        base64.b64decode(secret.removeprefix("whsec_") if secret.startswith("whsec_") else "")
+    except ValueError:
+        message = "WEBHOOK_SECRET begins with whsec_, but the rest is not base64."
+        hint = "Set it to the whole secret that your receiver shows."
+        found.append(Error(message, hint=hint, id="tokens.E041"))
+    if app_settings.WEBHOOK_FORMAT not in ("events", "caep"):
+        message = "WEBHOOK_FORMAT is neither events nor caep."
+        hint = "Set it to one of the two."
+        found.append(Error(message, hint=hint, id="tokens.E042"))
+    return found
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+@register("tokens")
+def check_proxies(**_: object) -> list[CheckMessage]:
+    """Check that every trusted proxy is an address, a network or ``unix`` (E050)."""
+    found: list[CheckMessage] = []
+    for proxy in app_settings.TRUSTED_PROXIES:
+        if proxy == "unix":
+            continue
+        try:
+            ip_network(proxy, strict=False)
+        except ValueError:
+            message = (
+                f'TRUSTED_PROXIES has {proxy[:60]!r}, which is no IP address, network or "unix".'
+            )
+            hint = "Name the address that requests of the proxy come from."
+            found.append(Error(message, hint=hint, id="tokens.E050"))
+    return found
+
+
+@register("tokens")
+def check_simplejwt(**_: object) -> list[CheckMessage]:
+    """Check the simplejwt settings on which a guarantee of the app depends (E020 to E022).
+
+    The portal sets all of them. A project's own names of claims, header and leeway are its own.
+    """
+    required: dict[str, tuple[object, str]] = {
+        "SIGNING_KEY": (app_settings.JWT_SIGNING_KEY, "the key is set in one place"),
+    }
+    for name, why in (
+        ("JTI_CLAIM", "outstanding tokens are found by it"),
+        ("TOKEN_TYPE_CLAIM", "without it a refresh token passes for an access token"),
+    ):
+        default = DEFAULTS[name]
+        if app_settings.STRICT_CHECKS or not getattr(simplejwt.api_settings, name):
+            required[name] = (default, why)
+    if app_settings.STRICT_CHECKS:
+        required |= {
+            "LEEWAY": (0, "a leeway accepts expired tokens"),
+            "USER_ID_CLAIM": ("user_id", "other services read the user id there"),
+            "ROTATE_REFRESH_TOKENS": (True, "otherwise no reuse of a stolen token is noticed"),
+            "BLACKLIST_AFTER_ROTATION": (True, "a used-up token must be recognised"),
+            "AUTH_HEADER_NAME": ("HTTP_AUTHORIZATION", "tokens are read from that header only"),
+        }
+    wanted: dict[str, tuple[object, str]] = {
+        "CHECK_USER_IS_ACTIVE": (True, "tokens of a deactivated user are always refused"),
+        "JWK_URL": (None, "keys are never fetched, so it is not used"),
     }
     return [
-        Error(f"SIMPLE_JWT[{name!r}] must be {_shown(name, value)}: {why}.", id="tokens.E020")
-        for name, (value, why) in required.items()
-        if getattr(simplejwt_settings.api_settings, name) != value
+        *(Error(message, id="tokens.E020") for _name, message in _differing(required)),
+        *(_weakness(message, 20, hint=HINTS[name]) for name, message in _differing(wanted)),
+        *_token_class_errors(),
     ]
 
 
-def _shown(name: str, value: Any) -> str:
+def _differing(wanted: dict[str, tuple[object, str]]) -> list[tuple[str, str]]:
+    """Return the names of the settings that differ, each with a message."""
+    return [
+        (name, f"SIMPLE_JWT[{name!r}] must be {_shown(name, value)}: {why}.")
+        for name, (value, why) in wanted.items()
+        if getattr(simplejwt.api_settings, name) != value
+    ]
+
+
+def _shown(name: str, value: object) -> str:
     return "JWT_SIGNING_KEY" if name == "SIGNING_KEY" else repr(value)
 
 
-@register("tokens")
-def lifetimes(**_: Any) -> list[CheckMessage]:
-    """E030: times in an order that makes sense."""
-    access = settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"]
-    refresh = settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"]
-    found: list[CheckMessage] = []
-    if not timedelta(0) < access < refresh or refresh.days > settings.SESSION_DAYS:
-        found.append(
-            Error(
-                "ACCESS_TOKEN_MINUTES, REFRESH_TOKEN_DAYS and SESSION_DAYS must grow in that "
-                "order.",
-                id="tokens.E030",
+def _token_class_errors() -> Iterator[CheckMessage]:
+    """Find token classes whose tokens belong to no session, such as sliding tokens."""
+    for token_class in simplejwt.api_settings.AUTH_TOKEN_CLASSES:
+        if token_class.token_type != ACCESS:
+            message = (
+                f"AUTH_TOKEN_CLASSES has {token_class.__name__}: only access tokens are accepted."
             )
-        )
-    if not 0 <= settings.REFRESH_GRACE_SECONDS <= 60:
-        found.append(Error("REFRESH_GRACE_SECONDS must lie between 0 and 60.", id="tokens.E031"))
-    if settings.LOGIN_ATTEMPTS < 1 or settings.LOGIN_WINDOW_SECONDS < 1:
-        found.append(
-            Error("LOGIN_ATTEMPTS and LOGIN_WINDOW_SECONDS must be positive.", id="tokens.E032")
-        )
+            hint = "Remove it: no revocation reaches sliding tokens."
+            yield _weakness(message, 21, hint=hint)
+
+
+@register("tokens")
+def check_transition(**_: object) -> list[CheckMessage]:
+    """Check that LEGACY_UNTIL is an instant and CLAIMS a function (E033, E034)."""
+    found: list[CheckMessage] = []
+    try:
+        transition_end()
+    except (ValueError, TypeError):
+        message = "LEGACY_UNTIL is neither a datetime nor ISO 8601 text such as 2026-12-31."
+        hint = "Write a date, or an instant with its time zone."
+        found.append(Error(message, hint=hint, id="tokens.E033"))
+    try:
+        callable_ = not app_settings.CLAIMS or callable(import_string(app_settings.CLAIMS))
+    except ImportError:
+        callable_ = False
+    if not callable_:
+        message = f"CLAIMS is {app_settings.CLAIMS!r}, which is no function that can be imported."
+        hint = "Name a function by its path, such as accounts.tokens.claims."
+        found.append(Error(message, hint=hint, id="tokens.E034"))
     return found
+
+
+@register("tokens")
+def check_lifetimes(**_: object) -> list[CheckMessage]:
+    """Check that the lifetimes and the throttle's numbers make sense (E030 to E032)."""
+    access = simplejwt.api_settings.ACCESS_TOKEN_LIFETIME
+    refresh = simplejwt.api_settings.REFRESH_TOKEN_LIFETIME
+    found: list[CheckMessage] = []
+    message = (
+        f"{_named('ACCESS_TOKEN_MINUTES', 'ACCESS_TOKEN_LIFETIME')} must be shorter than "
+        f"{_named('REFRESH_TOKEN_DAYS', 'REFRESH_TOKEN_LIFETIME')}, and those no longer than "
+        "SESSION_DAYS."
+    )
+    if not timedelta(0) < access < refresh:
+        found.append(Error(message, id="tokens.E030"))
+    elif AppSettings.SESSION_DAYS.given and refresh.days > app_settings.SESSION_DAYS:
+        found.append(_weakness(message, 30))
+    if not 0 <= app_settings.REFRESH_GRACE_SECONDS <= MAX_GRACE_SECONDS:
+        message = f"REFRESH_GRACE_SECONDS must be between 0 and {MAX_GRACE_SECONDS}."
+        found.append(Error(message, id="tokens.E031"))
+    if app_settings.LOGIN_ATTEMPTS < 1 or app_settings.LOGIN_WINDOW_SECONDS < 1:
+        message = "LOGIN_ATTEMPTS and LOGIN_WINDOW_SECONDS must be positive."
+        found.append(Error(message, id="tokens.E032"))
+    return found
+
+
+@register("tokens")
+def check_browser_sessions(**_: object) -> list[CheckMessage]:
+    """Check that browser sessions end with their user, and that no row opens one (W060, I061)."""
+    found: list[CheckMessage] = []
+    if SESSIONS not in settings.MIDDLEWARE:
+        return found
+    if REQUEST_CONTEXT not in settings.MIDDLEWARE:
+        message = f"MIDDLEWARE has no {REQUEST_CONTEXT}: browser sessions outlive a revocation."
+        found.append(CheckWarning(message, hint="Add it.", id="tokens.W060"))
+    if _database_holds_cookies():
+        message = (
+            f"SESSION_ENGINE {settings.SESSION_ENGINE} stores the keys of cookies in the database: "
+            "who reads it can log in."
+        )
+        hint = f"Use {SESSION_STORE}, which stores a digest, and run migrate."
+        found.append(Info(message, hint=hint, id="tokens.I061"))
+    return found
+
+
+def _database_holds_cookies() -> bool:
+    """Return whether a row of the session engine, or of its cache, opens a browser session."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    if issubclass(store, cache.SessionStore | cached_db.SessionStore):
+        holder = caches[settings.SESSION_CACHE_ALIAS]
+        if isinstance(holder, DatabaseCache):
+            return True
+    digested = any(base.__module__ == SESSION_STORE for base in store.__mro__)
+    return issubclass(store, db.SessionStore) and not digested

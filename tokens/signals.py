@@ -1,77 +1,134 @@
-"""What happens to an account happens to its tokens, whichever code does it: admin,
-`changepassword`, a project's own views. (Plain SQL is caught at the next use of a token, by
-`tokens.verdict`.) And who comes and goes with a browser is written down.
+"""End the tokens of an account that changes, and record logins and logouts of browsers.
 
-The tokens end before the account is saved: where the event cannot be written the account stays
-as it is, and a login in between carries the mark of the old password, which opens nothing.
+The receivers run for every change that sends Django's signals: the admin, `changepassword`, a
+project's own views. A change by plain SQL sends none: `tokens.validation.validator` refuses the
+tokens of a changed password, and a trigger (`tokens.revocation.deactivation`) ends those of a
+deactivated account.
+
+The tokens end before the account is saved. If the event cannot be written, the account stays as it
+is. A login that commits in between carries the mark of the old password, so its tokens are refused.
 """
 
-from typing import Any
+from collections.abc import Collection
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import Error
-from django.db.models.signals import post_save, pre_delete, pre_save
+from django.db.models import Model
+from django.db.models.signals import class_prepared, post_save, pre_delete, pre_save
 from django.dispatch import receiver
+from django.http import HttpRequest
 
 from tokens import audit
+from tokens.accounts.last_login import update_last_login
+from tokens.accounts.upgrades import is_upgrade
+from tokens.db import clock
+from tokens.listing.status import has_field, unended
 from tokens.models import Kind, Session
 from tokens.origin import current_actor
 from tokens.revocation import revoke_user
-from tokens.selectors.status import live
+from tokens.revocation.deactivation import BY_SIGNAL
+from tokens.validation.browser import belongs_to, latest_cutoff, mark_opened
 
 WATCHED = frozenset({"password", "is_active"})
-REASONS = {
-    Kind.PASSWORD_CHANGED: "password changed",
-    Kind.USER_DEACTIVATED: "user deactivated",
-    Kind.USER_DELETED: "user deleted",
-}
-# What tells the login of a person with a browser from the opening of a session with tokens.
+# Distinguishes a browser's login from the opening of a session with tokens.
 BROWSER = {"what": "browser session"}
 
 
-def _end(user: Any, kind: Kind) -> None:
-    revoke_user(user=user, actor=current_actor(), reason=REASONS[kind], kind=kind)
+def _end(user: AbstractBaseUser, kind: Kind, *, reason: str) -> None:
+    revoke_user(user=user, actor=current_actor(), reason=reason, kind=kind)
 
 
-@receiver(pre_save)
-def before_save(sender: type[Any], instance: Any, raw: bool, update_fields: Any, **_: Any) -> None:
-    if sender is not get_user_model() or raw or instance._state.adding:
+def end_tokens_of_changed_user(
+    sender: type[Model],
+    instance: Model,
+    raw: bool,
+    update_fields: Collection[str] | None,
+    **_: object,
+) -> None:
+    """Revoke everything of a user whose password changes or who is deactivated."""
+    if not isinstance(instance, AbstractBaseUser):
+        return
+    if raw or instance._state.adding:
         return
     if update_fields is not None and not WATCHED & set(update_fields):
         return
-    before = sender._default_manager.filter(pk=instance.pk).values(*WATCHED).first()
+    # The base manager: the default one may hide accounts.
+    columns = [name for name in WATCHED if has_field(name)]
+    before = sender._base_manager.filter(pk=instance.pk).values(*columns).first()
     if before is None:
         return
-    if before["password"] != instance.password:
-        _end(instance, Kind.PASSWORD_CHANGED)
-    if before["is_active"] and not instance.is_active:
-        _end(instance, Kind.USER_DEACTIVATED)
+    if before["password"] != instance.password and not is_upgrade(instance):
+        _end(instance, Kind.PASSWORD_CHANGED, reason="password changed")
+    if before.get("is_active") and not instance.is_active:
+        _end(instance, Kind.USER_DEACTIVATED, reason=BY_SIGNAL)
 
 
-@receiver(post_save)
-def after_save(sender: type[Any], instance: Any, created: bool, **_: Any) -> None:
-    """A login that slipped in just before the account was deactivated must not come back with
-    it later; the first call has written the event, and this one writes one only if it found
-    such a login."""
-    if sender is not get_user_model() or created or instance.is_active:
+def end_late_logins_of_inactive_user(
+    sender: type[Model], instance: Model, created: bool, raw: bool, **_: object
+) -> None:
+    """Revoke a session that was opened just before the account was deactivated.
+
+    Otherwise it would be live again once the account is reactivated. `end_tokens_of_changed_user`
+    has written the event of the deactivation; this writes one only if it finds a session.
+    """
+    if not isinstance(instance, AbstractBaseUser):
         return
-    if live(Session.objects.filter(user=instance)).exists():
-        revoke_user(user=instance, actor=current_actor(), reason=REASONS[Kind.USER_DEACTIVATED])
+    if created or raw or instance.is_active:
+        return
+    if unended(Session.objects.filter(user=instance.pk)).exists():
+        _end(instance, Kind.USER_DEACTIVATED, reason=BY_SIGNAL)
 
 
-@receiver(pre_delete)
-def before_delete(sender: type[Any], instance: Any, **_: Any) -> None:
-    if sender is get_user_model():
-        _end(instance, Kind.USER_DELETED)
+def end_tokens_of_deleted_user(sender: type[Model], instance: Model, **_: object) -> None:
+    """Revoke everything of a user who is deleted."""
+    # Deleting a row of a child table sends the signal for the parent too; a proxy sends only one.
+    same_table = sender._meta.concrete_model is get_user_model()._meta.concrete_model
+    if same_table and isinstance(instance, AbstractBaseUser):
+        _end(instance, Kind.USER_DELETED, reason="user deleted")
+
+
+@receiver(class_prepared)
+def watch_user_model(sender: type[Model], **_: object) -> None:
+    """Connect the receivers above to the user model, its proxies and its child models.
+
+    Connected without a sender, they would run whenever any model is saved.
+    """
+    if issubclass(sender, get_user_model()):
+        pre_save.connect(end_tokens_of_changed_user, sender=sender)
+        post_save.connect(end_late_logins_of_inactive_user, sender=sender)
+        pre_delete.connect(end_tokens_of_deleted_user, sender=sender)
+
+
+for _model in apps.get_models():
+    watch_user_model(_model)
 
 
 @receiver(user_logged_in)
-def after_login(sender: type[Any], request: Any, user: Any, **_: Any) -> None:
-    """Somebody came in with a browser, through whichever page. Where that cannot be written
-    down they are out again: the answer would carry the session that Django has just begun."""
-    if getattr(request, "method", None) is None:
-        return  # no request: a test or a script made itself a session
+def note_opening(
+    sender: type[Model], request: HttpRequest | None, user: AbstractBaseUser, **_: object
+) -> None:
+    """Note in a browser session when it was opened. Some APIs send the signal without a session."""
+    session = getattr(request, "session", None)
+    if session is not None and belongs_to(session, user):
+        # A cutoff that was set while the database's clock was ahead may be later.
+        mark_opened(session, at=max(clock.ask(), latest_cutoff(user)))
+
+
+# A project may have disconnected Django's receiver, or its user model may have no such column.
+if user_logged_in.disconnect(dispatch_uid="update_last_login"):
+    user_logged_in.connect(update_last_login, dispatch_uid="update_last_login")
+
+
+@receiver(user_logged_in)
+def record_login(
+    sender: type[Model], request: HttpRequest | None, user: AbstractBaseUser, **_: object
+) -> None:
+    """Record a browser's login. If that fails, end the session that Django has just begun."""
+    if request is None or request.method is None:
+        return  # a test or a script made itself a session, without a request
     try:
         audit.record(kind=Kind.LOGIN, actor=user, subject=user, data=BROWSER)
     except Error:
@@ -80,7 +137,9 @@ def after_login(sender: type[Any], request: Any, user: Any, **_: Any) -> None:
 
 
 @receiver(user_logged_out)
-def before_logout(sender: type[Any], request: Any, user: Any | None, **_: Any) -> None:
-    """Sent before the browser's session ends; an error here leaves it as it is."""
-    if user is not None and getattr(request, "method", None) is not None:
+def record_logout(
+    sender: type[Model], request: HttpRequest | None, user: AbstractBaseUser | None, **_: object
+) -> None:
+    """Record a browser's logout, before its session ends. If that fails, the session stays."""
+    if user is not None and request is not None and request.method is not None:
         audit.record(kind=Kind.LOGOUT, actor=user, subject=user, data=BROWSER)

@@ -1,0 +1,300 @@
+"""Template tags that show ids, devices, instants, statuses and validations on the pages."""
+
+import json
+import re
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from django import template
+from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.http import HttpRequest, QueryDict
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import avoid_wrapping, format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.translation import get_language, gettext_lazy, npgettext_lazy
+from django.utils.translation import gettext as _
+
+from tokens.conf import app_settings
+from tokens.db import clock
+from tokens.jwt.redaction import holds_redacted
+from tokens.listing.search import email_of
+from tokens.listing.status import Status
+from tokens.models import Session
+from tokens.origin import current_origin, is_staff, may
+from tokens.validation.validator import Check
+from tokens.web.login import address_of
+
+register = template.Library()
+TRANSLATED = frozenset({"en", "de"})
+register.filter("intcomma", intcomma)
+# Order matters: Edge and Opera also name Chrome, and Chrome also names Safari.
+BROWSERS = (
+    ("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"),
+    ("Safari", "Safari"), ("curl", "curl"), ("python", "Python"), ("okhttp", "Android app"),
+)  # fmt: skip
+# Ends the first word of any other user agent.
+AGENT_NAME_END = re.compile(r"[\s/(]")
+SYSTEMS = (
+    ("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"),
+    ("Mac OS X", "macOS"), ("Linux", "Linux"),
+)  # fmt: skip
+
+# Humanize's naturaltime is not used here: its catalogue needs the app in the host's INSTALLED_APPS,
+# and it costs more than the rest of a list row. Languages inflect these units after "ago" and "in".
+SPANS: dict[str, Any] = {
+    "year": npgettext_lazy("ago or in", "%(num)d year", "%(num)d years", "num"),
+    "month": npgettext_lazy("ago or in", "%(num)d month", "%(num)d months", "num"),
+    "week": npgettext_lazy("ago or in", "%(num)d week", "%(num)d weeks", "num"),
+    "day": npgettext_lazy("ago or in", "%(num)d day", "%(num)d days", "num"),
+    "hour": npgettext_lazy("ago or in", "%(num)d hour", "%(num)d hours", "num"),
+    "minute": npgettext_lazy("ago or in", "%(num)d minute", "%(num)d minutes", "num"),
+}
+# Months differ in length, so only spans shorter than a month are computed from these.
+SECONDS = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60}
+MONTH = 4 * SECONDS["week"]
+
+
+@register.filter
+@lru_cache(maxsize=1024)
+def device(agent: str) -> str:
+    """Name the browser and system of a user agent, or its first word if neither is known."""
+    if not agent:
+        return ""
+    browser = next((name for mark, name in BROWSERS if mark.lower() in agent.lower()), "")
+    system = next((name for mark, name in SYSTEMS if mark in agent), "")
+    known = " · ".join(part for part in (browser, system) if part)
+    return known or AGENT_NAME_END.split(agent, maxsplit=1)[0][:24]
+
+
+register.filter("holds_token", holds_redacted)
+register.filter("email", email_of)
+
+
+@register.filter
+def as_json(value: object) -> str:
+    """Format a response body as JSON."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+@register.filter
+def short_id(value: object) -> str:
+    """Shorten an id to its first and last four characters."""
+    text = str(value)
+    return text if len(text) <= 12 else f"{text[:4]}…{text[-4:]}"
+
+
+@register.simple_tag
+def when(at: datetime | None, *, exact_beside: bool = False) -> SafeString | str:
+    """Show an instant in words, with the exact instant and zone on hover.
+
+    Screen readers get the exact instant too, unless it is visible beside this one.
+    """
+    if at is None:
+        return "–"
+    now = clock.now()
+    seconds = (now - at).total_seconds()
+    if abs(seconds) < 60:
+        words = _("just now") if at <= now else _("in a moment")
+    elif abs(seconds) < MONTH:
+        unit = next(unit for unit, length in SECONDS.items() if abs(seconds) >= length)
+        words = _span(get_language(), unit, int(abs(seconds) // SECONDS[unit]), seconds > 0)
+    else:
+        span = timesince(min(at, now), max(at, now), time_strings=SPANS, depth=1)
+        words = _from_now(span, past=seconds > 0)
+    if exact_beside:
+        return format_html('<time datetime="{}">{}</time>', at.isoformat(), words)
+    exact = exact_time(at)
+    return format_html(
+        '<time datetime="{}" title="{}">{}<span class="visually-hidden"> ({})</span></time>',
+        at.isoformat(),
+        exact,
+        words,
+        exact,
+    )
+
+
+def exact_time(at: datetime) -> str:
+    """Write an instant to the second, in the viewer's time zone."""
+    return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+@lru_cache(maxsize=1024)
+def _span(language: str, unit: str, number: int, past: bool) -> str:
+    """Cache the words for a span: a list repeats the same few."""
+    return _from_now(avoid_wrapping(SPANS[unit] % {"num": number}), past=past)
+
+
+def _from_now(span: str, *, past: bool) -> str:
+    return (_("%(time)s ago") if past else _("in %(time)s")) % {"time": span}
+
+
+@register.simple_tag
+def site_title() -> str:
+    return app_settings.SITE_TITLE
+
+
+@register.simple_tag
+@lru_cache(maxsize=64)
+def icon(name: str) -> SafeString:
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>',
+        static("tokens/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def status_mark(status: str) -> SafeString:
+    return _status_mark(get_language(), status)
+
+
+@lru_cache(maxsize=64)
+def _status_mark(language: str, status: str) -> SafeString:
+    mark = '<span class="status status-{}">{} {}</span>'
+    return format_html(mark, status, icon(status), Status(status).label)
+
+
+# Reasons that the portal or its form of revocations writes into the trail, in English.
+FIXED_REASONS = frozenset({
+    "ended by its owner", "a used-up refresh token was presented again", "revoked by its holder",
+    "logged out", "password changed", "user deleted", "too many attempts", "not staff",
+    "lost device", "left the company", "suspected theft", "asked by the user",
+})  # fmt: skip
+
+
+@register.filter
+def reason(text: str) -> str:
+    """Translate a reason of the portal; what a person typed stays as it is."""
+    fixed, colon, typed = text.partition(": ")
+    return f"{_(fixed)}{colon}{typed}" if fixed in FIXED_REASONS else text
+
+
+@register.simple_tag
+def how_ended(session: Session) -> SafeString | str:
+    """Show who revoked a session, why and when; empty for other sessions."""
+    if not session.revoked_at:
+        return ""
+    by, why = session.revoked_by_name, reason(session.revoke_reason)
+    if by:
+        why = _("by %(by)s: “%(why)s”") % {"by": by, "why": why}
+    at = when(session.revoked_at)
+    return format_html("{}, {}", why, at) if why else at
+
+
+@register.simple_tag(takes_context=True)
+def here(context: template.Context, **changes: object) -> str:
+    """Return the query string of this page with some parameters changed; None removes one."""
+    request = context.get("request")
+    query: QueryDict = request.GET.copy() if request else QueryDict(mutable=True)
+    for name, value in changes.items():
+        query.pop(name, None)
+        if value not in (None, ""):
+            query[name] = str(value)
+    return f"?{query.urlencode()}"
+
+
+CHECK_LABELS = {
+    "signature": gettext_lazy("Signature valid"),
+    "times": gettext_lazy("Not expired"),
+    "type": gettext_lazy("Correct token type"),
+    "known": gettext_lazy("Token known"),
+    "revoked": gettext_lazy("Not revoked or used"),
+    "session": gettext_lazy("Session active"),
+    "user": gettext_lazy("Account active and unchanged"),
+    "cut-off": gettext_lazy("Opened after every cutoff"),
+}
+CHECK_RESULTS = {
+    True: ("pass", "pass", gettext_lazy("passed")),
+    False: ("fail", "fail", gettext_lazy("failed")),
+    None: ("skip-check", "skipped", gettext_lazy("Not checked")),
+}
+
+
+@register.simple_tag
+def check_line(check: Check) -> SafeString:
+    """Show one check of a validation as a list item, with its result and the reason."""
+    mark, symbol, result = CHECK_RESULTS[check.passed]
+    reason = format_html('<span class="detail">{}</span>', check.why) if check.why else ""
+    return format_html(
+        '<li class="{}">{} <span>{}<span class="visually-hidden">: {}</span></span>{}</li>',
+        mark,
+        icon(symbol),
+        CHECK_LABELS[check.name],
+        result,
+        reason,
+    )
+
+
+@register.filter
+def check_label(name: str) -> str:
+    """Name a check of the validation, as it would be if it passed."""
+    return str(CHECK_LABELS.get(name, name))
+
+
+TOKEN_TYPES = {"access": gettext_lazy("access token"), "refresh": gettext_lazy("refresh token")}
+
+
+@register.simple_tag
+def token_type(name: str) -> str:
+    """Name the type of a token."""
+    return str(TOKEN_TYPES.get(name, ""))
+
+
+@register.simple_tag
+def request_id() -> str:
+    """Return the id of this request, which is in the log and in the response's headers."""
+    return current_origin().request_id
+
+
+NAV = (
+    ("overview", gettext_lazy("Overview"), ""),
+    ("tokens", gettext_lazy("Tokens"), "token_blacklist.view_outstandingtoken"),
+    ("sessions", gettext_lazy("Sessions"), "tokens.view_session"),
+    ("users", gettext_lazy("Users"), "token_blacklist.view_outstandingtoken"),
+    ("inspect", gettext_lazy("Inspect"), "tokens.inspect_token"),
+    ("events", gettext_lazy("Audit"), "tokens.view_event"),
+)
+
+
+@register.simple_tag
+def nav_links(request: HttpRequest) -> list[dict[str, object]]:
+    """List the staff pages that the user has the permission to see."""
+    overview = address_of("tokens_staff:overview")
+    found: list[dict[str, object]] = []
+    user = getattr(request, "user", None)
+    if not overview or not is_staff(user):
+        return found
+    for name, words, permission in NAV:
+        if permission and not may(user, permission):
+            continue
+        href = reverse(f"tokens_staff:{name}")
+        current = request.path == href or (href != overview and request.path.startswith(href))
+        found.append({"href": href, "name": words, "current": current})
+    return found
+
+
+@register.simple_tag
+def home_link(request: HttpRequest) -> str:
+    """Return the first page that the viewer may open: the overview or their own sessions."""
+    staff, own = address_of("tokens_staff:overview"), address_of("tokens_account:sessions")
+    if is_staff(getattr(request, "user", None)):
+        return staff or own
+    return own or staff or "/"
+
+
+@register.simple_tag
+def logout_link(request: HttpRequest) -> str:
+    """Return the address that logs the viewer out, and shows the login page that suits them."""
+    staff, own = address_of("tokens_staff:logout"), address_of("tokens_account:logout")
+    return (staff or own) if is_staff(getattr(request, "user", None)) else (own or staff)
+
+
+@register.simple_tag
+def page_languages() -> list[tuple[str, str]]:
+    """List the project's languages that the pages are translated into, with their names."""
+    return [(code, name) for code, name in settings.LANGUAGES if code in TRANSLATED]
