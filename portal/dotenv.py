@@ -1,30 +1,60 @@
-"""The first `.env`, written before Django reads its settings: simplejwt asks for SECRET_KEY as
-soon as it is imported, so no management command can start without one."""
+"""Write the first `.env`, before Django reads its settings.
+
+simplejwt needs SECRET_KEY when it is imported, so no management command can start without one.
+"""
 
 import os
+import re
 import secrets
 from pathlib import Path
 
+SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "AUDIT_KEY")
 BASE_DIR = Path(__file__).resolve().parent.parent
-TEMPLATE = """\
-# Made by `manage.py quickstart`, with secrets of its own. docs/operating.md lists every setting.
-SECRET_KEY={secret_key}
-JWT_SIGNING_KEY={signing_key}
-DEBUG=off
-# Served on the loopback interface without TLS. In a deployment: on, or no such line.
+AUDIT_KEY_LINE = re.compile(r"^[ \t]*+(?:export[ \t]++)?AUDIT_KEY[ \t]*+=[ \t]*+\S", re.MULTILINE)
+HEADER = "# Written by `manage.py quickstart`. docs/operating.md lists every setting.\n"
+HTTPS_OFF = """\
+# The loopback address needs no TLS. Remove this line in a deployment.
 HTTPS=off
 """
 
 
-def write_if_missing() -> Path | None:
-    """Write the file of settings unless it exists or the environment holds both secrets. Only
-    its owner can read it, from its first instant on. The path, or None if there was no need."""
-    path = Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env")
-    if path.exists() or (os.environ.get("SECRET_KEY") and os.environ.get("JWT_SIGNING_KEY")):
-        return None
-    text = TEMPLATE.format(
-        secret_key=secrets.token_urlsafe(48), signing_key=secrets.token_urlsafe(48)
-    )
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-        file.write(text)
-    return path
+def env_file() -> Path:
+    """Return the path of `.env`."""
+    return Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env")
+
+
+def write_if_missing() -> list[str]:
+    """Write `.env` with what the environment lacks, unless it exists.
+
+    Return the names of the settings in it. The file is created with mode 600.
+    """
+    path = env_file()
+    if path.exists():
+        return []
+    lines = {name: f"{name}={secrets.token_urlsafe(48)}\n" for name in SECRETS}
+    lines["HTTPS"] = HTTPS_OFF
+    missing = [name for name in lines if not os.environ.get(name)]
+    if missing:
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(HEADER + "".join(lines[name] for name in missing))
+    return missing
+
+
+def add_audit_key() -> bool:
+    """Add an AUDIT_KEY to `.env`, if neither it nor the environment has one.
+
+    A `.env` of an earlier release has none. Return True if it was added.
+    """
+    path = env_file()
+    if os.environ.get("AUDIT_KEY") or (path.exists() and not path.is_file()):
+        return False
+    text = path.read_text() if path.exists() else ""
+    if AUDIT_KEY_LINE.search(text):
+        return False
+    gap = "\n" if text and not text.endswith("\n") else ""
+    try:
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "w") as file:
+            file.write(f"{gap}AUDIT_KEY={secrets.token_urlsafe(48)}\n")
+    except OSError:
+        return False  # A read-only file or folder; `check` says that the key is missing.
+    return True

@@ -1,39 +1,64 @@
-"""How the portal is served, by `make run` and in a deployment alike:
-``gunicorn --config python:portal.gunicorn portal.wsgi``. docs/deploying.md says when to change
-what; each value has an environment variable."""
+"""Configure gunicorn, for `make run` and for deployments.
+
+Run it with ``gunicorn --config python:portal.gunicorn portal.wsgi``. docs/deploying.md describes
+the environment variables.
+"""
 
 import logging
 import os
+import subprocess
+import sys
 import tempfile
 from typing import Any
 
-bind = os.environ.get("BIND", f"127.0.0.1:{os.environ.get('PORT', '8000')}")
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
-worker_class = "gthread"
-# A request is one short transaction; one that takes longer holds locks others wait for. The
-# streamed exports send as they go, which keeps the worker's heartbeat alive.
+from portal.drain import drain_before_stop
+from portal.environment import Environment
+from portal.startup import check_port, exit_with
+
+env = Environment()
+port = env.integer("PORT", 8000, 1, 65535)
+bind = env.text("BIND") or f"127.0.0.1:{port}"
+workers = env.integer("WEB_CONCURRENCY", 2, 1, 1000)
+threads = env.integer("WEB_THREADS", 4, 1, 1000)
+drain_seconds = env.integer("DRAIN_SECONDS", 0, 0, 600)
+if env.problems:
+    exit_with(env.problems)
+worker_class = "portal.worker.Worker"
+# A request is one short transaction, and a longer one would hold locks that other requests need.
+# Exports are streamed, which keeps the worker's heartbeat alive.
 timeout = 60
 graceful_timeout = 20
 keepalive = 15
 limit_request_line = 8190
-# Forwarded headers are judged by TRUSTED_PROXIES, in one place, and not here as well.
+# TRUSTED_PROXIES decides about forwarded headers, so gunicorn must not.
 forwarded_allow_ips = ""
 proc_name = "token-portal"
 control_socket_disable = True
 
-# The portal writes its own, in tokens/middleware.py, at a tenth of the price.
+# The middleware in tokens/web/ writes the access log, at a tenth of the cost.
 accesslog = None
 
-# Every worker counts; one scrape must show them all. prometheus_client reads this on import.
+# One scrape must show the counts of all workers. prometheus_client reads this on import.
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="token-portal-metrics-")
 
 
 def on_starting(server: Any) -> None:
-    from tokens.logs import RedactTokens
+    """Refuse to start with wrong settings, and keep tokens out of gunicorn's log."""
+    # In a process of its own: what the arbiter imports, its workers could not reload on HUP.
+    checked = subprocess.run([sys.executable, "-m", "portal.startup"], check=False)
+    if checked.returncode:
+        sys.exit(checked.returncode)
+    # A listening socket that is handed over is in use, as it must be.
+    if not os.environ.keys() & {"GUNICORN_FD", "LISTEN_FDS"}:
+        for address in server.cfg.address:
+            check_port(address)
+
+    from tokens.web.logging import RedactTokens
 
     logging.getLogger("gunicorn.error").addFilter(RedactTokens())
+    if drain_seconds:
+        drain_before_stop(server, drain_seconds)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -1,52 +1,75 @@
-"""Everything comes from the environment or from ``.env`` beside manage.py; docs/operating.md
-lists each setting. Nothing here decides behaviour beyond reading it."""
+"""Read the settings from the environment, or from ``.env`` beside manage.py.
 
+docs/operating.md lists them.
+"""
+
+import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-import environ
+from corsheaders.defaults import default_headers
 from csp.constants import NONCE, NONE, SELF
 
+from portal.environment import Environment
+from tokens.conf import AppSettings
+
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-environ.Env.read_env(env.str("ENV_FILE", str(BASE_DIR / ".env")))
+env = Environment()
+env.read_file(Path(env.text("ENV_FILE") or BASE_DIR / ".env"))
 
-# --- Secrets and hosts. Empty secrets start nothing: `manage.py check` names them (tokens.E001…).
-DEBUG = env.bool("DEBUG", False)
-SECRET_KEY = env.str("SECRET_KEY", "")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+# --- Secrets and hosts. `manage.py check` reports empty secrets (tokens.E001…).
+DEBUG = env.boolean("DEBUG", False)
+SECRET_KEY = env.text("SECRET_KEY", required=True)
+ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# The path under which the portal is served. gunicorn reads the same variable.
+SCRIPT_NAME = env.text("SCRIPT_NAME", "").rstrip("/")
+FORCE_SCRIPT_NAME = SCRIPT_NAME or None
+CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS", default=[])
+CORS_ALLOWED_ORIGINS = env.items("CORS_ALLOWED_ORIGINS", default=[])
+# The label that a client gives itself.
+CORS_ALLOW_HEADERS = (*default_headers, "x-client")
+CORS_EXPOSE_HEADERS = ("retry-after", "x-request-id")
 CORS_URLS_REGEX = r"^/(api/|\.well-known/)"
-# Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed.
-TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+TRUSTED_PROXIES = env.items("TRUSTED_PROXIES", default=AppSettings.TRUSTED_PROXIES.default)
 
-# --- Tokens.
-JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY", "", multiline=True)
-# Keys that signed once and still verify, newest first; `rotate_signing_key` moves them here.
-JWT_RETIRED_KEYS = env.list("JWT_RETIRED_KEYS", default=[])
-# Seals the audit trail; derived from JWT_SIGNING_KEY where there is none of its own. Kept apart,
-# and out of the database's reach.
-AUDIT_KEY = env.str("AUDIT_KEY", "")
-AUDIT_RETIRED_KEYS = env.list("AUDIT_RETIRED_KEYS", default=[])
-# Where `deliver_events` sends the trail: every event ("events"), or revocations as security
-# event tokens ("caep").
-WEBHOOK_URL = env.str("WEBHOOK_URL", "")
-WEBHOOK_SECRET = env.str("WEBHOOK_SECRET", "")
-WEBHOOK_FORMAT = env.str("WEBHOOK_FORMAT", "events")
-WEBHOOK_ISSUER = env.str("WEBHOOK_ISSUER", env.str("JWT_ISSUER", "") or "token-portal")
-REFRESH_GRACE_SECONDS = env.int("REFRESH_GRACE_SECONDS", 10)
-SESSION_DAYS = env.int("SESSION_DAYS", 30)
-LOGIN_ATTEMPTS = env.int("LOGIN_ATTEMPTS", 10)
-LOGIN_WINDOW_SECONDS = env.int("LOGIN_WINDOW_SECONDS", 300)
+# --- Tokens. tokens/conf.py declares what each of the app's settings means, and its default.
+JWT_SIGNING_KEY = env.text("JWT_SIGNING_KEY", required=True, multiline=True)
+JWT_RETIRED_KEYS = env.items("JWT_RETIRED_KEYS", default=AppSettings.JWT_RETIRED_KEYS.default)
+AUDIT_KEY = env.text("AUDIT_KEY", AppSettings.AUDIT_KEY.default)
+AUDIT_KEY_REQUIRED = AppSettings.AUDIT_KEY_REQUIRED.default or not DEBUG
+AUDIT_RETIRED_KEYS = env.items("AUDIT_RETIRED_KEYS", default=AppSettings.AUDIT_RETIRED_KEYS.default)
+WEBHOOK_URL = env.text("WEBHOOK_URL", AppSettings.WEBHOOK_URL.default)
+WEBHOOK_SECRET = env.text("WEBHOOK_SECRET", AppSettings.WEBHOOK_SECRET.default)
+WEBHOOK_FORMAT = env.text("WEBHOOK_FORMAT", AppSettings.WEBHOOK_FORMAT.default)
+WEBHOOK_ISSUER = env.text("WEBHOOK_ISSUER", AppSettings.WEBHOOK_ISSUER.default)
+MAX_DAYS = 36_500
+REFRESH_GRACE_SECONDS = env.integer(
+    "REFRESH_GRACE_SECONDS", AppSettings.REFRESH_GRACE_SECONDS.default
+)
+# The portal has had sessions from its first day, so it has no legacy tokens.
+LEGACY_UNTIL = env.text("LEGACY_UNTIL", "1970-01-01")
+CLAIMS = env.text("CLAIMS", AppSettings.CLAIMS.default)
+SITE_TITLE = "Token Portal"
+TAKE_OVER_FOR_USER = AppSettings.TAKE_OVER_FOR_USER.default
+STRICT_CHECKS = AppSettings.STRICT_CHECKS.default or True
+SESSION_DAYS = env.integer("SESSION_DAYS", AppSettings.SESSION_DAYS.default, 1, MAX_DAYS)
+LOGIN_ATTEMPTS = env.integer("LOGIN_ATTEMPTS", AppSettings.LOGIN_ATTEMPTS.default)
+LOGIN_WINDOW_SECONDS = env.integer("LOGIN_WINDOW_SECONDS", AppSettings.LOGIN_WINDOW_SECONDS.default)
+# The cores are shared by all workers, and a thread of each worker is left to other calls.
+_threads = env.integer("WEB_THREADS", 4, 1)
+_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_share = min(_cores // env.integer("WEB_CONCURRENCY", 2, 1), _threads - 1)
+LOGIN_HASHES = env.integer("LOGIN_HASHES", max(1, _share))
+LOGIN_WAITING = env.integer("LOGIN_WAITING", max(0, _threads - 1 - LOGIN_HASHES))
 
-SIMPLE_JWT = {
-    "ALGORITHM": env.str("JWT_ALGORITHM", "HS256"),
+SIMPLE_JWT: dict[str, Any] = {
+    "ALGORITHM": env.text("JWT_ALGORITHM", "HS256"),
     "SIGNING_KEY": JWT_SIGNING_KEY,
-    "ISSUER": env.str("JWT_ISSUER", "") or None,
-    "AUDIENCE": env.str("JWT_AUDIENCE", "") or None,
-    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", 5)),
-    "REFRESH_TOKEN_LIFETIME": timedelta(days=env.int("REFRESH_TOKEN_DAYS", 7)),
+    "ISSUER": env.text("JWT_ISSUER", "") or None,
+    "AUDIENCE": env.text("JWT_AUDIENCE", "") or None,
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.integer("ACCESS_TOKEN_MINUTES", 5, 1)),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=env.integer("REFRESH_TOKEN_DAYS", 7, 1, MAX_DAYS)),
     "ROTATE_REFRESH_TOKENS": True,
     "BLACKLIST_AFTER_ROTATION": True,
     "UPDATE_LAST_LOGIN": False,
@@ -68,36 +91,44 @@ INSTALLED_APPS = [
     "corsheaders",
     "csp",
     "drf_spectacular",
+    "portal",
 ]
 
 MIDDLEWARE = [
-    "tokens.middleware.RequestContextMiddleware",
-    "tokens.metrics.MetricsMiddleware",
+    "tokens.web.middleware.RequestContextMiddleware",
+    "tokens.web.middleware.MetricsMiddleware",
+    "tokens.web.middleware.UntrustedRequestMiddleware",
+    "tokens.web.middleware.RedactTokensMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "tokens.middleware.FaultMiddleware",
-    # Only pages need what stands between these two; API calls go past it.
-    "portal.shortcut.PagesStart",
+    "tokens.web.middleware.FaultMiddleware",
+    # API calls skip everything below this line.
+    "tokens.web.middleware.ApiSkipsPageMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "tokens.middleware.ViewerLocaleMiddleware",
+    "tokens.web.middleware.ViewerLocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "tokens.middleware.ViewerMiddleware",
-    "portal.shortcut.PagesEnd",
+    "tokens.web.middleware.ViewerMiddleware",
+    "tokens.web.middleware.VisibleTextMiddleware",
 ]
 if CORS_ALLOWED_ORIGINS:
-    # Where no other origin is allowed there is nothing that it could add to an answer.
+    # Without other origins there is nothing that it could add to a response. Before the middleware
+    # that refuses requests: a page of another origin can read no response without its headers.
     MIDDLEWARE.insert(
-        MIDDLEWARE.index("portal.shortcut.PagesStart"), "corsheaders.middleware.CorsMiddleware"
+        MIDDLEWARE.index("tokens.web.middleware.UntrustedRequestMiddleware"),
+        "corsheaders.middleware.CorsMiddleware",
     )
 
 ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
+DEFAULT_EXCEPTION_REPORTER = "portal.debug.HidingReporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "portal.debug.HidingFilter"
+CSRF_FAILURE_VIEW = "tokens.web.errors.csrf_failure"
 APPEND_SLASH = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -118,7 +149,7 @@ TEMPLATES = [
 
 # --- Database: SQLite unless DATABASE_URL says otherwise.
 DATABASES = {
-    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}"),
+    "default": env.database("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}"),
 }
 _database = DATABASES["default"]
 _database.setdefault("OPTIONS", {})
@@ -132,35 +163,55 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     _database["ENGINE"] = "portal.postgres"
-    _database["OPTIONS"] |= {
-        # Statements that tokens.selectors.statement binds on the server are prepared when they
-        # come up again. Off behind a pooler that hands each transaction another connection.
-        "prepare_threshold": 2 if env.bool("DATABASE_PREPARE", True) else None,
-        "connect_timeout": 5,
-        "options": "-c statement_timeout=30s -c lock_timeout=10s "
-        "-c idle_in_transaction_session_timeout=60s",
+    # A transaction pooler hands each transaction another connection, so nothing may be kept on it,
+    # and takes no start-up options. The role then has the timeouts: see docs/deploying.md.
+    _pooler = env.boolean("DATABASE_POOLER", False)
+    _database["DISABLE_SERVER_SIDE_CURSORS"] = _pooler
+    _prepares = env.boolean("DATABASE_PREPARE", not _pooler)
+    # What DATABASE_URL says comes first.
+    _database["OPTIONS"] = {
+        # Statements that tokens.db.statements binds on the server are prepared when they
+        # come up again.
+        "prepare_threshold": 2 if _prepares else None,
+        # For each of several hosts.
+        "connect_timeout": 3,
+        # A host that is cut off is given up after 10 seconds. The kernel would take 15 minutes.
+        "tcp_user_timeout": 10_000,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        **_database["OPTIONS"],
     }
-    if pool_size := env.int("DATABASE_POOL_SIZE", 4):
-        # The pool gives up on a database that is away after a second: the next request then asks
-        # anew, and does not wait for a back-off that has grown in the meantime.
+    _timeout = env.integer("DATABASE_TIMEOUT", 30, 1, 3600)
+    # The server's own error says more, so the portal gives up a little later.
+    _database["WAIT_SECONDS"] = _timeout + 2
+    if not _pooler:
+        _database["OPTIONS"].setdefault(
+            "options",
+            f"-c statement_timeout={_timeout}s -c lock_timeout=10s "
+            "-c idle_in_transaction_session_timeout=60s",
+        )
+    if pool_size := env.integer("DATABASE_POOL_SIZE", 4):
+        # The pool stops reconnecting after a second. The next request then tries again, and does
+        # not wait for a back-off that has grown in the meantime.
         _database["OPTIONS"]["pool"] = {
             "min_size": 1,
             "max_size": pool_size,
             "timeout": 5,
             "reconnect_timeout": 1,
         }
-        _database["POOL_SERVES_ALL"] = pool_size >= env.int("WEB_THREADS", 4)
+        _database["POOL_SERVES_ALL"] = pool_size >= env.integer("WEB_THREADS", 4, 1)
     else:
         # One connection for each thread, kept, and looked at before it is used.
         _database["CONN_MAX_AGE"] = None
         _database["CONN_HEALTH_CHECKS"] = True
 
-CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
+CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 
 # --- People.
-AUTHENTICATION_BACKENDS = ["tokens.backends.ThrottledModelBackend"]
+AUTHENTICATION_BACKENDS = ["tokens.accounts.backend.ThrottledModelBackend"]
 PASSWORD_HASHERS = [
-    "tokens.hashers.OwaspArgon2PasswordHasher",
+    "tokens.accounts.hashers.OwaspArgon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
     "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
@@ -175,38 +226,38 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-LOGIN_URL = "staff:login"
-LOGIN_REDIRECT_URL = "staff:overview"
-LOGOUT_REDIRECT_URL = "staff:login"
+LOGIN_URL = "tokens_staff:login"
+LOGIN_REDIRECT_URL = "tokens_staff:overview"
+LOGOUT_REDIRECT_URL = "tokens_staff:login"
 
 # --- API.
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["tokens.api.authentication.SessionJWTAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["tokens.simplejwt.JWTAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["tokens.api.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "tokens.api.errors.handler",
-    # There is one format; looking for another in the query string costs each call its parsing.
+    # There is one format, so no call needs to look for another in its query string.
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+# A body with a text of 1 MiB for the inspector. `UntrustedRequestMiddleware` refuses any other body
+# of more than 64 KiB.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 3 * 1024 * 1024
 
 # --- Pages.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+LOCALE_PATHS = [BASE_DIR / "tokens" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
-STATIC_URL = "static/"
-STATIC_ROOT = env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
+STATIC_URL = f"{SCRIPT_NAME}/static/"
+STATIC_ROOT: str | Path = env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Tests and a fresh checkout have no manifest; `make run` and a deployment collect one.
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "portal.staticfiles.ModuleManifestStorage"},
 }
 WHITENOISE_USE_FINDERS = DEBUG
 
@@ -224,29 +275,30 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     },
 }
-HTTPS = env.bool("HTTPS", not DEBUG)
+HTTPS = env.boolean("HTTPS", not DEBUG)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-# Believed from TRUSTED_PROXIES alone: the middleware drops the header of anybody else.
+# The middleware drops this header unless a trusted proxy sent it.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
+SECURE_REDIRECT_EXEMPT = [rf"^{f'{SCRIPT_NAME}/'.lstrip('/')}(healthz|readyz|metrics)$"]
+SESSION_ENGINE = "tokens.web.session_store"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SILENCED_SYSTEM_CHECKS: list[str] = []
 
+# `manage.py spectacular` prints what /api/schema answers.
 SPECTACULAR_SETTINGS = {
-    "TITLE": "Token Portal",
-    "VERSION": "1.0.0",
+    "DEFAULT_GENERATOR_CLASS": "tokens.api.openapi.DocumentGenerator",
     "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "SORT_OPERATIONS": False,
 }
 
-ACCESS_LOG = env.bool("ACCESS_LOG", True)
+STREAMS = ("stdout", "stderr")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+ACCESS_LOG = env.boolean("ACCESS_LOG", True)
+ADMIN_USER_SECTION = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -254,18 +306,29 @@ LOGGING = {
         "line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
         "bare": {"format": "{message}", "style": "{"},
     },
-    "filters": {"tokens": {"()": "tokens.logs.RedactTokens"}},
+    "filters": {
+        "denials": {"()": "tokens.web.logging.ShortDenials"},
+        "tokens": {"()": "tokens.web.logging.RedactTokens"},
+        "outage": {"()": "portal.postgres.outage.OneLineAnOutage"},
+    },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["tokens"]},
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["denials", "tokens"],
+        },
         # The audit trail as JSON lines. manage.py says stderr: a command's own output is there.
         "events": {
             "class": "logging.StreamHandler",
             "formatter": "bare",
-            "stream": f"ext://sys.{env.str('EVENT_LOG', 'stdout')}",
+            "stream": f"ext://sys.{env.text('EVENT_LOG', 'stdout', choices=STREAMS)}",
         },
     },
     "loggers": {
         "tokens.events": {"handlers": ["events"], "level": "INFO", "propagate": False},
+        "psycopg.pool": {"filters": ["outage"]},
     },
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO", choices=LEVELS)},
 }
+
+env.finish()

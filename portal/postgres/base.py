@@ -1,38 +1,82 @@
-"""Django's PostgreSQL backend, made to take a pooled or kept connection at hardly any cost: each
-bearer call takes one, and asks it one question."""
+"""Make Django's PostgreSQL backend check pooled and kept connections cheaply.
 
+A bearer call sends one query. A second query that only checks the connection would double its cost.
+"""
+
+import time
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql import base
-from psycopg import OperationalError
+from psycopg import IsolationLevel, OperationalError
+from psycopg_pool import PoolTimeout
+
+from portal.postgres.connection import Connection
+
+# Seconds after which a request looks whether the pool has given up.
+STEP_SECONDS = 0.5
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    # True from the pool's last failed attempt to connect until it has a connection again.
+    _away = False
+
+    @property
+    def pool(self) -> Any:
+        if options := self.settings_dict["OPTIONS"].get("pool"):
+            options |= {"connection_class": Connection, "reconnect_failed": _note_away}
+        return super().pool
+
     def is_usable(self) -> bool:
-        """Whether the connection that the thread holds can still be used (CONN_HEALTH_CHECKS
-        asks before the first query of each request)."""
+        """Return True if the thread's connection can still be used.
+
+        With CONN_HEALTH_CHECKS, Django calls this before the first query of each request.
+        """
         return self.connection is not None and _usable(self.connection)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """A new connection, or one of the pool's that can still be used. The pool replaces the
-        others; how long it may take with that is its own ``timeout``."""
-        connection = super().get_new_connection(conn_params)
-        while self.pool and not _usable(connection):
+        """Return a new connection, or one from the pool that can still be used.
+
+        The pool replaces closed connections.
+        """
+        self.isolation_level = IsolationLevel.READ_COMMITTED
+        if self.pool is None:
+            return Connection.connect(**conn_params)
+        self.pool.open()
+        connection = self._from_pool()
+        while not _usable(connection):
             connection.close()
             self.pool.putconn(connection)
-            connection = self.pool.getconn()
+            connection = self._from_pool()
         return connection
 
+    def _from_pool(self) -> Any:
+        """Wait for a connection as long as the pool allows, but not for a database that is away."""
+        until = time.monotonic() + self.pool.timeout
+        while True:
+            try:
+                connection = self.pool.getconn(timeout=STEP_SECONDS)
+            except PoolTimeout:
+                if DatabaseWrapper._away or time.monotonic() >= until:
+                    raise
+            else:
+                DatabaseWrapper._away = False
+                return connection
+
     def close_if_health_check_failed(self) -> None:
-        """Before the first query of a request. Django trusts a pool to have looked; what the
-        thread has kept since its last request, nobody has looked at."""
+        """Check the connection before the first query of a request.
+
+        Django leaves this to the pool, but the pool does not check a connection that the thread
+        kept since its last request.
+        """
         BaseDatabaseWrapper.close_if_health_check_failed(self)
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """After each request. Where the pool has a connection for every thread of the server
-        (``POOL_SERVES_ALL``) there is nobody to give this one back for: the thread keeps it, and
-        has a look at it before its next request."""
+        """Decide after each request whether the thread keeps its connection.
+
+        If the pool has a connection for every thread of the server (``POOL_SERVES_ALL``), no other
+        thread waits for it: the thread keeps it, and checks it before its next request.
+        """
         spare = self.settings_dict.get("POOL_SERVES_ALL") and not self.errors_occurred
         if spare and self.connection is not None and self.get_autocommit():
             self.health_check_enabled, self.health_check_done = True, False
@@ -40,13 +84,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
             super().close_if_unusable_or_obsolete()
 
 
-def _usable(connection: Any) -> bool:
-    """An idle server says nothing, except that it is closing: a restart, an administrator's
-    command or a timeout all leave its last words and the end of the connection to read, in this
-    order. libpq reads what is there without waiting, which takes microseconds; asking the server,
-    as Django and the pool do, takes as long as a bearer call's one query. Nor does the
-    interpreter go to another thread meanwhile, as it would for `select`."""
-    if connection.closed:
+def _note_away(pool: Any) -> None:
+    DatabaseWrapper._away = True
+
+
+def _usable(connection: Connection) -> bool:
+    """Return False if the server has closed the connection, or was read-only when it opened.
+
+    An idle server sends nothing unless it closes the connection: then a message and the end of the
+    stream are waiting, in this order. libpq reads both without blocking, in microseconds. A query,
+    as Django and the pool send it, takes as long as the query of a bearer call. The GIL is not
+    released either, as it would be for `select`.
+    """
+    if connection.closed or connection.is_outdated():
         return False
     try:
         connection.pgconn.consume_input()
