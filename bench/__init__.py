@@ -1,1 +1,1 @@
-"""The benchmark: this portal beside plain simplejwt, and both at ten million tokens."""
+"""Benchmark the portal against plain simplejwt, with up to ten million tokens."""

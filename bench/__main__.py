@@ -1,4 +1,4 @@
-"""`python -m bench`: this portal beside plain simplejwt, over real HTTP."""
+"""Measure the portal and plain simplejwt over real HTTP: ``python -m bench``."""
 
 import argparse
 import json
@@ -92,7 +92,7 @@ def _statements(peer: Peer) -> dict[str, dict[str, int]]:
             }
         )
 
-    # What a first login from an address, or a process's first call, costs is not counted.
+    # Don't count the first login from an address and the first call of a process.
     login = call("login", {"username": username, "password": PASSWORD})
     calls = [login, login, call("restricted", "", bearer)]
     calls += [call("refresh", {"refresh": signed(second)})]

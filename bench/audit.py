@@ -1,10 +1,12 @@
-"""The audit trail at size: `python -m bench.audit` times its pages and filters, sealing,
-verifying and exporting, each command in a process of its own, and how much memory that takes.
+"""Measure the audit trail at size: ``python -m bench.audit``.
+
+It times the pages and filters of the trail, and sealing, verifying and exporting, each command in a
+process of its own, with the memory that it takes.
 
     python -m bench.audit --events 10000000 --keep
 
-PostgreSQL. The database (bench_audit) is made and filled unless it stands; its seals and sums are
-taken away first, so that a kept one can be measured again.
+It needs PostgreSQL. The database (bench_audit) is created and filled unless it exists. Its seals
+and rollups are deleted first, so that an existing database can be measured again.
 """
 
 import argparse
@@ -88,8 +90,10 @@ def prepare(events: int) -> None:
 
 
 def measure() -> tuple[int, list[tuple[str, int]]]:
-    """How many events there are, those of earlier runs among them (an export is an event), and
-    the bytes of the table and of each index."""
+    """Return the number of events, and the bytes of the table and of each index.
+
+    Events of earlier runs count too, because an export is an event.
+    """
     with psycopg.connect(url(), autocommit=True) as direct:
         sizes = direct.execute(
             "SELECT relname, pg_relation_size(oid) FROM pg_class WHERE relname = 'tokens_event'"
@@ -111,7 +115,7 @@ def python(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def manage(*words: str) -> tuple[float, int]:
-    """Seconds and peak memory in MiB of one command in a process of its own."""
+    """Return the seconds and the peak memory in MiB of a command in a process of its own."""
     began = time.perf_counter()
     done = python("-c", RUN, "manage.py", *words)
     return time.perf_counter() - began, int(done.stderr.split()[-1]) // 1024

@@ -1,10 +1,11 @@
-"""Fill an empty database with an audit trail: `python -m bench.audit_fill 10000000`, under
-DATABASE_URL, on PostgreSQL.
+"""Fill an empty PostgreSQL database with an audit trail.
 
-Ten events to a session and a hundred to an account, in the proportions of a portal that is used
-through an API: 85 of a hundred are refreshes. Sessions run beside each other, five thousand at a
-time. One account in the trail is a service's and has every fiftieth session; one address is a
-gateway's and has every twentieth. Four events in the whole trail are new signing keys.
+Run ``python -m bench.audit_fill 10000000`` with DATABASE_URL set.
+
+There are ten events to a session and a hundred to an account, in the proportions of a portal that
+is used through an API: 85 of a hundred are refreshes. Five thousand sessions run at a time. One
+account is a service's and has every fiftieth session; one address is a gateway's and has every
+twentieth. Four events of the whole trail are new signing keys.
 """
 
 import sys

@@ -1,6 +1,7 @@
-"""Time the pages of the audit trail, in one process and without a network: run under
-DATABASE_URL on a database of `bench.audit_fill`, with the number of rounds as argument.
-Prints JSON: milliseconds, p50 and the slowest, by page.
+"""Time the pages of the audit trail in one process, without a network.
+
+Run it with DATABASE_URL set to a database of `bench.audit_fill`, and the number of rounds as
+argument. It prints JSON: the median and the slowest time in milliseconds, by page.
 """
 
 import json
@@ -18,8 +19,10 @@ STAFF, ADMIN = "/staff/events/", "/admin/tokens/event/"
 
 
 def queries() -> dict[str, dict[str, Any]]:
-    """By name, the filters in the words of the staff page. Half of them name what is rare, half
-    what is everywhere, and the pairs those of which no index knows."""
+    """Return the filters of the staff page by name.
+
+    Half of them match few events, half match many, and the pairs have no common index.
+    """
     from tokens.models import Event
 
     newest = Event.objects.order_by("-at", "-id")
@@ -61,8 +64,8 @@ def queries() -> dict[str, dict[str, Any]]:
 
 
 def pages() -> dict[str, str]:
+    from tokens.listing.pagination import _write
     from tokens.models import Event
-    from tokens.selectors.paging import _write
 
     middle = Event.objects.get(pk=Event.objects.order_by("-pk")[0].pk // 2)
     deep = _write("older", (middle.at, middle.pk))

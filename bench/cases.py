@@ -1,4 +1,4 @@
-"""What is asked of the two, and with which tokens."""
+"""Declare the calls of the benchmark, and prepare the tokens for them."""
 
 import hashlib
 import hmac
@@ -16,14 +16,17 @@ from jwt.utils import base64url_decode, base64url_encode
 from bench.fill.management.commands.fill import PASSWORD
 from bench.peers import SECRETS, Peer, server_url
 
-# How many sessions the load of a case that does not use them up is spread over.
+# The number of sessions for a case that does not use them up.
 SPREAD = 400
 
 
 @dataclass(frozen=True)
 class Case:
-    """``one_each`` marks a case whose tokens serve one request; ``stock`` whether the stock
-    peer has such a call at all."""
+    """Describe one call.
+
+    ``one_each`` marks a call that uses its token up. ``stock`` is False if the stock peer has no
+    such call.
+    """
 
     name: str
     what: str
@@ -45,13 +48,13 @@ CASES = {
 
 
 def signed(unsigned: str) -> str:
-    """``header.payload`` as a client holds it."""
+    """Sign ``header.payload``, so that it is a token as a client holds it."""
     key = SECRETS["JWT_SIGNING_KEY"].encode()
     return f"{unsigned}.{_b64(hmac.new(key, unsigned.encode(), hashlib.sha256).digest())}"
 
 
 def access(unsigned: str) -> str:
-    """An access token such as goes with the refresh token, good for longer than the run."""
+    """Return an access token for a refresh token, valid for longer than the run."""
     header, payload = unsigned.split(".")
     claims = json.loads(base64url_decode(payload))
     now = int(time.time())
@@ -65,7 +68,7 @@ def _b64(raw: bytes) -> str:
 
 
 class Pools:
-    """The lines that wrk's threads read, for one peer."""
+    """Hold the lines that wrk's threads read, for one peer."""
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
@@ -73,13 +76,15 @@ class Pools:
         self._fresh: Iterator[tuple[str, str]] = iter(())
 
     def prepare(self, case: Case, count: int) -> None:
-        """Make ``count`` sessions for a case that uses one up with each request. Not earlier:
-        another case's load could pick them."""
+        """Create ``count`` sessions for a case that uses one up with each request.
+
+        Call it just before the case, or the load of another case could use the sessions.
+        """
         if case.one_each:
             self._fresh = iter(self._ask(str(count), "--fresh"))
 
     def some(self, count: int) -> list[tuple[str, str]]:
-        """Unsigned refresh tokens and their users; the first is the operator's."""
+        """Return unsigned refresh tokens and their users; the first is the operator's."""
         return self._standing[:count]
 
     def _ask(self, *args: str) -> list[tuple[str, str]]:
@@ -98,7 +103,7 @@ class Pools:
         return [access(token) for token, _ in self._standing]
 
     def refresh(self) -> list[str]:
-        # The last round's load rotated these: ask for what is good now, the operator's first.
+        # The last round rotated these tokens, so fetch the current ones, the operator's first.
         self._standing = self._ask(str(SPREAD), "--operator")
         return [signed(token) for token, _ in self._standing]
 

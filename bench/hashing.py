@@ -1,4 +1,4 @@
-"""What the password hash alone allows: one process for each core doing nothing else."""
+"""Measure how many logins the password hash alone allows, with one process for each core."""
 
 import multiprocessing
 import os
@@ -12,14 +12,14 @@ SECONDS = 2.0
 def _hash_for(seconds: float) -> int:
     done, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
-        # As tokens.hashers.OwaspArgon2PasswordHasher sets it.
+        # The parameters of tokens.accounts.hashers.OwaspArgon2PasswordHasher.
         hash_secret_raw(b"password", b"0123456789abcdef", 2, 19 * 1024, 1, 32, Type.ID)
         done += 1
     return done
 
 
 def ceiling(processes: int) -> float:
-    """Hashes a second."""
+    """Return the number of hashes in a second."""
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         pool.map(_hash_for, [0.1] * processes)
         return sum(pool.map(_hash_for, [SECONDS] * processes, chunksize=1)) / SECONDS

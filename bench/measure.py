@@ -1,4 +1,4 @@
-"""What the kernel and the database say about a run: CPU, memory, connections."""
+"""Read CPU time, memory and connections of a run from the kernel and the database."""
 
 import os
 from collections.abc import Callable
@@ -11,7 +11,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def family(pid: int) -> list[int]:
-    """``pid`` and all that descend from it."""
+    """Return ``pid`` and all its descendants."""
     found = [pid]
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
@@ -20,9 +20,9 @@ def family(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of one process, its threads included; 0 once it is gone."""
+    """Return user and system time of a process with its threads; 0 if it has ended."""
     try:
-        # The name in the second field may hold blanks; what follows its bracket does not.
+        # The name in the second field may contain blanks, so split after its bracket.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
@@ -30,7 +30,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def memory_mib(pid: int) -> float:
-    """What the process holds of its own plus its share of what it shares (PSS)."""
+    """Return the proportional set size (PSS): private memory plus a share of the shared."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024
@@ -39,7 +39,7 @@ def memory_mib(pid: int) -> float:
 
 @dataclass
 class Backends:
-    """The PostgreSQL processes that serve one database on this machine."""
+    """Find the PostgreSQL processes on this machine that serve one database."""
 
     url: str
     database: str
@@ -56,7 +56,7 @@ class Backends:
 
 @dataclass
 class Cpu:
-    """CPU seconds used since it was made, by a server and by its database's processes."""
+    """Count the CPU seconds that a server and its database's processes use from now on."""
 
     server: int
     backends: Callable[[], list[int]]

@@ -1,5 +1,7 @@
-"""What stands in the braces of `bench.pages_table`, out of the tables of whichever peer is set
-up. Every value is quoted for an address."""
+"""Look up the values for the placeholders of `bench.pages_table`.
+
+They come from the tables of the peer that is set up, and are quoted for a URL.
+"""
 
 import base64
 import json
@@ -18,7 +20,7 @@ def names() -> dict[str, str]:
     users = get_user_model().objects
     outstanding = apps.get_model("token_blacklist", "OutstandingToken").objects
     newest = outstanding.order_by("-pk").values_list("pk", flat=True)[0]
-    # The last token but some: of a session that is neither an office's nor a heavy user's.
+    # A recent token of a session that is neither an office's nor a heavy user's.
     token = outstanding.select_related("user").filter(pk__lte=newest - 1).order_by("-pk")[0]
     username = token.user.get_username()
     heavy = users.order_by("pk")[0]
@@ -36,7 +38,7 @@ def names() -> dict[str, str]:
         "heavy_name": heavy.get_username(),
         "office": OFFICE,
         "middle": newest // 200,
-        # By how many there are: keys may have gaps, and begin anywhere.
+        # Count rows instead of computing keys, which may have gaps and begin anywhere.
         "middle_user": max(1, users.count() // 200),
         "deep_token": cursor(newest // 2),
         "deep_user": cursor(last_user // 2),
@@ -53,7 +55,7 @@ def names() -> dict[str, str]:
 def _ours(token: int, middle: int) -> dict[str, Any]:
     sessions, events = (apps.get_model("tokens", name).objects for name in ("Session", "Event"))
     session = sessions.get(memberships__token=token)
-    # A sequence need not begin with one, nor be without gaps.
+    # A sequence may have gaps, and need not begin with one.
     deep = sessions.filter(memberships__token__gte=middle).order_by("memberships__token")[0]
     half = events.order_by("-pk").values_list("pk", flat=True)[0] // 2
     event = events.filter(pk__gte=half).order_by("pk")[0]
@@ -67,6 +69,6 @@ def _ours(token: int, middle: int) -> dict[str, Any]:
 
 
 def cursor(*key: object) -> str:
-    """As tokens.selectors.paging writes it."""
+    """Encode a cursor as `tokens.listing.pagination` does."""
     text = json.dumps(["older", *map(str, key)])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

@@ -1,8 +1,8 @@
-"""One peer's pages, timed in one process without a network: run under that peer's settings.
+"""Time the pages of one peer in one process, without a network.
 
-Reads one page of `bench.pages_table` a line on standard input, loads it once, and answers with a
-line: its time in milliseconds, or its status, negative, where that is not 200. The rounds are
-`bench.pages`'s, which asks several such processes in turn.
+Run it with that peer's settings. It reads a page of `bench.pages_table` from each line of standard
+input, loads the page once, and prints a line: the time in milliseconds, or the negative status if
+that is not 200. `bench.pages` runs several of these processes in turn.
 """
 
 import os
@@ -11,12 +11,12 @@ import time
 
 import django
 
-# A statement that takes this long has failed, whatever it would answer.
+# A statement that takes this long counts as failed.
 PATIENCE_SECONDS = 30
 
 
 def main() -> None:
-    # Events are logged to standard output; the times are all that may stand there.
+    # Events are logged to standard output, which must hold only the times.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     django.setup()

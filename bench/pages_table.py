@@ -1,7 +1,7 @@
-"""The pages that `bench.pages` times: name, ours, and the stock admin's page for the same need.
+"""List the pages that `bench.pages` times: name, the portal's page, and the stock admin's page.
 
-Braces stand for what `bench.page_names` looks up: one ordinary session (`sid`), its current token
-(`token`, `jti`), its user (`user`, `username`), a user with thousands of sessions (`heavy`,
+`bench.page_names` replaces the placeholders in braces: an ordinary session (`sid`), its current
+token (`token`, `jti`), its user (`user`, `username`), a user with thousands of sessions (`heavy`,
 `heavy_name`), an address that many sessions share (`office`), and cursors that point into the
 middle of a list (`deep_…`), or the middle page.
 """
@@ -29,7 +29,7 @@ SEARCHES = {
     "an office's address": "q={office}",
     "nothing there": "q=nobody-is-called-this",
 }
-# What both the admin and the staff pages offer, by the same name.
+# Filters that the admin and the staff pages share.
 SAID = {
     "address": "ip={ip}",
     "an office's address": "ip={office}",
@@ -117,7 +117,7 @@ def _admin_objects() -> Iterator[Row]:
 
 
 def reviews() -> Iterator[Row]:
-    """What is asked before something ends: these count it."""
+    """Yield the reviews before a revocation, which count the sessions that would end."""
     yield "admin: review of a token", f"{TOKENS}{{token}}/revoke/", ""
     yield "admin: review of a session", f"{SESSIONS}{{sid}}/revoke/", ""
     yield "admin: review of a heavy user", f"{USERS}{{heavy}}/revoke/", ""

@@ -1,5 +1,7 @@
-"""The two that are measured: this portal and the stock peer, each with a database of its own,
-filled with the same rows, and served by the same server with the same settings."""
+"""Set up the two peers: the portal, and the stock project.
+
+Each has a database of its own with the same rows. The same server runs both with the same settings.
+"""
 
 import os
 import shutil
@@ -19,15 +21,16 @@ import psycopg
 from bench.measure import Backends, Cpu
 
 ROOT = Path(__file__).resolve().parent.parent
-# Two secrets that open nothing: the databases are made for the run and dropped after it.
+# Secrets for the databases of the benchmark only.
 SECRETS = {
     "SECRET_KEY": "of-a-benchmark-and-nothing-else-3uPz0cW8kT5nVbY7qLx2",
     "JWT_SIGNING_KEY": "of-a-benchmark-too-and-nothing-else-9hR4mJd6sGf1wXe8",
+    "AUDIT_KEY": "of-a-benchmark-as-well-and-nothing-else-2kT7vLq9Zs4wBn",
 }
 
 
 def server_url() -> str:
-    """Any database of the PostgreSQL server to use; new ones are made beside it."""
+    """Return a database URL of the PostgreSQL server; new databases are created beside it."""
     return os.environ.get("PG_TEST_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 
 
@@ -67,8 +70,8 @@ class Peer:
             "HTTPS": "0",
             "PYTHONPATH": str(ROOT),
             "STATIC_ROOT": str(Path(tempfile.gettempdir()) / "bench_static"),
-            # Every login of the load comes from one address.
-            "LOGIN_ATTEMPTS": "1000000000",
+            # Every login of the load has the same address.
+            "LOGIN_ATTEMPTS": "1000000",
             **self.extra,
         }
 
@@ -83,8 +86,10 @@ class Peer:
     # --- The database.
 
     def fill(self) -> str:
-        """Make the database, unless one of this size stands, which is brought to the newest version
-        as a deployment would be; returns what `fill` said."""
+        """Create the database, and return what `fill` printed.
+
+        A database of this size that exists already is migrated to the newest version instead.
+        """
         if self.exists():
             self.manage("migrate", "--verbosity", "0")
             return ""
@@ -115,7 +120,7 @@ class Peer:
             self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
 
     def settle(self) -> None:
-        """Start a round from a table without pending work of the round before."""
+        """Vacuum the tables, so that a round starts without work from the round before."""
         if self.vendor == "postgres":
             with psycopg.connect(self.database_url, autocommit=True) as connection:
                 connection.execute("VACUUM (ANALYZE)")

@@ -1,4 +1,4 @@
-"""Results as Markdown, and into docs/performance.md: each run replaces its own part."""
+"""Write results as Markdown into docs/measurements.md. Each run replaces its own section."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from bench.peers import ROOT
 from bench.rounds import Result
 
-DOC = ROOT / "docs" / "performance.md"
+DOC = ROOT / "docs" / "measurements.md"
 HEAD = (
     "| case | conn. | ours /s | ± | stock /s | ± | ratio | ours p50 / p99 ms | stock p50 / p99 ms"
     " | CPU ms each, ours (db) | CPU ms each, stock (db) | CPU ratio | failed |\n"
@@ -57,8 +57,8 @@ def rows(head: tuple[str, ...], lines: list[tuple[Any, ...]]) -> str:
 
 
 def write(parts: Mapping[str, str]) -> None:
-    """Put each part between its own pair of marks, at the end where it is new."""
-    text = DOC.read_text() if DOC.exists() else "# Performance\n"
+    """Replace each section between its marks. A new section goes to the end."""
+    text = DOC.read_text() if DOC.exists() else "# Measurements\n"
     for name, part in parts.items():
         block = f"<!-- {name} -->\n{part.strip()}\n<!-- /{name} -->"
         marks = re.compile(f"<!-- {re.escape(name)} -->.*?<!-- /{re.escape(name)} -->", re.DOTALL)

@@ -1,10 +1,9 @@
-"""`python -m bench.revoking`: what ending many sessions costs, and what others notice of it.
-PostgreSQL.
+"""Measure revocations of many sessions: ``python -m bench.revoking``. PostgreSQL is needed.
 
-One database is filled with sessions of one live token each. First, all of a user who holds 10,000,
-every fifth of 50,000 logins, is revoked, in one process; then the command `revoke_tokens` ends a
-million by filter, is interrupted once and run again, while somebody else's bearer calls go on over
-HTTP.
+One database is filled with sessions of one live token each. First, one process revokes all of a
+user who has 10,000 of them, every fifth of 50,000 logins. Then the command `revoke_tokens` revokes
+a million by a filter. It is interrupted once and run again, while another client makes bearer calls
+over HTTP.
 """
 
 import argparse
@@ -56,7 +55,7 @@ def main() -> None:
         report.write({"bench revoking": text})
 
 
-# --- All of one user, in a process of its own: see `_revoke_users`.
+# --- Revoke all of one user in a process of its own: see `_revoke_users`.
 
 
 def _one_user(peer: Peer) -> dict[str, Any]:
@@ -94,7 +93,7 @@ def revoke_users() -> None:
     print(json.dumps({"ms": times, "statements": statements}))
 
 
-# --- All that a filter matches, by the command.
+# --- Revoke all that a filter matches, with the command.
 
 
 def _many(peer: Peer, interrupt_after: float) -> dict[str, Any]:
@@ -128,7 +127,7 @@ def _command(peer: Peer, before: str, interrupt_after: float | None = None) -> d
     started = time.monotonic()
     memory = 0.0
     interrupted = False
-    # A file, for a pipe that nobody reads would stop it: each event is logged there too.
+    # Write to a file. The server logs every event, and would stop at a full pipe.
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
             command,
@@ -157,7 +156,7 @@ def _command(peer: Peer, before: str, interrupt_after: float | None = None) -> d
 
 
 def heed_interruption() -> None:
-    """What a shell starts in the background, and all below it, ignores an interruption."""
+    """Restore the handling of SIGINT, which processes in the background of a shell ignore."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -181,7 +180,7 @@ def _log_in(peer: Peer) -> str:
 def _calls(
     peer: Peer, access: str, seconds: float = 0.0, until: threading.Event | None = None
 ) -> list[float]:
-    """Milliseconds of bearer calls, one after the other, a hundred a second at most."""
+    """Return the milliseconds of sequential bearer calls, at most a hundred in a second."""
     request = urllib.request.Request(
         peer.url("/api/restricted"), headers={"Authorization": f"Bearer {access}"}
     )
@@ -195,7 +194,7 @@ def _calls(
         except urllib.error.HTTPError as error:
             if error.code != 401:
                 raise
-            # Five minutes are over.
+            # The five minutes are over.
             access = _log_in(peer)
             request.add_header("Authorization", f"Bearer {access}")
             continue
@@ -217,7 +216,7 @@ def _part(sessions: str, users: dict[str, Any], many: dict[str, Any]) -> str:
         ("live sessions of it left", many["left"]),
         ("peak memory of the command", f"{max(first['peak_mib'], second['peak_mib']):.0f} MiB"),
         ("others' bearer calls before, p50 / p99", _quantiles(many["quiet"])),
-        ("others' bearer calls meanwhile, p50 / p99", _quantiles(many["busy"])),
+        ("others' bearer calls during it, p50 / p99", _quantiles(many["busy"])),
     ]
     return (
         "### Revoking\n\n"

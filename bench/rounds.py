@@ -1,4 +1,4 @@
-"""Rounds of load on the two peers in turn, so that the machine's noise hits both alike."""
+"""Put load on the two peers in alternating rounds, so that noise affects both alike."""
 
 import json
 import statistics
@@ -60,7 +60,7 @@ class Result:
         return statistics.median(rounds) if rounds else None
 
     def spread(self, peer: str) -> float | None:
-        """How far the rounds lie apart: half of (highest - lowest) against the median."""
+        """Return half the distance between the best and the worst round, relative to the median."""
         rates = [one.rate for one in getattr(self, peer)]
         middle = statistics.median(rates) if rates else 0
         return (max(rates) - min(rates)) / 2 / middle if middle else None
@@ -74,7 +74,7 @@ class Result:
 
 
 def run(peers: tuple[Peer, Peer], options: Options, say: Callable[[str], None]) -> list[Result]:
-    """Load both servers, which are up, with every case; ours goes first every other round."""
+    """Load both running servers with every case; the portal goes first in every other round."""
     consumed = options.one_each * len(options.connections) * options.rounds
     pools = {peer.name: Pools(peer) for peer in peers}
     results = []
@@ -113,8 +113,8 @@ def load(
     peer: Peer, pools: Pools, case: Case, connections: int, seconds: int, options: Options
 ) -> Round:
     lines = pools.write(case, options.one_each)
-    # A thread of wrk's for each connection where an answer decides what is asked next. Four else:
-    # connections that one thread opens at once mostly go to one and the same worker.
+    # One thread of wrk for each connection if a response decides the next request. Otherwise four:
+    # connections that one thread opens at once mostly go to the same worker.
     threads = connections if case.name in {"refresh", "logout"} else min(connections, 4)
     command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
     command += ["-s", str(LUA), peer.url("/"), "--", case.name, str(lines), str(threads)]
@@ -127,7 +127,7 @@ def load(
     served = max(told["requests"], 1)
     rate = told["requests"] / told["seconds"]
     if case.one_each:
-        # wrk waits for its time to end though the tokens have: go by how long answers took.
+        # wrk runs on after the tokens are used up, so compute the rate from response times.
         rate = connections / told["mean"] * 1000
     return Round(
         rate=rate,
@@ -140,8 +140,10 @@ def load(
 
 
 def _until_at_rest(cpu: Cpu) -> None:
-    """Let the server finish what wrk no longer waits for: sixteen logins with a slow hash would
-    else go on into the other peer's round."""
+    """Wait until the server has finished the requests that wrk no longer waits for.
+
+    Sixteen logins with a slow hash would otherwise run on into the other peer's round.
+    """
     used = cpu.used()
     while True:
         time.sleep(0.1)

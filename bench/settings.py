@@ -1,4 +1,4 @@
-"""The portal's own settings, and the command that fills its tables."""
+"""Add the command that fills the tables to the portal's settings."""
 
 from portal.settings import *  # noqa: F403
 from portal.settings import INSTALLED_APPS

@@ -1,4 +1,4 @@
-"""How much disk the distributions take that each of the two needs."""
+"""Compute the disk space of the distributions that each peer needs."""
 
 import re
 from importlib.metadata import PackageNotFoundError, distribution
@@ -10,7 +10,7 @@ STOCK = ("djangorestframework-simplejwt", "psycopg[binary]", "gunicorn", "django
 
 
 def needed(requirements: list[str]) -> set[str]:
-    """Those named, and all that they need in turn."""
+    """Return the named distributions and all their dependencies."""
     found: set[str] = set()
     waiting = list(requirements)
     while waiting:

@@ -1,6 +1,9 @@
-"""`python -m bench.sizes`: what the number of tokens costs each call of this portal. Two of it are
-served, one with few tokens and one with many, and loaded in turn, so that what else the machine
-does hits both alike. PostgreSQL; databases that stand are used and left standing."""
+"""Measure how the number of tokens affects each call: ``python -m bench.sizes``.
+
+Two portals are served, one with few tokens and one with many. They are loaded in turn, so that
+other load on the machine affects both alike. PostgreSQL is needed. Databases that exist are used
+and kept.
+"""
 
 import argparse
 import os

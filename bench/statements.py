@@ -1,5 +1,7 @@
-"""Count the statements and commits that one call of each kind costs. Run under one peer's
-settings with the calls, as JSON lines, on standard input; prints JSON."""
+"""Count the statements and commits of one call of each kind.
+
+Run it with one peer's settings, and the calls as JSON lines on standard input. It prints JSON.
+"""
 
 import json
 import sys
@@ -34,7 +36,7 @@ def main() -> None:
 
 
 def count(asked: list[str]) -> dict[str, int]:
-    """A write outside a transaction is a commit of its own."""
+    """Count statements and commits. A write outside a transaction is a commit too."""
     statements = commits = 0
     inside = False
     for sql in asked:

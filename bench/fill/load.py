@@ -1,4 +1,4 @@
-"""Puts the rows of `bench.fill.rows` into a database, fast."""
+"""Insert the rows of `bench.fill.rows` into a database, fast."""
 
 import json
 import time
@@ -18,9 +18,12 @@ BATCH = 10_000
 
 
 def load(every: Iterable[Rows], *, say: Say, rows_from: str = "", bare: bool = False) -> None:
-    """``bare`` drops the tables' constraints and indexes for the time being, which is what makes
-    ten million rows a matter of minutes. SQLite has none of the functions that the SELECTs need:
-    there, the rows come out of the PostgreSQL server at ``rows_from``."""
+    """Insert the rows of a plan.
+
+    ``bare`` drops constraints and indexes first and creates them again afterwards, which makes ten
+    million rows a matter of minutes. SQLite lacks the functions that the SELECTs need, so its rows
+    come from the PostgreSQL server at ``rows_from``.
+    """
     every = list(every)
     if connection.vendor != "postgresql":
         _load_sqlite(every, say, rows_from)
@@ -54,7 +57,7 @@ def _timed(what: str, say: Say) -> Iterator[None]:
 
 
 def own_id(cursor: Any, table: str) -> None:
-    """Ids were written by hand: set the sequence behind them, where there is one."""
+    """Advance the sequence of a table, if it has one, past the ids that were inserted."""
     cursor.execute(
         "SELECT pg_get_serial_sequence(%s, 'id') FROM pg_attribute"
         " WHERE attrelid = %s::regclass AND attname = 'id'",
@@ -72,7 +75,7 @@ def _without_indexes(tables: list[str], say: Say, bare: bool) -> Iterator[None]:
         return
     quoted = ", ".join(f"'{table}'::regclass" for table in tables)
     with connection.cursor() as cursor:
-        # Foreign keys first on the way out, so last on the way back.
+        # Foreign keys are dropped first, so they are created last.
         cursor.execute(
             "SELECT conrelid::regclass, quote_ident(conname), pg_get_constraintdef(oid)"
             f" FROM pg_constraint WHERE contype IN ('f', 'p', 'u') AND (conrelid IN ({quoted})"
@@ -118,7 +121,7 @@ def _load_sqlite(every: list[Rows], say: Say, rows_from: str) -> None:
 
 
 def _for_sqlite(value: Any) -> Any:
-    """A value as Django's SQLite backend writes it."""
+    """Convert a value to the form that Django's SQLite backend stores."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
     if isinstance(value, uuid.UUID):

@@ -1,13 +1,18 @@
-"""What the filled tables hold, as SELECTs for PostgreSQL in which every row is a function of its
-number: nothing is looked up, nothing is sorted, and tokens come in the order of their creation.
+"""Define the rows of the filled tables, as SELECTs for PostgreSQL.
 
-Logins come in cohorts. The sessions of one cohort open one after the other, then each of them
-rotates, in the same order, until it has had `ROUNDS` tokens; then the next cohort opens. So
-token ``n`` is the successor of token ``n - cohort``. Every fifth session belongs to one of the
-users who have 5,000 each (`Plan.heavy`), and is never revoked; every other to a user who has that
-one. Of the sessions' last tokens the older cohorts' have expired, and one session in twenty was
-revoked. One session in fifty came from one and the same address, as behind an office's router; one
-in 10,007 is a device that nobody else has; scripts and apps name their client, browsers do not.
+Every row is a function of its number: no SELECT looks up or sorts rows, and tokens come in the
+order of their creation.
+
+Logins come in cohorts. The sessions of a cohort open one after the other. Each of them then
+rotates, in the same order, until it has had `ROUNDS` tokens, and the next cohort opens. Token ``n``
+is therefore the successor of token ``n - cohort``.
+
+- Every fifth session belongs to one of the users who have 5,000 each (`Plan.heavy`), and is never
+  revoked. Every other session belongs to a user who has only that one.
+- The last tokens of older cohorts have expired, and one session in twenty was revoked.
+- One session in fifty came from the same address, like that of an office's router.
+- One session in 10,007 has a device that no other session has.
+- Scripts and apps name their client; browsers do not.
 """
 
 from collections.abc import Iterator
@@ -38,9 +43,12 @@ OFFICE = "192.0.2.10"
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """``tokens`` is rounded down to whole cohorts. ``token_base`` and ``user_base`` are the
-    highest ids in use; ``header`` is the encoded header that every token carries; ``signature``
-    is stored behind it (nothing, here; 43 characters at the stock peer)."""
+    """Describe what to fill.
+
+    ``tokens`` is rounded down to whole cohorts. ``token_base`` and ``user_base`` are the highest
+    ids in use. ``header`` is the encoded header of every token. ``signature`` is stored after it:
+    empty for the portal, 43 characters for the stock peer.
+    """
 
     tokens: int
     end: datetime
@@ -69,7 +77,7 @@ class Plan:
 
     @property
     def events(self) -> int:
-        """One for each token, and one for each session that was revoked."""
+        """Return the number of events: one for each token and one for each revoked session."""
         return self.total + (self.sessions + 12) // 20
 
     @property
@@ -85,7 +93,7 @@ class Rows:
 
 
 def shared(plan: Plan) -> Iterator[Rows]:
-    """The rows of the tables that both have: users, and simplejwt's two."""
+    """Return the rows of the tables that both peers have: users, and simplejwt's two."""
     yield Rows(
         "auth_user",
         [
@@ -121,7 +129,7 @@ def shared(plan: Plan) -> Iterator[Rows]:
 
 
 def ours(plan: Plan) -> Iterator[Rows]:
-    """The rows of the portal's own tables."""
+    """Return the rows of the portal's own tables."""
     last = (plan.rounds - 1) * plan.cohort
     previous = f"token_id + {last - plan.cohort}" if plan.rounds > 1 else "NULL::bigint"
     rotated = f"at + {_ticks(plan, last)}" if plan.rounds > 1 else "NULL::timestamptz"
@@ -193,7 +201,7 @@ def ours(plan: Plan) -> Iterator[Rows]:
         ),
     )
     if plan.token_base == 0:
-        # As the seal's timer would have left them: summed to the last event.
+        # Rollups that cover the last event, as the timer of seal_events leaves them.
         yield Rows(
             "tokens_rollup",
             ["hour", "kind", "events", "total"],
@@ -230,7 +238,7 @@ def _users(plan: Plan) -> str:
 
 
 def _ticks(plan: Plan, tokens: int) -> str:
-    """How long ``tokens`` tokens take to issue, as an SQL interval."""
+    """Return the time in which ``tokens`` tokens are issued, as an SQL interval."""
     return f"interval '{plan.days * 86_400 * tokens / plan.total:.6f} seconds'"
 
 

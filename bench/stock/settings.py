@@ -1,4 +1,4 @@
-"""`django-admin startproject`, plus simplejwt as its documentation sets it up."""
+"""Configure `django-admin startproject` with simplejwt as its documentation does."""
 
 import environ
 
@@ -48,10 +48,10 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": env.db_url("DATABASE_URL")}
-# Kinder than the tutorial, which connects anew for each request.
+# Faster than the tutorial, which connects again for each request.
 DATABASES["default"]["CONN_MAX_AGE"] = None
 
-# The tutorial's PBKDF2, unless the run compares logins on one and the same hash.
+# The tutorial's PBKDF2, unless the run compares logins with the same hash.
 PASSWORD_HASHERS = [
     env.str("STOCK_HASHER", "django.contrib.auth.hashers.PBKDF2PasswordHasher"),
 ]

@@ -1,4 +1,4 @@
-"""The stock peer's settings, and the command that fills its tables."""
+"""Add the command that fills the tables to the stock peer's settings."""
 
 from bench.stock.settings import *  # noqa: F403
 from bench.stock.settings import INSTALLED_APPS

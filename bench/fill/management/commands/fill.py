@@ -1,4 +1,4 @@
-"""Fill the tables with realistic tokens: `python -m django fill 1M --settings bench.settings`."""
+"""Fill the tables with tokens: ``python -m django fill 1M --settings bench.settings``."""
 
 import time
 from typing import Any
@@ -16,7 +16,7 @@ from bench.fill.load import highest, load
 from bench.fill.rows import COHORTS, HEAVY_SESSIONS, ROUNDS, Plan, ours, shared
 
 PASSWORD = "correct horse battery staple"
-# From here on, dropping the indexes and making them again is faster than keeping them.
+# From this number of tokens on, dropping and recreating the indexes is faster.
 BARE_FROM = 200_000
 
 
@@ -72,7 +72,7 @@ def make_plan(*, tokens: int, days: float, **shape: int) -> Plan:
         header=_header(portal),
         password=password,
         password_mark=_mark(password) if portal else "",
-        # The stock peer keeps the whole token; this is as long as an HS256 signature.
+        # The stock peer stores whole tokens. This is as long as an HS256 signature.
         signature="" if portal else "s" * 43,
         token_base=highest("token_blacklist_outstandingtoken"),
         user_base=highest(get_user_model()._meta.db_table),
@@ -82,14 +82,16 @@ def make_plan(*, tokens: int, days: float, **shape: int) -> Plan:
 
 def _header(portal: bool) -> str:
     if portal:
-        from tokens.signing import PortalRefreshToken, sign
+        from rest_framework_simplejwt.tokens import RefreshToken
 
-        return sign(PortalRefreshToken()).split(".")[0]
+        from tokens.jwt.signing import sign
+
+        return sign(RefreshToken()).split(".")[0]
     key = settings.SIMPLE_JWT["SIGNING_KEY"]
     return jwt.encode({}, key, algorithm="HS256").split(".")[0]
 
 
 def _mark(password: str) -> str:
-    from tokens.selectors.standing import password_mark
+    from tokens.validation.token_context import password_mark
 
     return password_mark(get_user_model()(password=password))

@@ -1,6 +1,6 @@
-"""Print refresh tokens that are good now, one a line: unsigned token, tab, user name.
+"""Print refresh tokens that are valid now, one on a line: unsigned token, tab, user name.
 
-They are the unsigned ones that the tables hold; the harness, which has the key, signs them.
+The tables hold unsigned tokens. The harness has the key, and signs them.
 """
 
 from datetime import timedelta
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--rows-from", default="", help="as for `fill`")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Not from tokens.models: the stock peer has no such module.
+        # Don't import tokens.models, which the stock peer does not have.
         outstanding = apps.get_model("token_blacklist", "OutstandingToken").objects
         good = outstanding.filter(
             blacklistedtoken=None, expires_at__gt=timezone.now() + timedelta(hours=12)
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             every = [*shared(plan), *(ours(plan) if apps.is_installed("tokens") else ())]
             load(every, say=self.stderr.write, rows_from=options["rows_from"])
             good = good.filter(pk__gt=plan.token_base)
-        # An id is as good as random: this spreads over the whole table.
+        # Ids are random, so this order spreads over the whole table.
         rows = good.order_by("jti").values_list("token", "user__username")[: options["count"]]
         if options["operator"]:
             first = good.order_by("jti").values_list("user")[:1]

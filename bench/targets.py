@@ -1,0 +1,123 @@
+"""Measure what it costs to list the sessions that a revocation ended: ``python -m bench.targets``.
+
+PostgreSQL is needed. One process revokes 100,000 sessions by a filter. Every other batch of 1,000
+writes its event without targets, so both are measured in one run.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from bench import report
+from bench.peers import ROOT, Peer
+
+SESSIONS = "100k"
+
+
+def main() -> None:
+    peer = Peer("ours", "portal.wsgi", "bench.settings", "postgres", "targets")
+    peer.drop()
+    peer.create()
+    try:
+        peer.manage("migrate", "--verbosity", "0")
+        shape = ("--days", "5", "--cohorts", "1", "--rounds", "1", "--heavy", "100")
+        print(peer.manage("fill", SESSIONS, *shape), end="", flush=True)
+        done = subprocess.run(
+            [sys.executable, "-c", "from bench.targets import measure; measure()"],
+            env={
+                **peer.environment,
+                "DJANGO_SETTINGS_MODULE": peer.settings,
+                "LOG_LEVEL": "CRITICAL",
+            },
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    finally:
+        peer.drop()
+    text = done.stdout.splitlines()[-1]
+    print(text)
+    report.write({"bench targets": _part(json.loads(text))})
+
+
+def measure() -> None:
+    """Revoke everything in this process and print the facts."""
+    import django
+
+    django.setup()
+    from django.db import connection
+    from django.utils import timezone
+
+    from tokens import audit
+    from tokens.audit import targets
+    from tokens.listing.sessions import SessionQuery
+    from tokens.revocation import Selection, revoke_in_batches
+
+    kept = targets.record_upon_many
+    times: tuple[list[float], list[float]] = ([], [])
+    selection = Selection(matching=SessionQuery(issued_before=timezone.now()))
+    batches = revoke_in_batches(selection=selection, actor=None, reason="bench")
+    ended = at = 0
+    while True:
+        listed = at % 2
+        audit.record_upon_many = kept if listed else _without_targets
+        started = time.perf_counter()
+        step = next(batches, None)
+        if step is None:
+            break
+        if at > 3 and step.sessions == 1000:
+            times[listed].append(time.perf_counter() - started)
+        ended += step.sessions
+        at += 1
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), pg_table_size('tokens_eventtarget'),"
+            " pg_indexes_size('tokens_eventtarget') FROM tokens_eventtarget"
+        )
+        rows, table, indexes = cursor.fetchone()
+    print(
+        json.dumps(
+            {
+                "sessions": ended,
+                "without_ms": statistics.median(times[0]) * 1000,
+                "with_ms": statistics.median(times[1]) * 1000,
+                "bytes": table / rows,
+                "index_bytes": indexes / rows,
+            }
+        )
+    )
+
+
+def _without_targets(*, targets: object, **fields: Any) -> object:
+    from tokens import audit
+
+    return audit.record(**fields)
+
+
+def _part(facts: dict[str, float]) -> str:
+    without, listed = facts["without_ms"], facts["with_ms"]
+    return "\n".join(
+        [
+            "### The targets of a bulk revocation",
+            "",
+            f"`python -m bench.targets` on {datetime.now(UTC):%Y-%m-%d}, PostgreSQL, "
+            f"{facts['sessions']:,} sessions in batches of 1,000.",
+            "",
+            "| a batch of 1,000 sessions, median | ms |",
+            "|---|--:|",
+            f"| without targets | {without:.1f} |",
+            f"| with targets | {listed:.1f} |",
+            f"| ratio | {listed / without:.2f} |",
+            f"| bytes for each session, and in indexes "
+            f"| {facts['bytes']:.0f} + {facts['index_bytes']:.0f} |",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
