@@ -1,3 +1,4 @@
+import asyncio.events
 import json
 import os
 from collections.abc import Callable, Generator, Iterator
@@ -10,34 +11,34 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connection
 from rest_framework.test import APIClient
+from rest_framework_simplejwt import state
 
-from tests.support import flush
-from tests.support.people import PASSWORD, ROLES, make_staff, make_user
-from tests.support.services import chromium, missing, not_run
+from tests.support.database import flush
+from tests.support.services import LeftOut, chromium, missing, not_run
+from tests.support.users import PASSWORD, ROLES, make_staff, make_user
+from tokens.web.readiness import check_database
 
+pytest_plugins = ["tests.support.passes"]
 flush.patch()
+# simplejwt reads its settings into this once. A test that changes them must not be the first to.
+assert state.token_backend
 
 
 # --- What this run can do, and what it says about the rest.
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    for vendor in ("postgresql", "sqlite"):
-        if item.get_closest_marker(vendor) and connection.vendor != vendor:
-            pytest.skip(f"runs where {vendor} is the database, here it is {connection.vendor}")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: Any
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Where everything has to run, a skip for want of anything but the other database fails."""
+    """Fail a skipped test if REQUIRE_ALL is set, unless it may be left out."""
     report = yield
-    if os.environ.get("REQUIRE_ALL") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+    left_out = call.excinfo is not None and call.excinfo.errisinstance(LeftOut)
+    expected = left_out or hasattr(report, "wasxfail")
+    if os.environ.get("REQUIRE_ALL") == "1" and report.skipped and not expected:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
-        if "runs where" not in reason:
-            report.outcome = "failed"
-            report.longrepr = f"REQUIRE_ALL=1, but this was skipped: {reason}"
+        report.outcome = "failed"
+        report.longrepr = f"REQUIRE_ALL=1, but this was skipped: {reason}"
     return report
 
 
@@ -48,13 +49,52 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(line)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    with django_db_blocker.unblock():
+        flush.remember_migrated_rows()
+        if connection.vendor == "postgresql":
+            # For every connection, the served portal's too: no test restarts the server.
+            name = connection.ops.quote_name(connection.settings_dict["NAME"])
+            with connection.cursor() as cursor:
+                cursor.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+        connection.close()
+    yield
+    check_database.close()
+    if connection.vendor == "postgresql":
+        # PostgreSQL drops no database that has connections, such as that of a check still running.
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        connection.close()
+
+
 @pytest.fixture(autouse=True)
 def _empty_cache() -> Iterator[None]:
     yield
     cache.clear()
 
 
-# --- People. Each password is tests.support.people.PASSWORD.
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Hide Playwright's event loop, which runs in this thread until the end of the session.
+
+    Beside it, async code of another test would not start, and Django would open a second connection
+    to the database. It is hidden from all of the test, its fixtures included.
+    """
+    loop = asyncio.events._get_running_loop()
+    if loop is None or "browser" in getattr(item, "fixturenames", ()):
+        return (yield)
+    asyncio.events._set_running_loop(None)
+    try:
+        return (yield)
+    finally:
+        asyncio.events._set_running_loop(loop if loop.is_running() else None)
+
+
+# --- People. Each password is tests.support.users.PASSWORD.
 
 
 @pytest.fixture
@@ -122,25 +162,23 @@ def login() -> Callable[..., dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def _served(
-    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
-    from tests.support.server import serving
+def _served(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from tests.support.server.portal import serving
 
-    with django_db_blocker.unblock(), serving(tmp_path_factory.mktemp("portal")) as server:
+    with serving(tmp_path_factory.mktemp("portal")) as server:
         yield server
 
 
 @pytest.fixture
 def portal_server(transactional_db: None, _served: Any) -> Any:
-    """The portal behind gunicorn, on this test's database: rows made here are seen there."""
+    """Return the portal behind gunicorn, which uses the database of this test."""
     return _served
 
 
 @pytest.fixture
 def serve(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """``serve(REFRESH_GRACE_SECONDS="0") -> PortalServer``: one with settings of its own."""
-    from tests.support.server import serving
+    from tests.support.server.portal import serving
 
     with ExitStack() as stack:
         yield lambda **env: stack.enter_context(serving(tmp_path, **env))
@@ -151,29 +189,36 @@ def serve(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., Any]
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    from tests.support.browser import launched
+    from playwright.sync_api import expect
 
+    from tests.support.browser.chromium import PATIENCE, launched
+
+    expect.set_options(timeout=PATIENCE)
     executable = chromium()
     if executable is None:
         missing("there is no Chromium on the PATH")
     # Playwright keeps an event loop in this thread, and Django takes that for async code.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     with launched(executable) as running:
+        loop = asyncio.events._get_running_loop()
         yield running
+        asyncio.events._set_running_loop(loop)  # The last test may have hidden it.
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @pytest.fixture
 def complaints(portal_server: Any) -> Any:
-    from tests.support.browser import Complaints
+    from tests.support.browser.chromium import Complaints
 
     return Complaints(portal_server.url)
 
 
 @pytest.fixture
 def context(browser: Any, portal_server: Any, complaints: Any) -> Iterator[Any]:
+    from tests.support.browser.chromium import PATIENCE
+
     opened = browser.new_context(base_url=portal_server.url, locale="en-GB", timezone_id="UTC")
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(PATIENCE)
     complaints.watch(opened)
     yield opened
     opened.close()
@@ -181,7 +226,7 @@ def context(browser: Any, portal_server: Any, complaints: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def page(context: Any, complaints: Any) -> Iterator[Any]:
-    """A page of the served portal. The test fails when Chromium complained about anything."""
+    """Return a page of the served portal, and fail the test if Chromium reported an error."""
     yield context.new_page()
     assert complaints.left() == []
 

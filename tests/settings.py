@@ -1,5 +1,7 @@
-"""The portal's own settings with what a test run must not share with anybody: secrets, the
-database and the collected static files. ``DATABASE_URL`` chooses PostgreSQL."""
+"""Change the portal's settings for tests: own secrets, database and collected static files.
+
+``DATABASE_URL`` chooses PostgreSQL.
+"""
 
 import atexit
 import os
@@ -7,9 +9,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
-# One scratch folder for the whole run: xdist's workers inherit it from the first process.
+# One scratch folder for the whole run: xdist's workers inherit it from the first process. It is in
+# memory if there is enough, because the served portal waits for the disk at each commit.
+MEMORY = Path("/dev/shm")
 if "PORTAL_TEST_DIR" not in os.environ:
-    os.environ["PORTAL_TEST_DIR"] = tempfile.mkdtemp(prefix="token-portal-test-")
+    enough = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2**30
+    os.environ["PORTAL_TEST_DIR"] = tempfile.mkdtemp(
+        prefix="token-portal-test-", dir=MEMORY if enough else None
+    )
     atexit.register(shutil.rmtree, os.environ["PORTAL_TEST_DIR"], ignore_errors=True)
 SCRATCH = Path(os.environ["PORTAL_TEST_DIR"])
 (SCRATCH / "static").mkdir(exist_ok=True)
@@ -19,6 +26,7 @@ os.environ |= {
     "ENV_FILE": os.devnull,
     "SECRET_KEY": "django-key-of-the-tests-opening-nothing-anywhere-0123456789",
     "JWT_SIGNING_KEY": "signing-key-of-the-tests-opening-nothing-anywhere-012345678",
+    "AUDIT_KEY": "audit-key-of-the-tests-opening-nothing-anywhere-0123456789",
     "DEBUG": "off",
     "HTTPS": "off",
     "STATIC_ROOT": str(SCRATCH / "static"),
@@ -26,7 +34,7 @@ os.environ |= {
 }
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{SCRATCH / 'unused.sqlite3'}")
 for name in (
-    "ALLOWED_HOSTS", "AUDIT_KEY", "AUDIT_RETIRED_KEYS", "CACHE_URL", "CORS_ALLOWED_ORIGINS",
+    "ALLOWED_HOSTS", "AUDIT_RETIRED_KEYS", "CACHE_URL", "CORS_ALLOWED_ORIGINS",
     "CSRF_TRUSTED_ORIGINS",
     "ACCESS_TOKEN_MINUTES", "JWT_ALGORITHM", "JWT_AUDIENCE", "JWT_ISSUER", "JWT_RETIRED_KEYS",
     "LOGIN_ATTEMPTS", "LOGIN_WINDOW_SECONDS", "REFRESH_GRACE_SECONDS", "REFRESH_TOKEN_DAYS",
@@ -44,7 +52,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"]["NAME"] = str(SCRATCH / f"test-{os.getpid()}.sqlite3")
     DATABASES["default"]["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
 
-# The same algorithm at a price that lets every test log somebody in.
+# The same algorithm at a cost that lets every test log in.
 PASSWORD_HASHERS = ["tests.support.hashers.CheapArgon2PasswordHasher", *PASSWORD_HASHERS]
 # Templates are rendered without collecting files first; the served portal has the manifest, in a
 # folder of its own: another process may just be filling it.

@@ -1,4 +1,6 @@
-from tokens.hashers import OwaspArgon2PasswordHasher
+"""Hash passwords cheaply in tests."""
+
+from tokens.accounts.hashers import OwaspArgon2PasswordHasher
 
 
 class CheapArgon2PasswordHasher(OwaspArgon2PasswordHasher):

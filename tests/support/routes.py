@@ -6,14 +6,15 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
+from django.utils import timezone
 
-from tokens.issuing import open_session
-from tokens.models import Cutoff, Event
+from tokens.models import Cutoff, Event, Refusal
 from tokens.revocation import Selection, preview, start_job
+from tokens.sessions.issue import open_session
 
 
 def routes() -> set[str]:
-    """The pattern of every URL, as `ResolverMatch.route` spells it."""
+    """Return the pattern of every URL, as `ResolverMatch.route` spells it."""
     return set(_walk(get_resolver(), ""))
 
 
@@ -31,25 +32,38 @@ def route_of(address: str) -> str:
 
 
 class Things:
-    """One of each thing that an address can name. Bob is whom it is all about."""
+    """Create one of each thing that an address can name.
+
+    They concern Bob. The names with ``root`` are those of a superuser.
+    """
 
     def __init__(self, *, bob: User, sam: User) -> None:
         session = open_session(user=bob).session
         group = Group.objects.order_by("pk")[0]
         cutoff = Cutoff.objects.create(user=bob, not_before=session.created_at, actor=sam)
+        root = open_session(user=sam).session
         assert session.current is not None
+        assert root.current is not None
         selection = Selection(users=(bob.pk,), issued_before=session.created_at)
         job = start_job(
             selection=selection, found=preview(selection=selection), actor=sam, reason="leak"
         )
+        refusal = Refusal.objects.create(
+            slot=0, request_id="0a1b2c3d4e5f", at=timezone.now(), check_name="signature"
+        )
         self.named: dict[str, Any] = {
             "sid": session.pk,
+            "root": sam.pk,
+            "root_sid": root.pk,
+            "root_token": root.current_id,
+            "root_jti": root.current.jti,
             "jti": session.current.jti,
             "token": session.current_id,
             "user": bob.pk,
             "group": group.pk,
             "cutoff": cutoff.pk,
             "job": job.pk,
+            "request": refusal.request_id,
             "event": Event.objects.order_by("pk")[0].pk,
             "type": ContentType.objects.get_for_model(User).pk,
         }

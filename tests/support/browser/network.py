@@ -1,4 +1,4 @@
-"""A network that is slow, and one that loses what a click sends."""
+"""Slow a page's network down, or lose what a click sends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +23,10 @@ def slow_down(page: Page, latency: int = SLOW["latency"]) -> None:
 
 @contextmanager
 def losing(page: Page, method: str, path: str, *, answer: bool = False) -> Iterator[None]:
-    """What the block asks of ``path`` is lost on its way, or, with ``answer``, what the portal said
-    to it. The block is left when it is; everything else comes through."""
+    """Lose the requests of the block to ``path``, or with ``answer`` the responses to them.
+
+    The block ends when a request was lost. Other requests pass.
+    """
 
     def ours(request: Request) -> bool:
         return request.method == method and urlsplit(request.url).path == path
@@ -46,7 +48,7 @@ def losing(page: Page, method: str, path: str, *, answer: bool = False) -> Itera
 
 
 def _deliver(page: Page, request: Request) -> None:
-    """As the browser would have sent it; what comes back, its cookies too, is nobody's."""
+    """Send the request as the browser would, and discard the response with its cookies."""
     cookies = page.context.cookies(request.url)
     requests.request(
         request.method,

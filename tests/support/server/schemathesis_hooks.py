@@ -1,5 +1,7 @@
-"""What schemathesis is told of the portal beside its schema: how to get in. It is run as a
-program of its own, which imports this file (SCHEMATHESIS_HOOKS)."""
+"""Give schemathesis credentials for the portal.
+
+schemathesis runs as a program of its own, and imports this file (SCHEMATHESIS_HOOKS).
+"""
 
 import os
 from typing import Any
@@ -12,8 +14,10 @@ WAIT = 30
 
 @schemathesis.auth(refresh_interval=None)
 class StaffToken:
-    """A real access token of a member of staff who may do everything. Among the calls are some
-    that end the session it belongs to; then there is a new login."""
+    """Return a valid access token of a superuser.
+
+    Some of the calls end its session; the next call then logs in again.
+    """
 
     token = ""
     bodies = 0
@@ -36,8 +40,10 @@ class StaffToken:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, **kwargs: Any) -> None:
-    """Every third body that is right in form is right in substance too: with real credentials,
-    or the access token that is held. Nobody generates those."""
+    """Put real credentials, or the current access token, into every third valid body.
+
+    Generated values never match them.
+    """
     body = case.body
     if case.meta is None or not case.meta.generation.mode.is_positive or not isinstance(body, dict):
         return

@@ -1,6 +1,7 @@
-"""The portal as it is deployed, with gunicorn and two workers, over a test's own database."""
+"""Serve the portal with gunicorn and two workers on the database of a test."""
 
 import fcntl
+import itertools
 import os
 import socket
 import subprocess
@@ -15,8 +16,15 @@ from urllib.parse import quote
 import requests
 from django.db import connection
 
-ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 40
+ROOT = Path(__file__).resolve().parents[3]
+START_SECONDS = 90
+# time-machine replaces each function of Python that reads the clock; the workers inherit that.
+WITH_WRONG_CLOCK = """
+import sys, time, time_machine
+time_machine.travel(time.time() + int(sys.argv.pop(1)), tick=True).start()
+from gunicorn.app.wsgiapp import run
+run()
+"""
 
 
 class PortalServer:
@@ -26,6 +34,7 @@ class PortalServer:
         self.url = url
         self.log = log
         self.process = process
+        self.socket_path: Path | None = None
 
     def call(
         self, method: str, path: str, *, token: str | None = None, **kwargs: Any
@@ -45,14 +54,26 @@ class PortalServer:
         return dict(answer.json())
 
 
+# Below the ports that the system gives to clients, and different in each test process: two servers
+# that start at the same time never choose the same port.
+_ports = itertools.count(20_000 + 4_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of the loopback address that is not in use."""
+    for port in _ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 def database_url() -> str:
-    """The test's own database, in the words of DATABASE_URL."""
+    """Return the database of the test as a DATABASE_URL."""
     to = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{to['NAME']}"
@@ -61,7 +82,7 @@ def database_url() -> str:
 
 
 def environment(**overrides: str) -> dict[str, str]:
-    """What the served portal runs with: the settings of the tests, on the real settings file."""
+    """Return the environment of the served portal: the settings of the tests."""
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "portal.settings",
@@ -85,25 +106,35 @@ def collect_static() -> None:
 
 
 @contextmanager
-def serving(folder: Path, **overrides: str) -> Iterator[PortalServer]:
-    """Serve until the block ends; ``overrides`` are environment variables of the portal."""
-    collect_static()
+def serving(
+    folder: Path, *, socket_path: Path | None = None, clock_ahead: int = 0, **overrides: str
+) -> Iterator[PortalServer]:
+    """Serve until the block ends; ``overrides`` are environment variables of the portal.
+
+    The clock of the server's processes is ``clock_ahead`` seconds ahead; negative: behind.
+    """
+    if "STATIC_ROOT" not in overrides:
+        collect_static()
     port = free_port()
     log = folder / f"portal-{port}.log"
     # What `make` exports to a test run must not choose the port of a portal of its own.
     env = environment(**{"WEB_CONCURRENCY": "2", **overrides, "PORT": str(port)})
+    if socket_path is not None:
+        env["GUNICORN_CMD_ARGS"] = f"--bind 127.0.0.1:{port} --bind unix:{socket_path}"
     env.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    start = ["-c", WITH_WRONG_CLOCK, str(clock_ahead)] if clock_ahead else ["-m", "gunicorn"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--config", "python:portal.gunicorn", "portal.wsgi"],
+            [sys.executable, *start, "--config", "python:portal.gunicorn", "portal.wsgi"],
             cwd=ROOT,
             env=env,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
     server = PortalServer(f"http://127.0.0.1:{port}", log, process)
+    server.socket_path = socket_path
     try:
-        _wait(server)
+        _wait(server, f"{env.get('SCRIPT_NAME', '')}/healthz")
         yield server
     finally:
         process.terminate()
@@ -114,11 +145,11 @@ def serving(folder: Path, **overrides: str) -> Iterator[PortalServer]:
             process.wait()
 
 
-def _wait(server: PortalServer) -> None:
+def _wait(server: PortalServer, path: str) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and server.process.poll() is None:
         try:
-            if server.call("GET", "/healthz", timeout=2).status_code == 200:
+            if server.call("GET", path, timeout=10).status_code == 200:
                 return
         except requests.RequestException:
             pass

@@ -1,4 +1,4 @@
-"""What pictures are taken of."""
+"""List the screens of which screenshots are taken."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,11 @@ AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 @dataclass(frozen=True)
 class Screen:
-    """``click`` is the text of what is pressed first; ``readme`` names the schemes in
-    which the picture is kept."""
+    """Describe one screenshot.
+
+    ``click`` is the text of the element that is pressed first. ``readme`` names the color schemes
+    that the README shows.
+    """
 
     name: str
     path: str
@@ -19,14 +22,14 @@ class Screen:
 
 
 def screens(*, staff: str) -> list[Screen]:
-    """Of what `seed_demo` left: a revoked session with something to tell, and its person."""
+    """Return a revoked session of `seed_demo` that has a long timeline, and its user."""
     from django.contrib.auth import get_user_model
 
-    from tokens.issuing import open_session
+    from tokens.listing.status import live
     from tokens.models import Event, Session
     from tokens.origin import Origin
     from tokens.revocation import Selection, preview, start_job
-    from tokens.selectors.status import live
+    from tokens.sessions.issue import open_session
 
     # Every button is to be seen.
     get_user_model().objects.filter(username=staff).update(is_superuser=True)
@@ -58,7 +61,7 @@ def screens(*, staff: str) -> list[Screen]:
         Screen("user", f"/staff/users/{person}/"),
         Screen("review", f"/staff/users/{person}/", click="Revoke all tokens…", readme=("light",)),
         Screen("review-page", f"/staff/revoke/?user={person}"),
-        Screen("everybody", "/staff/sessions/", click="End everybody's sessions…"),
+        Screen("everybody", "/staff/sessions/", click="Log everyone out…"),
         Screen("job", f"/staff/revoke/{job.pk}/"),
         Screen("inspect", "/staff/inspect/"),
         Screen("inspected", "/staff/inspect/", paste=pair.access),

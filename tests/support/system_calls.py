@@ -1,5 +1,7 @@
-"""What this process reaches for: files that it opens, hosts that it looks up or connects to,
-programs that it starts. The interpreter tells (PEP 578), whatever library does it."""
+"""Record the files, hosts and programs that this process opens, contacts or starts.
+
+The interpreter reports them (PEP 578), whichever library is the caller.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -31,7 +33,7 @@ def _heard(event: str, args: tuple[object, ...]) -> None:
 
 @contextmanager
 def reaching() -> Iterator[list[str]]:
-    """The list of what this thread reaches for inside the block."""
+    """Yield the list of what this thread opens inside the block."""
     if not _hooked:
         # A hook cannot be taken away again: there is one, and it is idle outside the block.
         sys.addaudithook(_heard)

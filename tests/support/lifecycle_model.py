@@ -75,7 +75,7 @@ class Portal:
         return "retry" if near else ""
 
     def presented(self, family: Family, token: Issued, now: float) -> str:
-        """What a refresh does: "current", "retry" or "" (refused). Reuse ends the family."""
+        """Return the result of a refresh: "current", "retry", or "" for a refusal."""
         if self.refresh_works(family, token, now):
             return self.place(family, token, now)
         if token.exp > now and not self.place(family, token, now):

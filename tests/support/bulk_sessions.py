@@ -1,4 +1,4 @@
-"""Tokens by the thousand, as logins would have left them, without logging anybody in."""
+"""Insert thousands of live sessions and their login events without logging in."""
 
 import uuid
 from datetime import timedelta
@@ -16,7 +16,7 @@ AGENTS = (
 
 
 def hold(user: Any, number: int) -> list[Session]:
-    """``number`` live sessions of ``user`` with a token each, the newest last."""
+    """Create ``number`` live sessions of ``user`` with a token each, the newest last."""
     now = timezone.now()
     made = [now - timedelta(seconds=number - at) for at in range(number)]
     tokens = OutstandingToken.objects.bulk_create(
@@ -43,7 +43,7 @@ def hold(user: Any, number: int) -> list[Session]:
 
 
 def logged(user: Any, sessions: list[Session]) -> None:
-    """The events of those logins."""
+    """Create the events of those logins."""
     Event.objects.bulk_create(
         Event(
             kind=Kind.LOGIN, at=one.created_at, actor=user, actor_name=user.username, subject=user,

@@ -1,6 +1,8 @@
-"""Pictures of every page, from the real portal in a real Chromium, light and dark, wide and narrow:
-``python -m tests.support.screenshots README_FOLDER [FOLDER_FOR_ALL]``. Without the second only the
-README's few are taken."""
+"""Take screenshots of every page of a served portal: light and dark, wide and narrow.
+
+``python -m tests.support.browser.screenshots README_FOLDER [FOLDER_FOR_ALL]``
+writes the few pictures of the README, and with a second folder also one of every page.
+"""
 
 import os
 import sys
@@ -8,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.support.screens import Screen, screens
+from tests.support.browser.screens import Screen, screens
 
 PASSWORD = "a picture needs 1 login"
 STAFF = "mira.okafor"
@@ -25,7 +27,7 @@ def main(readme: Path, everything: Path | None) -> None:
         django.setup()
         from django.core.management import call_command
 
-        from tests.support.server import serving
+        from tests.support.server.portal import serving
 
         call_command("migrate", verbosity=0)
         call_command("seed_demo", password=PASSWORD)
@@ -35,7 +37,7 @@ def main(readme: Path, everything: Path | None) -> None:
 
 
 def shoot(url: str, found: list[Screen], readme: Path, everything: Path | None) -> None:
-    from tests.support.browser import launched
+    from tests.support.browser.chromium import launched
     from tests.support.services import chromium
 
     executable = chromium()
@@ -70,7 +72,7 @@ def take(page: Any, screen: Screen, target: Path, *, whole: bool) -> None:
         page.get_by_text(screen.click).first.click()
     if screen.paste:
         page.fill("[name=token]", screen.paste)
-        page.get_by_role("button", name="Inspect token").click()
+        page.get_by_role("button", name="Validate").click()
     page.wait_for_load_state("networkidle")
     page.screenshot(path=target, full_page=whole)
     print(target)

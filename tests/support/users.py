@@ -1,5 +1,8 @@
-"""The cast: Alice and Bob hold tokens; Sam may do everything; each other member of staff has
-exactly the permissions that the role is named for."""
+"""Create the users of the tests.
+
+Alice and Bob hold tokens, and Sam is a superuser. Each other member of staff has exactly the
+permissions that the role is named after.
+"""
 
 from typing import Any
 
@@ -21,7 +24,7 @@ def make_user(username: str, **fields: Any) -> User:
 
 
 def make_staff(username: str, *codenames: str) -> User:
-    """A member of staff with exactly the permissions named."""
+    """Create a member of staff with exactly the named permissions."""
     user = make_user(username, is_staff=True)
     found = list(Permission.objects.filter(codename__in=codenames))
     assert {permission.codename for permission in found} == set(codenames)

@@ -1,5 +1,4 @@
-"""What the database holds about tokens, to show that nothing of it changed; and faults put
-between our code and the database, where a real one would strike."""
+"""Snapshot the rows about tokens, and put faults between the code and the database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,21 +12,29 @@ from tokens.models import (
     BlacklistedToken,
     Cutoff,
     Event,
+    EventWindow,
     Kind,
     OutstandingToken,
+    Refusal,
     RevokedSession,
     Session,
+    SessionOrigin,
     SessionToken,
 )
+from tokens.models.kinds import ACCESS
 
-MODELS = (BlacklistedToken, Cutoff, Event, OutstandingToken, RevokedSession, Session, SessionToken)
+MODELS = (
+    *(BlacklistedToken, Cutoff, Event, OutstandingToken, RevokedSession, Session, SessionOrigin),
+    SessionToken,
+)
 
 
 def snapshot() -> dict[str, list[Any]]:
     return {model.__name__: list(model.objects.order_by("pk").values()) for model in MODELS}
 
 
-LOOKS = (Kind.CLAIMS_VIEWED, Kind.EXPORTED, Kind.PERMISSION_DENIED)
+# Kinds whose act changes nothing: all of them are accesses.
+LOOKS = tuple(kind for kind in Kind if kind.traits.ecs is ACCESS)
 # Who is logged in to the pages is kept there, and touched by looking.
 NOT_COUNTED = {"Session": "sessions", "ContentType": "contenttypes"}
 
@@ -38,6 +45,10 @@ def everything(*, but_looks: bool = False) -> dict[str, list[Any]]:
     for model in apps.get_models():
         if NOT_COUNTED.get(model.__name__) == model._meta.app_label:
             continue
+        if model is Refusal:
+            continue  # a refused call is remembered, and changes nothing else
+        if model is EventWindow and but_looks:
+            continue  # it counts the events of looking
         rows = model._default_manager.order_by("pk")
         if model is Event and but_looks:
             rows = rows.exclude(kind__in=LOOKS)
@@ -47,8 +58,10 @@ def everything(*, but_looks: bool = False) -> dict[str, list[Any]]:
 
 @contextmanager
 def fault_before(statement: int) -> Iterator[list[str]]:
-    """Lose the database just before the statement with that number, counted from 0; a COMMIT
-    is one too. Gives the list of the statements that came."""
+    """Lose the database just before a statement, counted from 0.
+
+    A COMMIT counts too. Yield the list of the statements that were sent.
+    """
     seen: list[str] = []
     database: Any = connection
     commit = database._commit
@@ -75,7 +88,7 @@ def fault_before(statement: int) -> Iterator[list[str]]:
 
 @contextmanager
 def events_refused() -> Iterator[None]:
-    """The table of events takes no row, as when its disk is full or its rights are gone."""
+    """Make the event table refuse rows, as with a full disk or missing privileges."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute(

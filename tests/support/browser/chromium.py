@@ -1,4 +1,4 @@
-"""A real Chromium, and what a page must not do while it is used."""
+"""Launch Chromium, sign a person in, and collect what Chromium complains about."""
 
 import re
 from collections.abc import Iterator
@@ -9,14 +9,16 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.support.people import PASSWORD
+from tests.support.users import PASSWORD
 
+# Milliseconds to wait for what a page is to show, on a busy machine too.
+PATIENCE = 30_000
 ARGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
-    "--disable-auto-reload",  # a page that was lost stays lost until somebody asks again
+    "--disable-auto-reload",  # a failed page is not reloaded automatically
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -28,9 +30,11 @@ REPLACED = re.compile(r"htmx:(sendAbort|afterRequest), ")
 
 
 class Complaints:
-    """What Chromium said on its console (violations of the content security policy among it),
-    scripts that threw, and requests that left the portal. A test that provokes one on purpose,
-    say a refused request, calls `allow` first."""
+    """Collect console errors, script errors and requests to other hosts.
+
+    Violations of the content security policy are console errors. A test that provokes an error on
+    purpose, such as a refused request, calls `allow` first.
+    """
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url

@@ -1,4 +1,4 @@
-"""A small TCP proxy between the portal and a service it needs: it drops, restores and slows."""
+"""Forward TCP between the portal and a service; drop, restore or slow the connection."""
 
 import socket
 import threading

@@ -1,15 +1,17 @@
-"""Somebody at a browser, and how they work it: with a mouse, by keyboard alone, without scripts,
-on a phone, or over a slow network. A test says what is done; each way does it as such a person
-would. A network that loses what a click sends, or the answer to it, is in tests of its own:
-`test_bad_network.py` for revocations, `test_cut_asking.py` for lists, reviews and links,
-`test_cut_acts.py` for forms, and `test_cut_after.py` for what follows them."""
+"""Drive a browser as a person would.
+
+A person uses a mouse, the keyboard alone, no scripts, a phone or a slow network. A test says what
+to do, and each kind of person does it in their way. Tests of networks that lose requests or
+responses are in `test_bad_network.py` (revocations), `test_cut_asking.py` (lists, reviews and
+links), `test_cut_acts.py` (forms) and `test_cut_after.py` (what follows them).
+"""
 
 from dataclasses import dataclass
 from typing import Any
 
 from playwright.sync_api import Locator, Page
 
-from tests.support.network import slow_down
+from tests.support.browser.network import slow_down
 
 # More presses than the longest page of a test has things to stop at.
 TABS = 250
@@ -17,7 +19,7 @@ TABS = 250
 
 @dataclass(frozen=True)
 class Way:
-    """How the browser and its network are set up, and whether hands are on the keyboard only."""
+    """Describe the browser and its network, and whether the person uses only the keyboard."""
 
     name: str
     width: int = 1280
@@ -56,7 +58,7 @@ class Person:
         self.fits()
 
     def press(self, what: Locator, *, from_the_end: bool = False) -> None:
-        """A link or a button. By keyboard, what stands after a long list is reached backwards."""
+        """Press a link or button. By keyboard, `from_the_end` reaches it backwards."""
         if self.way.keys:
             self.reach(what, backwards=from_the_end)
             self.page.keyboard.press("Enter")
@@ -78,7 +80,7 @@ class Person:
         what.press("Enter")
 
     def tick(self, what: Locator) -> None:
-        """A box or a choice."""
+        """Set a checkbox or a radio button."""
         if self.way.keys:
             self.reach(what)
             self.page.keyboard.press("Space")
@@ -94,8 +96,10 @@ class Person:
             what.select_option(label=label)
 
     def reach(self, what: Locator, *, backwards: bool = False) -> None:
-        """Tab, from wherever the person is, until the focus is there. One of a group of radio
-        buttons is one stop: the arrows go on from it."""
+        """Press Tab until the element has the focus.
+
+        A group of radio buttons is one stop, and the arrow keys move within it.
+        """
         what.wait_for()
         step = "Shift+Tab" if backwards else "Tab"
         for _ in range(TABS):

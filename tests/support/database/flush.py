@@ -1,0 +1,82 @@
+"""Empty the database after a transactional test, faster than Django's ``flush`` command.
+
+``flush`` truncates every table and creates all permissions again, which takes a third of a second
+on PostgreSQL. `flush` deletes the rows of the tables that have some, in one transaction. Content
+types, permissions and groups come from the migrations and stay; if a test changed one of them,
+Django's command runs instead and the groups are created again.
+"""
+
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+from django.apps import apps
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.test import TransactionTestCase
+
+from tokens.audit import guards
+
+FROM_MIGRATIONS = (
+    "auth_group",
+    "auth_group_permissions",
+    "auth_permission",
+    "django_content_type",
+    "django_migrations",
+)
+_migrated: list[Any] = []
+
+
+def patch() -> None:
+    """Let every transactional test end with `flush`."""
+    TransactionTestCase._fixture_teardown = lambda _test: flush()  # type: ignore[attr-defined]
+
+
+def remember_migrated_rows() -> None:
+    """Note the rows that the migrations made; call it before the first test."""
+    _migrated[:] = _rows_from_migrations()
+
+
+def flush() -> None:
+    if _rows_from_migrations() == _migrated:
+        _delete_rows()
+    else:
+        _flush_all()
+
+
+def _rows_from_migrations() -> list[Any]:
+    with connection.cursor() as cursor:
+        rows: list[Any] = []
+        for table in FROM_MIGRATIONS:
+            cursor.execute(f"SELECT * FROM {table} ORDER BY id")
+            rows.append(cursor.fetchall())
+        return rows
+
+
+def _delete_rows() -> None:
+    tables = set(connection.introspection.django_table_names(only_existing=False))
+    # Django checks foreign keys when the transaction commits, so any order of tables will do.
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            " UNION ALL ".join(
+                f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {table})"
+                for table in sorted(tables.difference(FROM_MIGRATIONS))
+            )
+        )
+        filled = {table for (table,) in cursor.fetchall()}
+        guarded = not filled.isdisjoint(guards.TABLES)
+        if guarded:
+            guards.drop(connection)
+        for table in filled:
+            cursor.execute(f"DELETE FROM {table}")
+        if guarded:
+            guards.install(connection)
+
+
+def _flush_all() -> None:
+    guards.drop(connection)
+    call_command("flush", verbosity=0, interactive=False, reset_sequences=False)
+    guards.install(connection)
+    groups = import_module("tokens.migrations.0002_groups")
+    groups.make_groups(apps, SimpleNamespace(connection=connection))
+    remember_migrated_rows()
