@@ -1,0 +1,140 @@
+"""Make the Python environments of the generated projects with uv.
+
+Each combination of Python and Django has one environment, which the workers of a test run share.
+Each project gets its own copy, made of hard links.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import django
+
+from tests.support.interpreters import for_newest_django
+from tests.support.words import ROOT
+
+UV = [sys.executable, "-m", "uv", "--quiet"]
+LIBRARIES = ["dj-rest-auth", "djoser", "django-allauth[headless]"]
+# What uv prints if it cannot reach an index.
+NO_INDEX = ("Failed to fetch", "error sending request", "client error", "network was disabled")
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Name an interpreter, its version, and a version of Django."""
+
+    interpreter: Path
+    python: str
+    django: str
+
+    def __str__(self) -> str:
+        return f"py{self.python}-django{self.django}"
+
+
+def combinations() -> list[Combination]:
+    """Return the versions that run the tests, and the newest Django with another Python.
+
+    `tests.support.services.not_run` says if no interpreter can run the newest Django.
+    """
+    own = Combination(
+        Path(sys.executable),
+        f"{sys.version_info[0]}.{sys.version_info[1]}",
+        f"{django.VERSION[0]}.{django.VERSION[1]}",
+    )
+    if (newest := for_newest_django()) is None:
+        return [own]
+    python, interpreter = newest
+    return [own, Combination(interpreter, python, "6.0")]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Hold the environment of a combination and the wheel of the app, which is installed in it.
+
+    ``lacks`` says why the libraries that projects use could not be installed; empty if they were.
+    """
+
+    folder: Path
+    wheel: Path
+    lacks: str
+
+    def copy(self, folder: Path) -> Path:
+        """Copy the environment, without the app, and return its Python."""
+        shutil.copytree(self.folder, folder, symlinks=True, copy_function=os.link)
+        python = folder / "bin/python"
+        remove_app(python)
+        return python
+
+    def install_app(self, python: Path) -> None:
+        """Install the wheel in a copy, which has what the wheel requires."""
+        _install(python, "--no-deps", str(self.wheel))
+
+
+def remove_app(python: Path) -> None:
+    """Remove the app's package from a copy."""
+    subprocess.run([*UV, "pip", "uninstall", "--python", str(python), "token-portal"], check=True)
+
+
+def environment(combination: Combination, folder: Path) -> Environment | None:
+    """Return the environment of a combination, made once in the folder that the workers share.
+
+    Without a package index, the tests' own Python is used with the libraries that the tests have,
+    and there is no environment for another one.
+    """
+    wheel = _wheel(folder)
+    made, lacks = folder / str(combination), folder / f"{combination}.lacks"
+    with _locked(made):
+        if not lacks.exists():
+            lacks.write_text(_make(combination, made, wheel))
+    if lacks.read_text() and combination.interpreter != Path(sys.executable):
+        return None
+    return Environment(made, wheel, lacks.read_text())
+
+
+def _make(combination: Combination, made: Path, wheel: Path) -> str:
+    subprocess.run([*UV, "venv", "--python", combination.interpreter, str(made)], check=True)
+    python = made / "bin/python"
+    app = f"token-portal[postgresql] @ {wheel.as_uri()}"
+    try:
+        _install(python, f"django~={combination.django}.0", app, *LIBRARIES)
+    except subprocess.CalledProcessError as failed:
+        if not any(sign in failed.stderr for sign in NO_INDEX):
+            raise AssertionError(failed.stderr) from failed
+        shared = next(made.glob("lib/python*/site-packages")) / "shared.pth"
+        shared.write_text(sysconfig.get_paths()["purelib"] + "\n")
+        _install(python, "--no-deps", str(wheel))
+        return "no package index can be reached"
+    return ""
+
+
+def _install(python: Path, *arguments: str) -> None:
+    command = [*UV, "pip", "install", "--compile-bytecode", "--python", str(python), *arguments]
+    retries = {"UV_HTTP_RETRIES": "1"}
+    subprocess.run(
+        command, check=True, capture_output=True, text=True, env={**os.environ, **retries}
+    )
+
+
+def _wheel(folder: Path) -> Path:
+    built = folder / "dist"
+    with _locked(built):
+        if not built.exists():
+            build = [sys.executable, "-m", "build", "--wheel", "--no-isolation"]
+            command = [*build, "--outdir", str(built), str(ROOT)]
+            subprocess.run(command, check=True, capture_output=True)
+    return next(built.glob("*.whl"))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a path: one worker makes it, and the others wait."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
