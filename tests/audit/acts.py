@@ -1,4 +1,4 @@
-"""The table: one row for each act and each face that has it."""
+"""List each act with each face that has it."""
 
 from tests.audit.events import seal
 from tests.audit.faces import (
@@ -7,6 +7,7 @@ from tests.audit.faces import (
     api_login,
     as_staff,
     change_form,
+    cut_off_many,
     cut_off_page,
     env_file,
     expired,
@@ -19,14 +20,18 @@ from tests.audit.faces import (
     own_password,
     purge_trail,
     refresh,
+    refresh_legacy,
     reuse,
     rotate_key,
     typed_password,
+    with_legacy_token,
 )
-from tests.support.people import PASSWORD
+from tests.support.users import PASSWORD
 from tokens.models import Kind
 
 TOKENS = "token_blacklist/outstandingtoken"
+ENDED, CUT = ("sessions", "targets"), ("not_before", "everybody", "targets")
+BY_FILTER = ("sessions", "users", "sample", "filter", "targets")
 BROWSER, OWNER = ("what",), "ended by its owner"
 
 COMING_AND_GOING = [
@@ -55,6 +60,8 @@ COMING_AND_GOING = [
         lambda w: w.command("unlock_login", "alice", reason=WHY),
         first=locked, subject="alice?", reason=WHY, request=False),
     Act(Kind.REFRESH, "api", refresh, actor="alice", about="s", data=("presented",)),
+    Act(Kind.LEGACY_ADOPTED, "api", refresh_legacy, first=with_legacy_token, actor="alice",
+        about="new", data=("issued",), also=Kind.REFRESH),
     Act(Kind.REFRESH_RETRY, "api", refresh, first=refresh, actor="alice", about="s",
         data=("presented",)),
     Act(Kind.REUSE, "api", reuse, first=refresh, about="st",
@@ -88,52 +95,58 @@ REVOKING = [
     Act(Kind.REVOKE_SESSION, "api, own", lambda w: w.api.delete(
         f"/api/sessions/{w.sid}", **w.own_bearer), actor="alice", about="s", reason=OWNER),
     Act(Kind.REVOKE_USER, "api", lambda w: w.post(
-        f"staff/users/{w.alice.pk}/revoke", {"reason": WHY}, **w.bearer), data=("sessions",),
+        f"staff/users/{w.alice.pk}/revoke", {"reason": WHY}, **w.bearer), data=ENDED,
         **BY_STAFF),
-    Act(Kind.REVOKE_USER, "staff", lambda w: w.review(f"user={w.alice.pk}"), data=("sessions",),
+    Act(Kind.REVOKE_USER, "staff", lambda w: w.review(f"user={w.alice.pk}"), data=ENDED,
         **BY_STAFF),
     Act(Kind.REVOKE_USER, "admin", lambda w: w.admin(f"auth/user/{w.alice.pk}/revoke/"),
-        data=("sessions",), **BY_STAFF),
+        data=ENDED, **BY_STAFF),
     Act(Kind.REVOKE_USER, "admin, list", lambda w: w.admin("auth/user/", {
         "action": "revoke_all_tokens", "_selected_action": str(w.alice.pk), "reason": WHY,
-        "confirm": "1"}), data=("sessions",), **BY_STAFF),
+        "confirm": "1"}), data=ENDED, **BY_STAFF),
     Act(Kind.REVOKE_USER, "account", lambda w: w.own.post("/account/sessions/end/"),
-        actor="alice", reason=OWNER, data=("sessions",)),
+        actor="alice", reason=OWNER, data=ENDED),
     Act(Kind.REVOKE_USER, "api, own", lambda w: w.api.delete("/api/sessions", **w.own_bearer),
-        actor="alice", reason=OWNER, data=("sessions",)),
+        actor="alice", reason=OWNER, data=ENDED),
     Act(Kind.REVOKE_MATCHING, "staff", lambda w: w.review(
         "matching=1&issued_after=2020-01-01T00:00"), subject="", count=2,
-        data=("sessions", "users", "sample"), **BY_STAFF),
+        data=BY_FILTER, **BY_STAFF),
     Act(Kind.REVOKE_MATCHING, "admin", lambda w: w.admin(f"{TOKENS}/", {
         "action": "revoke_selected", "_selected_action": str(w.token), "reason": WHY,
-        "confirm": "1"}), subject="", data=("sessions", "users", "sample"), **BY_STAFF),
+        "confirm": "1"}), subject="", data=BY_FILTER, **BY_STAFF),
     Act(Kind.REVOKE_MATCHING, "admin, filters", lambda w: w.admin(
         f"{TOKENS}/revoke-matching/?user=alice"), subject="",
-        data=("sessions", "users", "sample"), **BY_STAFF),
+        data=BY_FILTER, **BY_STAFF),
     Act(Kind.REVOKE_MATCHING, "command", lambda w: w.command(
         "revoke_tokens", user=["alice"], reason=WHY), subject="", reason=WHY,
-        data=("sessions", "users", "sample"), request=False),
+        data=BY_FILTER, also=Kind.REVOKE_BROWSERS, request=False),
+    Act(Kind.REVOKE_BROWSERS, "command", lambda w: w.command(
+        "revoke_tokens", user=["alice"], reason=WHY),
+        first=lambda w: w.post("logout", {"refresh": w.pair.refresh}), reason=WHY, count=0,
+        request=False),
     Act(Kind.CUTOFF, "staff", cut_off_page, subject="", count=2,
-        data=("not_before", "everybody"), **BY_STAFF),
+        data=CUT, **BY_STAFF),
     Act(Kind.CUTOFF, "admin", lambda w: w.admin("tokens/cutoff/add/", {
-        "reason": WHY, "typed": "everybody"}), subject="", count=2,
-        data=("not_before", "everybody"), **BY_STAFF),
+        "reason": WHY, "typed": "everyone"}), subject="", count=2,
+        data=CUT, **BY_STAFF),
     Act(Kind.CUTOFF, "command", lambda w: w.command(
         "revoke_tokens", everybody=True, reason=WHY), subject="", reason=WHY, count=2,
-        data=("not_before", "everybody"), request=False),
+        data=CUT, request=False),
+    Act(Kind.CUTOFF_SETTLED, "command", cut_off_many, subject="", reason=WHY, count=2,
+        data=("cutoff", "targets"), also=Kind.CUTOFF, request=False),
 ]  # fmt: skip
 ACCOUNTS = [
     Act(Kind.PASSWORD_CHANGED, "admin", new_password, actor="sam", reason="password changed",
-        data=("sessions",)),
+        data=ENDED),
     Act(Kind.PASSWORD_CHANGED, "admin, own", own_password, first=as_staff, actor="alice",
-        reason="password changed", data=("sessions",)),
+        reason="password changed", data=ENDED),
     Act(Kind.PASSWORD_CHANGED, "command", typed_password, reason="password changed",
-        data=("sessions",), request=False),
+        data=ENDED, request=False),
     Act(Kind.USER_DEACTIVATED, "admin", lambda w: change_form(w, is_active=None), actor="sam",
-        reason="user deactivated", data=("sessions",)),
+        reason="user deactivated", data=ENDED),
     Act(Kind.USER_DELETED, "admin", lambda w: w.admin(
         f"auth/user/{w.alice.pk}/delete/", {"post": "yes"}), actor="sam", reason="user deleted",
-        data=("sessions",)),
+        data=ENDED),
 ]  # fmt: skip
 READING = [
     Act(Kind.CLAIMS_VIEWED, "api, token", lambda w: w.api.get(
@@ -152,6 +165,9 @@ READING = [
         f"/admin/{TOKENS}/{w.token}/change/"), actor="sam", about="st"),
     Act(Kind.CLAIMS_VIEWED, "admin, session", lambda w: w.staff.get(
         f"/admin/tokens/session/{w.sid}/change/"), actor="sam", about="s"),
+    Act(Kind.LOOKS_FINE, "staff", lambda w: w.staff.post(
+        "/staff/looks-fine/", {"rule": "moved", "key": w.sid}), actor="sam", about="s",
+        data=("key", "rule")),
     Act(Kind.TOKEN_INSPECTED, "staff", lambda w: w.staff.post(
         "/staff/inspect/", {"token": w.pair.access}), actor="sam", about="sa", data=("verdict",)),
     Act(Kind.TOKEN_INSPECTED, "command", inspected, about="sa", data=("verdict",), request=False),

@@ -4,7 +4,7 @@ from django.db import connection
 
 @pytest.fixture
 def refuse_events(db):
-    """The event table takes no more rows, as when its disk is full."""
+    """Make each INSERT of an event fail, as on a full disk."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(

@@ -1,5 +1,4 @@
-"""Every act that the trail has to know of, through each face that has it: what is done, and what
-the one event about it must say."""
+"""Describe each recorded act, through each face that has it, and the event that it must write."""
 
 import getpass
 import io
@@ -9,15 +8,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.test import Client
+from django.test import Client, override_settings
 from django.utils import timezone
 
-from tests.support.lifecycle import later, pair_of
-from tests.support.people import PASSWORD, make_staff
+from tests.support.legacy import legacy_pair
+from tests.support.tokens import later, pair_of
+from tests.support.users import PASSWORD, make_staff
 from tokens.models import Kind, OutstandingToken
+from tokens.revocation import cutoffs
 
 PHONE = {
     "REMOTE_ADDR": "203.0.113.9", "HTTP_USER_AGENT": "Phone/1", "HTTP_X_CLIENT": "app",
@@ -28,13 +30,13 @@ WHY = "lost device"
 
 @dataclass
 class World:
-    """Alice holds one session with tokens; Sam may do everything and has a browser open, and
-    so has Alice. Nobody has any permission whom a row does not give one."""
+    """Alice has one session with tokens. Sam has every permission. Both have a browser session."""
 
     alice: User
     sam: User
     folder: Path
     pair: Any = None
+    legacy: Any = None
     api: Client = field(default_factory=lambda: Client(raise_request_exception=False, **PHONE))
     staff: Client = field(default_factory=lambda: Client(raise_request_exception=False, **PHONE))
     own: Client = field(default_factory=lambda: Client(raise_request_exception=False, **PHONE))
@@ -66,11 +68,11 @@ class World:
         return self.api.post(f"/api/{path}", body, content_type="application/json", **headers)
 
     def review(self, query: str) -> Any:
-        """The staff pages' way to end something."""
+        """Revoke on the staff pages."""
         return self.staff.post(f"/staff/revoke/?{query}", {"reason": WHY})
 
     def admin(self, path: str, form: dict[str, Any] | None = None) -> Any:
-        """The admin's."""
+        """Post a form to the admin."""
         body = {"reason": WHY, "confirm": "1"} if form is None else form
         return self.staff.post(f"/admin/{path}", body)
 
@@ -83,8 +85,11 @@ Does = Callable[[World], Any]
 
 @dataclass(frozen=True)
 class Act:
-    """``actor`` and ``subject`` are names; ``about`` says which of the session (s) and the token
-    (t) of Alice the event names; ``also`` is a second event that the same act must leave."""
+    """An act and the event that it must write.
+
+    ``actor`` and ``subject`` are names. ``about`` says whether the event names Alice's session
+    (s), refresh token (t) or access token (a). ``also`` is a second event of the same act.
+    """
 
     kind: Kind
     face: str
@@ -117,6 +122,15 @@ def refresh(world: World) -> Any:
     return world.post("refresh", {"refresh": world.pair.refresh})
 
 
+def with_legacy_token(world: World) -> None:
+    world.legacy = legacy_pair(world.alice)
+
+
+@override_settings(LEGACY_UNTIL=None)
+def refresh_legacy(world: World) -> Any:
+    return world.post("refresh", {"refresh": world.legacy.refresh})
+
+
 def reuse(world: World) -> Any:
     with later(minutes=5):
         return refresh(world)
@@ -127,7 +141,7 @@ def as_staff(world: World) -> None:
 
 
 def one_failure(world: World) -> None:
-    """With LOGIN_ATTEMPTS=1, as these tests have it, the next one locks."""
+    """Fail to log in once. These tests set LOGIN_ATTEMPTS=1, so the next attempt locks."""
     world.post("login", {"username": "alice", "password": "wrong"})
 
 
@@ -152,7 +166,7 @@ def new_password(world: World) -> Any:
 
 
 def own_password(world: World) -> Any:
-    """At the admin's own page."""
+    """Change the password on the admin's own page."""
     new = {"new_password1": "another good one 7", "new_password2": "another good one 7"}
     return world.own.post("/admin/password_change/", {"old_password": PASSWORD, **new})
 
@@ -195,6 +209,12 @@ def rotate_key(world: World) -> None:
 
 def exported(world: World) -> None:
     world.command("export_events", output=str(world.folder / "trail"), format="csv")
+
+
+def cut_off_many(world: World) -> None:
+    """Cut everybody off, as if there were more sessions than the event of the cutoff lists."""
+    with patch.object(cutoffs, "LISTED", 1):
+        world.command("revoke_tokens", everybody=True, reason=WHY)
 
 
 def cut_off_page(world: World) -> Any:

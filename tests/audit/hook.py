@@ -1,16 +1,20 @@
-"""A receiver over real HTTP that drops connections, answers 500 and is slow."""
+"""Run a webhook receiver that drops connections, answers 500 and is slow."""
 
 import json
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+# Seconds between the looks of `serve_forever` for a request to stop.
+POLL = 0.01
 SECRET = "a secret that the receiver shares, long enough"
 
 
 class Hook(ThreadingHTTPServer):
-    """``moods`` are taken one a request; when there are none left it is ok. ``struck`` is called
-    in the middle of a delivery, for each mood that has "killed" in it."""
+    """A receiver that takes one of ``moods`` for each request, and accepts the rest.
+
+    It calls ``struck`` in the middle of a delivery whose mood contains "killed".
+    """
 
     daemon_threads = True
     slowness = 0.6

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
         "DELETE FROM tokens_seal",
     ],
 )
-def test_the_database_refuses(statement):
+def test_database_refuses_to_change_events_and_seals(statement):
     write(2)
     seal()
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
@@ -26,14 +26,14 @@ def test_the_database_refuses(statement):
 
 
 @pytest.mark.postgresql
-def test_truncate_is_refused():
+def test_database_refuses_to_truncate_events():
     write(1)
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         sql("TRUNCATE tokens_event")
     assert Event.objects.count() == 1
 
 
-def test_the_orm_is_refused_too():
+def test_orm_cannot_change_or_delete_an_event():
     (event,) = write(1)
     event.reason = "another"
     for act in (event.save, event.delete, Event.objects.all().delete):
@@ -42,7 +42,7 @@ def test_the_orm_is_refused_too():
     assert Event.objects.get().reason != "another"
 
 
-def test_an_upsert_is_refused():
+def test_database_refuses_an_upsert_of_an_event():
     (event,) = write(1)
     twin = Event(pk=event.pk, kind="refresh", reason="another")
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
@@ -52,7 +52,7 @@ def test_an_upsert_is_refused():
     assert Event.objects.get().reason != "another"
 
 
-def test_guards_are_there_after_a_migration_that_made_the_table_anew():
+def test_migrate_restores_the_triggers():
     from tokens.audit import guards
 
     guards.drop(connection)

@@ -3,11 +3,11 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.models import Session as BrowserSession
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from tests.audit.events import sql, unguarded, write
-from tokens.issuing import open_session
 from tokens.models import (
     Event,
     Kind,
@@ -18,8 +18,9 @@ from tokens.models import (
     Session,
 )  # fmt: skip
 from tokens.revocation import revoke_session
-from tokens.rotation import rotate
-from tokens.verdict import explain
+from tokens.sessions.issue import open_session
+from tokens.sessions.refresh import rotate
+from tokens.validation.validator import validate
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +44,40 @@ def test_seal_then_verify_against_the_seal_that_was_printed(tmp_path):
     kept.write_text(json.dumps(sealed) + "\n")
     assert run("verify_events", against=[str(kept)])["intact"]
     assert run("verify_events", against=[sealed["newest"]])["unsealed"] == 0
+
+
+@pytest.mark.parametrize("prefix", ["", "Nov 27 09:00:01 host python[12]: "])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_log_of_seal_events_is_a_file_of_seals(tmp_path, prefix, as_json):
+    out = io.StringIO()
+    call_command("seal_events", json=as_json, stdout=out)
+    write(5)
+    call_command("seal_events", json=as_json, stdout=out)
+    kept = tmp_path / "seals.log"
+    kept.write_text("".join(f"{prefix}{line}\n" for line in out.getvalue().splitlines()))
+    assert run("verify_events", against=[str(kept)])["intact"]
+    with unguarded():
+        sql("DELETE FROM tokens_seal")
+    with pytest.raises(SystemExit):
+        run("verify_events", against=[str(kept)])
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "Sealed 0 events. Newest seal: none\n", "rubbish\n"])
+def test_file_without_a_seal_is_refused(tmp_path, text):
+    kept = tmp_path / "kept"
+    kept.write_text(text)
+    with pytest.raises(CommandError, match="seal"):
+        run("verify_events", against=[str(kept)])
+
+
+def test_missing_file_of_seals_is_named(tmp_path):
+    with pytest.raises(CommandError, match="There is no file"):
+        run("verify_events", against=[str(tmp_path / "none")])
+
+
+def test_two_digests_of_one_seal_are_refused():
+    with pytest.raises(CommandError, match="two digests"):
+        run("verify_events", against=["1:" + "a" * 64, "1:" + "b" * 64])
 
 
 def test_verify_names_the_event_and_fails(capsys):
@@ -81,19 +116,28 @@ def test_revoke_by_user(alice, bob):
     hers, his = open_session(user=alice), open_session(user=bob)
     what = {"user": ["alice"], "reason": "left"}
     assert run("revoke_tokens", dry_run=True, **what)["sessions"] == 1
-    assert explain(token=hers.access).active
+    assert validate(token=hers.access).active
     assert run("revoke_tokens", **what) == {"tokens": 1, "sessions": 1, "users": 1}
-    assert not explain(token=hers.access).active
-    assert explain(token=his.access).active
+    assert not validate(token=hers.access).active
+    assert validate(token=his.access).active
     event = Event.objects.get(kind=Kind.REVOKE_MATCHING)
     assert (event.reason, event.client) == ("left", "manage.py revoke_tokens")
     assert run("revoke_tokens", **what)["tokens"] == 0
 
 
+def test_revoke_everybody_counts_what_its_dry_run_counts(alice, bob):
+    pairs = [open_session(user=alice), open_session(user=bob)]
+    expired = Session.objects.filter(pk=pairs[0].session.pk)
+    expired.update(ends_at=timezone.now() - timedelta(days=1))
+    seen = run("revoke_tokens", everybody=True, dry_run=True)
+    assert seen == {"dry_run": True, **run("revoke_tokens", everybody=True, reason="breach")}
+    assert seen["sessions"] == 1
+
+
 def test_revoke_everybody_is_a_cut_off(alice, bob):
     pairs = [open_session(user=alice), open_session(user=bob)]
     run("revoke_tokens", everybody=True, reason="breach")
-    assert not any(explain(token=pair.access).active for pair in pairs)
+    assert not any(validate(token=pair.access).active for pair in pairs)
     assert Event.objects.get(kind=Kind.CUTOFF).reason == "breach"
 
 
@@ -104,7 +148,7 @@ def test_revoke_asks_what_and_why(words, alice):
     pair = open_session(user=alice)
     with pytest.raises(CommandError):
         run("revoke_tokens", **words)
-    assert explain(token=pair.access).active
+    assert validate(token=pair.access).active
 
 
 def expire(**ages):
@@ -121,7 +165,7 @@ def test_purge_takes_expired_tokens_and_leaves_the_session(alice):
     assert run("purge_tokens")["tokens"] == 2
     assert Session.objects.count() == 1
     for token in (pair.refresh, second.refresh):
-        assert explain(token=token).failed == "known"
+        assert validate(token=token).failed == "known"
     assert Event.objects.get(kind=Kind.PURGED).count == 2
 
 
@@ -129,8 +173,9 @@ def test_purge_takes_ended_sessions_with_their_tokens(alice):
     pair = open_session(user=alice)
     revoke_session(session=pair.session, actor=None, reason="lost device")
     expire(tokens=3, sessions=3)
+    assert run("purge_tokens", dry_run=True)["sessions"] == 1
     assert run("purge_tokens")["sessions"] == 1
-    assert not explain(token=pair.access).active
+    assert not validate(token=pair.access).active
     assert not RevokedSession.objects.exists()
     assert run("purge_tokens") == {"tokens": 0, "sessions": 0, "counters": 0}
 
@@ -140,7 +185,9 @@ def test_purge_leaves_what_could_still_be_accepted(alice):
     used = pair.refresh
     rotate(refresh=used)
     expire(sessions=3)
-    assert run("purge_tokens")["tokens"] == 0
+    counted = run("purge_tokens", dry_run=True)
+    assert counted == {"dry_run": True, **run("purge_tokens")}
+    assert (counted["tokens"], counted["sessions"]) == (0, 0)
     assert OutstandingToken.objects.filter(blacklistedtoken__isnull=False).count() == 1
 
 
@@ -148,7 +195,11 @@ def test_purge_takes_counters_whose_window_is_over():
     now = timezone.now()
     LoginThrottle.objects.create(key="old", resets_at=now - timedelta(seconds=1))
     LoginThrottle.objects.create(key="new", resets_at=now + timedelta(hours=1))
-    assert run("purge_tokens")["counters"] == 1
+    BrowserSession.objects.create(session_key="old", expire_date=now - timedelta(days=1))
+    out = io.StringIO()
+    call_command("purge_tokens", dry_run=True, stdout=out)
+    assert "2 counters and browser sessions" in out.getvalue()
+    assert run("purge_tokens")["counters"] == 2
     assert LoginThrottle.objects.get().key == "new"
 
 
@@ -182,14 +233,17 @@ def test_inspect_of_rubbish(monkeypatch):
 def test_unlock(settings, alice, client):
     from django.contrib.auth import authenticate
 
-    from tokens.logins import LoginLocked
+    from tokens.accounts.passwords import LoginLocked
 
     settings.LOGIN_ATTEMPTS = 1
     authenticate(username="alice", password="wrong")
     with pytest.raises(LoginLocked):
         authenticate(username="alice", password="wrong")
-    assert run("unlock_login", "alice", reason="asked by phone") == {"unlocked": True}
-    assert run("unlock_login", "alice", reason="again") == {"unlocked": False}
+    assert run("unlock_login", "alice", reason="asked by phone") == {
+        "unlocked": True,
+        "counters": 1,
+    }
+    assert run("unlock_login", "alice", reason="again")["counters"] == 0
     assert Event.objects.get(kind=Kind.LOGIN_UNLOCKED).reason == "asked by phone"
 
 
@@ -197,9 +251,10 @@ def test_unlock(settings, alice, client):
 def test_rotate_signing_key(algorithm, settings, tmp_path, alice, monkeypatch):
     from environ import Env
 
-    from tokens.management.keyfile import new_material
+    from portal.management.commands.rotate_signing_key import on_one_line
+    from tokens.jwt.algorithms import ALGORITHMS
 
-    old = new_material(algorithm)
+    old = on_one_line(ALGORITHMS[algorithm].generate())
     settings.JWT_SIGNING_KEY = old.replace("\\n", "\n")
     settings.SIMPLE_JWT = {**settings.SIMPLE_JWT, "ALGORITHM": algorithm}
     pair = open_session(user=alice)
@@ -213,8 +268,8 @@ def test_rotate_signing_key(algorithm, settings, tmp_path, alice, monkeypatch):
     env.read_env(str(file))
     settings.JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY", multiline=True)
     settings.JWT_RETIRED_KEYS = env.list("JWT_RETIRED_KEYS")
-    assert explain(token=pair.access).active
-    assert explain(token=open_session(user=alice).access).active
+    assert validate(token=pair.access).active
+    assert validate(token=open_session(user=alice).access).active
     assert kinds()[1:3] == [Kind.KEY_ADDED, Kind.KEY_RETIRED]
     assert Event.objects.get(kind=Kind.KEY_ADDED).data["kid"] == said["new"]
 

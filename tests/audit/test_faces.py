@@ -1,5 +1,6 @@
-"""Complete through every face: each act leaves exactly one event that says who, whom, what, from
-where and why; and where that event cannot be written, the act is refused and nothing changes."""
+"""Check, through every face, that each act writes one complete event or changes nothing."""
+
+import re
 
 import pytest
 from django.contrib.auth.models import User
@@ -8,9 +9,9 @@ from django.db import DatabaseError
 
 from tests.audit.acts import ACTS
 from tests.audit.faces import Act, World
-from tests.support.snapshot import events_refused, snapshot
+from tests.support.database.snapshot import events_refused, snapshot
+from tokens.jwt.signing import read
 from tokens.models import Event, Kind
-from tokens.signing import read
 
 pytestmark = pytest.mark.django_db
 each_act = pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)
@@ -22,13 +23,13 @@ def world(alice, sam, settings, tmp_path):
     return World(alice=alice, sam=sam, folder=tmp_path)
 
 
-def test_the_table_has_every_kind():
+def test_table_of_acts_has_every_event_kind():
     assert {act.kind for act in ACTS} == set(Kind)
     assert len({act.name for act in ACTS}) == len(ACTS)
 
 
 @each_act
-def test_one_event_that_says_it_all(world, act: Act):
+def test_each_act_writes_one_complete_event(world, act: Act):
     act.first(world)
     before = set(Event.objects.values_list("pk", flat=True))
     sid, jtis = world.sid, {"t": world.jti, "a": str(read(world.pair.access)["jti"])}
@@ -64,9 +65,11 @@ def test_one_event_that_says_it_all(world, act: Act):
 
 
 def where(act: Act, event: Event):
-    """A request's address, device, client and id; a command's name, account and host."""
+    """Return the origin of a request (address, device, client, id) or of a command."""
     if act.request:
-        return "203.0.113.9", "Phone/1", "app", "request-1234"
+        # The client's own X-Request-ID is not taken.
+        assert re.fullmatch("[0-9a-f]{32}", event.request_id)
+        return "203.0.113.9", "Phone/1", "app", event.request_id
     if event.client:
         assert event.client.startswith("manage.py ")
         assert "@" in event.user_agent
@@ -75,7 +78,7 @@ def where(act: Act, event: Event):
 
 @each_act
 @pytest.mark.django_db(transaction=True)
-def test_no_event_no_act(world, act: Act):
+def test_act_changes_nothing_if_its_event_cannot_be_written(world, act: Act):
     act.first(world)
     before = everything()
     with events_refused():

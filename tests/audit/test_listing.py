@@ -1,4 +1,4 @@
-"""The trail by its filters: each alone and all together, and never a scan."""
+"""Check the filters of the trail, each alone and all together."""
 
 from datetime import timedelta
 from itertools import combinations
@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 from django.utils import timezone
 
+from tokens.listing import events as selector
+from tokens.listing import pagination as paging
+from tokens.listing.events import EventQuery
 from tokens.models import Event, Kind
-from tokens.selectors import events as selector
-from tokens.selectors import paging
-from tokens.selectors.events import events, trail
 
 pytestmark = pytest.mark.django_db
 SESSION = UUID("6f1c2c1e-6f63-4bb6-9f0b-2d1f57f5a9a1")
@@ -28,7 +28,7 @@ FILTERS = {
 
 @pytest.fixture
 def many():
-    """Each of the filters holds for one in two, in all combinations."""
+    """Write events of which each filter matches half, in all combinations."""
     now = timezone.now()
     Event.objects.bulk_create(
         Event(
@@ -56,21 +56,25 @@ def whole(listing):
 
 @pytest.mark.parametrize("limit", [4000, 10])
 @pytest.mark.parametrize("number", range(len(FILTERS) + 1))
-def test_pages_hold_what_the_filters_say(many, monkeypatch, number, limit):
-    """``limit`` 10: each filter alone leaves more than a page looks through."""
+def test_pages_show_exactly_the_events_of_the_filters(many, monkeypatch, number, limit):
+    """With a limit of 10, each filter alone matches more events than one page reads."""
     for module in (selector, paging):
         monkeypatch.setattr(module, "LOOK", limit)
     for names in combinations(FILTERS, number):
         wanted = {name: FILTERS[name] for name in names}
-        assert whole(trail(**wanted)) == [event.pk for event in events(**wanted)], wanted
+        assert whole(EventQuery(**wanted).listing()) == [
+            event.pk for event in EventQuery(**wanted).rows()
+        ], wanted
 
 
-def test_refreshes_are_found_without_an_index_of_theirs(many):
+def test_refreshes_are_found_without_an_index(many):
     wanted = {"kind": Kind.REFRESH}
-    assert whole(trail(**wanted)) == [event.pk for event in events(**wanted)]
-    assert len(whole(trail(**wanted))) == 128
+    assert whole(EventQuery(**wanted).listing()) == [
+        event.pk for event in EventQuery(**wanted).rows()
+    ]
+    assert len(whole(EventQuery(**wanted).listing())) == 128
 
 
-def test_no_address_finds_nothing(many):
-    assert not trail(ip="nowhere").page()
-    assert not trail(ip="nowhere", kind=Kind.LOGIN).page()
+def test_invalid_address_matches_no_event(many):
+    assert not EventQuery(ip="nowhere").listing().page()
+    assert not EventQuery(ip="nowhere", kind=Kind.LOGIN).listing().page()

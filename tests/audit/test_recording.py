@@ -4,10 +4,10 @@ import logging
 import pytest
 from django.db import transaction
 
-from tests.support.people import make_staff
+from tests.support.users import make_staff
 from tokens.audit import record
-from tokens.issuing import open_session
 from tokens.models import Event, Kind
+from tokens.sessions.issue import open_session
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def logged(caplog):
 
 
 @pytest.mark.django_db
-def test_a_token_among_the_words_loses_its_signature(alice):
+def test_token_in_a_name_or_reason_loses_its_signature(alice):
     pair = open_session(user=alice)
     event = record(kind=Kind.LOGIN_REFUSED, subject_name=pair.access, reason=f"see {pair.refresh}!")
     signature = pair.refresh.rpartition(".")[2]
@@ -29,15 +29,17 @@ def test_a_token_among_the_words_loses_its_signature(alice):
 
 
 @pytest.mark.django_db
-def test_nor_is_there_one_in_what_is_kept_beside_the_words(alice, client, logged):
-    """An address with a token in it, opened without the permission; a filter that is a token."""
+def test_token_in_a_path_or_filter_loses_its_signature(alice, client, logged):
+    """Open a path that contains a token, without permission, and filter by a token."""
     signature = (token := open_session(user=alice).access).rpartition(".")[2]
     client.force_login(make_staff("reader", "view_event", "export_event"))
     assert client.get(f"/staff/tokens/{token}/").status_code == 403
     assert client.get("/staff/tokens/%00/").status_code == 403
     short = f"eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.{signature}"
     client.post(f"/staff/events/export?jti={short}", {"format": "csv"})
-    assert Event.objects.filter(kind=Kind.PERMISSION_DENIED).count() == 2
+    assert (
+        Event.objects.filter(kind=Kind.PERMISSION_DENIED).count() == 1
+    )  # The second refusal within a minute is counted with a later one.
     assert Event.objects.filter(kind=Kind.EXPORTED).count() == 1
     for event in Event.objects.all():
         assert signature[:20] not in str(vars(event))
@@ -45,13 +47,13 @@ def test_nor_is_there_one_in_what_is_kept_beside_the_words(alice, client, logged
 
 
 @pytest.mark.django_db
-def test_one_statement(django_assert_num_queries):
+def test_recording_takes_one_statement(django_assert_num_queries):
     with django_assert_num_queries(1):
         record(kind=Kind.REFRESH)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_event_is_logged_once_it_has_committed(logged):
+def test_event_is_logged_after_its_commit(logged):
     with transaction.atomic():
         record(kind=Kind.LOGOUT, reason="done")
         assert logged.messages == []
@@ -60,7 +62,7 @@ def test_an_event_is_logged_once_it_has_committed(logged):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_was_rolled_back_is_not_logged(logged):
+def test_rolled_back_event_is_not_logged(logged):
     with transaction.atomic():
         record(kind=Kind.LOGOUT)
         transaction.set_rollback(True)

@@ -5,7 +5,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from tests.audit.events import ids, seal, sql, unguarded, verify, write
-from tokens.audit.retention import NotYet, removable, remove_events
+from tokens.audit.retention import NotYet, removable_seals, remove_events
 from tokens.audit.verify import Tampered
 from tokens.models import Event, Kind, Seal, TrailReader
 
@@ -19,7 +19,7 @@ def later():
     return timezone.now() + timedelta(seconds=1)
 
 
-def test_whole_stretches_go_and_their_seals_stay(later):
+def test_purge_removes_sealed_events_and_keeps_their_seals(later):
     kept = Seal.objects.get(number=3)
     assert list(remove_events(before=later, actor=None, reason="ninety days")) == [25]
     event = Event.objects.get()
@@ -33,21 +33,21 @@ def test_whole_stretches_go_and_their_seals_stay(later):
     )
 
 
-def test_what_is_younger_or_not_sealed_stays(later):
+def test_purge_keeps_younger_and_unsealed_events(later):
     write(5)
-    assert removable(before=timezone.now() - timedelta(days=1)) == []
+    assert removable_seals(before=timezone.now() - timedelta(days=1)) == []
     list(remove_events(before=later + timedelta(days=1), actor=None, reason="x"))
     assert Event.objects.filter(kind=Kind.REFRESH).count() == 5
 
 
-def test_an_event_put_back_is_found(later):
+def test_verify_finds_a_removed_event_that_was_restored(later):
     row = Event.objects.first()
     list(remove_events(before=later, actor=None, reason="x"))
     row.save(force_insert=True)
     assert verify().what == "added"
 
 
-def test_evidence_is_not_removed(later):
+def test_purge_keeps_events_that_were_tampered_with(later):
     with unguarded():
         sql("UPDATE tokens_event SET reason = 'x' WHERE id = %s", ids()[4])
     with pytest.raises(Tampered):
@@ -55,7 +55,7 @@ def test_evidence_is_not_removed(later):
     assert Event.objects.count() == 25
 
 
-def test_what_the_webhook_has_not_had_stays(later, settings):
+def test_purge_keeps_events_that_the_webhook_has_not_received(later, settings):
     settings.WEBHOOK_URL = "http://127.0.0.1:1/"
     TrailReader.objects.create(name="webhook", last_id=3)
     with pytest.raises(NotYet):
@@ -63,7 +63,7 @@ def test_what_the_webhook_has_not_had_stays(later, settings):
     assert Event.objects.count() == 25
 
 
-def test_the_permission_ends_with_the_transaction(later):
+def test_deletion_is_refused_again_after_a_purge(later):
     list(remove_events(before=later, actor=None, reason="x"))
     with pytest.raises(IntegrityError), transaction.atomic():
         sql("DELETE FROM tokens_event")

@@ -6,8 +6,8 @@ from django.utils import timezone
 
 from tests.audit.events import write
 from tokens.audit.rollup import roll_up
-from tokens.models import Event, Kind, Rollup
-from tokens.selectors.activity import Measure, activity
+from tokens.listing.stats import activity
+from tokens.models import Event, Kind, Measure, Rollup
 
 pytestmark = pytest.mark.django_db
 
@@ -18,7 +18,7 @@ def counted():
     return sum(bucket.counts[Measure.REFRESHES] for bucket in buckets)
 
 
-def test_charts_count_the_same_before_between_and_after():
+def test_charts_count_the_same_before_during_and_after_a_rollup():
     write(5)
     assert counted() == 5
     list(roll_up(size=2))
@@ -30,7 +30,7 @@ def test_charts_count_the_same_before_between_and_after():
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York", "Pacific/Auckland"])
-def test_days_are_those_of_the_viewer_whether_summed_or_not(zone):
+def test_days_follow_the_time_zone_of_the_viewer(zone):
     midnight = datetime(2026, 3, 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
     for hours in (0, 5, 23, 24, 30, 47):
         Event.objects.create(kind=Kind.LOGIN, at=midnight + timedelta(hours=hours, minutes=40))
@@ -45,7 +45,7 @@ def test_days_are_those_of_the_viewer_whether_summed_or_not(zone):
     assert logins() == [3, 3]
 
 
-def test_again_adds_nothing():
+def test_second_rollup_adds_nothing():
     write(5, kind=Kind.LOGOUT, count=4)
     list(roll_up())
     list(roll_up())
@@ -53,8 +53,8 @@ def test_again_adds_nothing():
     assert (row.kind, row.events, row.total) == (Kind.LOGOUT, 5, 20)
 
 
-def test_without_sums_a_chart_counts_the_newest_and_says_so(monkeypatch, client, auditor):
-    monkeypatch.setattr("tokens.selectors.activity.TAIL", 4)
+def test_chart_without_sums_counts_the_newest_events_and_warns(monkeypatch, client, auditor):
+    monkeypatch.setattr("tokens.listing.stats.TAIL", 4)
     client.force_login(auditor)
     write(9)
     assert counted() == 4

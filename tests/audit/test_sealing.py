@@ -6,7 +6,7 @@ from tokens.models import Seal
 pytestmark = pytest.mark.django_db
 
 
-def test_a_trail_that_nobody_touched_is_intact():
+def test_unchanged_trail_verifies():
     write(25)
     assert [s.count for s in seal(size=10)] == [10, 10, 5]
     write(3)
@@ -14,14 +14,14 @@ def test_a_trail_that_nobody_touched_is_intact():
     assert verify() is None
 
 
-def test_sealing_again_changes_nothing():
+def test_second_sealing_adds_no_seal():
     write(3)
     seal()
     assert seal() == []
     assert Seal.objects.count() == 1
 
 
-def test_an_interrupted_seal_goes_on():
+def test_interrupted_sealing_continues():
     from tokens.audit.seal import seal_events
 
     write(25)
@@ -31,25 +31,25 @@ def test_an_interrupted_seal_goes_on():
     assert verify() is None
 
 
-def test_verify_goes_on_from_a_seal():
+def test_verify_starts_at_a_given_seal():
     write(25)
     seal(size=10)
     assert verify(start=3) is None
 
 
-def test_no_event_at_all():
+def test_empty_trail_seals_nothing_and_verifies():
     assert seal() == []
     assert verify() is None
 
 
-def test_the_last_seal_covers_every_id_given_out():
+def test_last_seal_covers_every_used_id():
     write(4)
     (made,) = seal()
     assert (made.after_id, made.count) == (0, 4)
     assert made.through_id >= ids()[-1]
 
 
-def test_a_rotated_key_still_verifies(settings):
+def test_seals_of_a_retired_key_verify(settings):
     settings.AUDIT_KEY = "the first key of the seals, long enough"
     write(3)
     seal()

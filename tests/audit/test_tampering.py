@@ -1,4 +1,4 @@
-"""Somebody with every right on the database, and without the key."""
+"""Tamper with the trail, with every right on the database and without the key."""
 
 import hashlib
 
@@ -8,12 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.audit.events import ids, seal, sql, unguarded, verify, write
+from tests.support.effort import times
 from tokens.models import Event, Seal
 
 pytestmark = pytest.mark.django_db
 
 AT_RANDOM = settings(
-    max_examples=25,
+    max_examples=times(25),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -29,7 +30,7 @@ def sealed(db):
 
 
 def undone(act, **options):
-    """What is found after ``act``, which is then undone."""
+    """Return what verify finds after ``act``, and undo it."""
     with transaction.atomic():
         act()
         found = verify(**options)
@@ -43,7 +44,7 @@ def undone(act, **options):
     column=st.sampled_from(TEXT),
     text=st.text("abc=1", min_size=1, max_size=9),
 )
-def test_a_changed_text_is_found_and_named(sealed, place, column, text):
+def test_verify_names_an_event_with_a_changed_text(sealed, place, column, text):
     event = sealed[place]
     found = undone(lambda: sql(f"UPDATE tokens_event SET {column} = %s WHERE id = %s", text, event))
     assert (found.what, found.event) == ("changed", event)
@@ -61,14 +62,14 @@ def test_a_changed_text_is_found_and_named(sealed, place, column, text):
         {"at": "2020-01-01T00:00:00Z"},
     ],
 )
-def test_every_other_column_is_covered(sealed, change):
+def test_verify_names_an_event_with_any_changed_column(sealed, change):
     found = undone(lambda: Event.objects.filter(pk=sealed[17]).update(**change))
     assert (found.what, found.event) == ("changed", sealed[17])
 
 
 @AT_RANDOM
 @given(place=st.integers(0, 29))
-def test_a_removed_event_is_found_and_named(sealed, place):
+def test_verify_names_a_removed_event(sealed, place):
     event = sealed[place]
     found = undone(lambda: sql("DELETE FROM tokens_event WHERE id = %s", event))
     assert (found.what, found.event) == ("removed", event)
@@ -76,9 +77,8 @@ def test_a_removed_event_is_found_and_named(sealed, place):
 
 @AT_RANDOM
 @given(place=st.integers(0, 29))
-def test_an_added_event_is_found_and_named(sealed, place):
-    """Another is taken away and its id used again elsewhere would be `removed`; this one goes
-    where an id was free."""
+def test_verify_names_a_replaced_event(sealed, place):
+    """Delete an event and insert another one with its id."""
     event = sealed[place]
 
     def add():
@@ -91,7 +91,7 @@ def test_an_added_event_is_found_and_named(sealed, place):
     assert (found.what, found.event) == ("changed", event)
 
 
-def test_an_event_in_a_gap_is_found(db):
+def test_verify_names_an_event_added_in_a_gap(db):
     Event.objects.bulk_create([Event(pk=n, kind="refresh") for n in (5, 6, 9, 12)])
     if connection.vendor == "postgresql":
         sql("SELECT setval(pg_get_serial_sequence('tokens_event', 'id'), 12)")
@@ -103,7 +103,7 @@ def test_an_event_in_a_gap_is_found(db):
 
 @AT_RANDOM
 @given(pair=st.lists(st.integers(0, 29), min_size=2, max_size=2, unique=True))
-def test_two_events_that_change_places(sealed, pair):
+def test_verify_names_the_first_of_two_swapped_events(sealed, pair):
     first, second = sorted(sealed[place] for place in pair)
 
     def swap():
@@ -115,8 +115,8 @@ def test_two_events_that_change_places(sealed, pair):
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_forged_seal(sealed, number):
-    """Who changes an event and computes everything anew, but for the key."""
+def test_verify_names_a_forged_seal(sealed, number):
+    """Change an event and recompute everything that needs no key."""
 
     def forge():
         row = Seal.objects.get(number=number)
@@ -127,11 +127,11 @@ def test_a_forged_seal(sealed, number):
     assert (undone(forge).what, undone(forge).seal) == ("seal", number)
 
 
-def test_a_removed_seal(sealed):
+def test_verify_names_a_removed_seal(sealed):
     assert undone(lambda: sql("DELETE FROM tokens_seal WHERE number = 2")).seal == 2
 
 
-def test_a_removal_that_nobody_testified_to(sealed):
+def test_verify_refuses_a_removal_without_testimony(sealed):
     def pretend():
         sql("DELETE FROM tokens_event WHERE id <= %s", sealed[9])
         sql("UPDATE tokens_seal SET removed_through = 1 WHERE number = 3")
@@ -140,7 +140,7 @@ def test_a_removal_that_nobody_testified_to(sealed):
     assert (found.what, found.seal) == ("seal", 3)
 
 
-def test_an_end_cut_off_shows_against_a_seal_kept_elsewhere(sealed):
+def test_removed_newest_seal_shows_against_a_kept_seal(sealed):
     kept = Seal.objects.get(number=3)
 
     def cut():

@@ -1,5 +1,7 @@
-"""Who gets what at which address: the table in `access.txt`, held against every URL that the
-resolver knows, for each role and method, as a page, as a fragment, and with the wrong proof."""
+"""The table in `access.txt` holds for every URL.
+
+It is checked for each role and method, as a page, as a fragment, and with the wrong proof.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +12,10 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
-from tests.support.people import ROLES, make_staff, make_user
+from tests.support.database.snapshot import everything
 from tests.support.routes import Things, route_of, routes
-from tests.support.snapshot import everything
-from tokens.issuing import open_session
+from tests.support.users import ROLES, make_staff, make_user
+from tokens.sessions.issue import open_session
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -45,6 +47,18 @@ def read_table() -> tuple[list[str], list[Row]]:
     ]
 
 
+EVERYBODY = (
+    "matching=sessions",
+    "status=active&matching=sessions",
+    "matching=sessions&q=%20",
+    "matching=sessions&issued_before=2099-01-01",
+    "matching=sessions&used_before=2099-01-01&status=active",
+    "matching=sessions&expires_before=2199-01-01",
+    "matching=tokens&status=active",
+    "matching=tokens&issued_before=2099-01-01",
+    "matching=tokens&status=active&used_after=1970-01-02",
+)
+ADMIN_TOKENS = "/admin/token_blacklist/outstandingtoken/revoke-matching/"
 PEOPLE, TABLE = read_table()
 
 
@@ -64,7 +78,7 @@ class Caller:
         self.mine = mine
 
     def call(self, row: Row, *, bearer: bool = True, **headers: str) -> Any:
-        """The answer, with all that it did taken back."""
+        """Return the response, and roll back all that it did."""
         client = Client(enforce_csrf_checks=False, raise_request_exception=False)
         sent = dict(headers)
         with transaction.atomic():
@@ -92,7 +106,7 @@ def person(role: str) -> Any:
     return make_staff(f"the-{role}", *ROLES.get(role, ()))
 
 
-def said(answer: Any) -> str:
+def text_of(answer: Any) -> str:
     if answer.status_code == 302 and "/login/?next=" in answer["Location"]:
         return "login"
     if answer.status_code == 204 and "HX-Redirect" in answer:
@@ -111,16 +125,34 @@ def test_every_url_is_in_the_table(things):
 
 
 @pytest.mark.parametrize("role", PEOPLE)
-def test_each_gets_what_the_table_says(things, role):
+def test_each_role_gets_the_status_in_the_access_table(things, role):
     caller = Caller(role, things)
-    found = {f"{row.method} {row.address}": said(caller.call(row)) for row in TABLE}
+    found = {f"{row.method} {row.address}": text_of(caller.call(row)) for row in TABLE}
     assert found == {f"{row.method} {row.address}": row.answers[role] for row in TABLE}
 
 
+@pytest.mark.parametrize("role", ["anonymous", "viewer", "revoker", "superuser"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_everybody_in_any_spelling_needs_the_permission_for_cutoffs(things, role, method):
+    caller = Caller(role, things)
+    asked = {"GET": "200", "POST": "422"}[method]
+    staff = {"anonymous": "login", "superuser": asked}.get(role, "403")
+    admin = {"anonymous": "login", "superuser": "200"}.get(role, "403")
+    expected = {f"/staff/revoke/?{query}": staff for query in EVERYBODY}
+    expected |= {"/admin/tokens/session/revoke-matching/?status=active": admin}
+    expected |= {f"{ADMIN_TOKENS}?status=active": admin}
+    found = {address: text_of(caller.call(Row(address, method, {}))) for address in expected}
+    assert found == expected
+
+
+# tests/staff/test_query_counts.py requests every fragment on each database.
+@pytest.mark.once
 @pytest.mark.parametrize("role", PEOPLE)
-def test_a_fragment_is_granted_to_nobody_else(things, role):
-    """``HX-Request`` is a wish, never a proof. Who has to log in is taken there with the whole
-    page, and comes back to it."""
+def test_fragment_has_the_permissions_of_its_page(things, role):
+    """A fragment needs the same login as its page.
+
+    ``HX-Request`` proves nothing. A visitor without a login is sent to it with the whole page.
+    """
     caller = Caller(role, things)
     wrong = []
     for row in TABLE:
@@ -128,25 +160,25 @@ def test_a_fragment_is_granted_to_nobody_else(things, role):
             continue
         answer = caller.call(row, **HTMX)
         expected = row.answers[role]
-        if said(answer) != expected and not (expected == "302" and said(answer) == "200"):
-            wrong.append((row.method, row.address, said(answer), row.answers[role]))
-        if said(answer) == "login" and row.address.startswith("/staff/"):
+        if text_of(answer) != expected and not (expected == "302" and text_of(answer) == "200"):
+            wrong.append((row.method, row.address, text_of(answer), row.answers[role]))
+        if text_of(answer) == "login" and row.address.startswith("/staff/"):
             to = (answer.status_code, answer.content, answer.headers.get("HX-Redirect"))
             if to != (204, b"", "/staff/login/?next=/staff/tokens/%3Fq%3Dbob"):
                 wrong.append((row.method, row.address, *to))
     assert not wrong, "\n".join(map(str, wrong))
 
 
-def test_a_cookie_opens_no_call_of_the_api(things):
-    """What a browser sends by itself is no proof there; so no other site can use it."""
+def test_session_cookie_authenticates_no_api_call(things):
+    """A cookie is no proof for the API, so no other site can use it."""
     caller = Caller("superuser", things)
     rows = [row for row in TABLE if row.for_scripts]
-    found = {f"{row.method} {row.address}": said(caller.call(row, bearer=False)) for row in rows}
+    found = {f"{row.method} {row.address}": text_of(caller.call(row, bearer=False)) for row in rows}
     assert found == {f"{row.method} {row.address}": row.answers["anonymous"] for row in rows}
 
 
 def others() -> Iterator[Row]:
-    """The methods that an address has no row for."""
+    """Return the methods that an address has no row for."""
     listed: dict[str, set[str]] = {}
     for row in TABLE:
         listed.setdefault(row.address, set()).add(row.method)
@@ -157,14 +189,14 @@ def others() -> Iterator[Row]:
 
 
 @pytest.mark.parametrize("role", ["anonymous", "superuser"])
-def test_any_other_method_is_refused(things, role):
+def test_method_that_the_access_table_omits_is_refused(things, role):
     caller = Caller(role, things)
     served = []
     for row in others():
         if row.address.startswith("/admin/"):
             continue  # Django's own views take these for a GET; the tests below say what holds.
         refused = {"401", "404", "405", "login", *(["302"] if row.address in ONWARD else [])}
-        if (got := said(caller.call(row))) not in refused:
+        if (got := text_of(caller.call(row))) not in refused:
             served.append(f"{row.method} {row.address}: {got}")
     assert not served, "\n".join(served)
 
@@ -174,8 +206,8 @@ def unsafe() -> list[Row]:
     return [*written, *(row for row in others() if row.method != "GET" and not row.for_scripts)]
 
 
-def test_nothing_unsafe_happens_without_a_csrf_token(things):
-    """Whoever is logged in, with all rights, and whatever the address: 403 and nothing changed."""
+def test_unsafe_page_request_without_a_csrf_token_is_refused(things):
+    """A superuser gets 403 at any address, and nothing changes."""
     caller = Caller("superuser", things)
     client = Client(enforce_csrf_checks=True)
     client.force_login(caller.user)
@@ -191,7 +223,7 @@ def test_nothing_unsafe_happens_without_a_csrf_token(things):
 
 
 @pytest.mark.parametrize("method", SAFE)
-def test_looking_changes_nothing(things, method):
+def test_safe_requests_change_no_row(things, method):
     """But for the lines in the trail that say who looked at what."""
     caller = Caller("superuser", things)
     client = Client()

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from tests.support.people import make_user
+from tests.support.users import make_user
 from tokens import revocation
 from tokens.models import OutstandingToken, Session
 
@@ -57,14 +57,16 @@ ENDS: dict[str, Callable[[User], Any]] = {
 
 @pytest.fixture
 def service(db: None) -> User:
-    """A resource server's own account, which outlives what happens to Alice."""
+    """Return the account of a resource server, which outlives the acts on Alice."""
     account = make_user("service")
     account.user_permissions.add(Permission.objects.get(codename="introspect_token"))
     return account
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_all_four_agree(name: str, api: APIClient, alice: User, service: User, login) -> None:
+def test_restricted_refresh_verify_and_introspect_agree_on_every_end(
+    name: str, api: APIClient, alice: User, service: User, login
+) -> None:
     asking = {"authorization": f"Bearer {login(api, service)['access']}"}
     pair = login(api, alice)
 

@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.utils import timezone
 
-from tokens.issuing import open_session
-from tokens.keys import key_ring
-from tokens.verdict import explain
+from tokens.jwt.keys import key_ring
+from tokens.sessions.issue import open_session
+from tokens.validation.validator import validate
 
 MAKERS: dict[str, Any] = {
     "RS256": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
@@ -54,14 +54,14 @@ def forged(claims: dict, secret: bytes, kid: str | None) -> str:
     return b".".join([head, body, jwt.utils.base64url_encode(signed)]).decode()
 
 
-def test_its_own_tokens_are_good(asymmetric, alice) -> None:
+def test_portal_accepts_its_own_asymmetric_tokens(asymmetric, alice) -> None:
     pair = open_session(user=alice)
-    assert explain(token=pair.access).active
-    assert explain(token=pair.refresh).active
+    assert validate(token=pair.access).active
+    assert validate(token=pair.refresh).active
 
 
 def test_a_token_signed_with_the_public_key_is_refused(asymmetric, alice, client) -> None:
-    claims = explain(token=open_session(user=alice).access).claims
+    claims = validate(token=open_session(user=alice).access).claims
     claims = {**claims, "exp": int(timezone.now().timestamp()) + 300}
     for secret in spellings(asymmetric):
         for kid in (None, asymmetric.kid):

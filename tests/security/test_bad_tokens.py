@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from rest_framework_simplejwt.settings import api_settings
 
-from tests.support.people import make_staff
+from tests.support.users import make_staff
 
 KEY = settings.JWT_SIGNING_KEY
 JSON = "application/json"
@@ -56,14 +56,14 @@ def introspect(api, db, login):
 
 @pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE"])
 @pytest.mark.parametrize("signature", ["", "AAAA"])
-def test_alg_none(api, alice, login, introspect, alg, signature):
+def test_token_with_alg_none_is_refused(api, alice, login, introspect, alg, signature):
     payload = claims_of(login(api, alice)["access"])
     token = f"{b64({'alg': alg, 'typ': 'JWT'})}.{b64(payload)}.{signature}"
     refused_everywhere(api, token, introspect)
 
 
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
-def test_another_or_a_blank_key(api, alice, login, introspect):
+def test_token_signed_with_another_or_a_blank_key_is_refused(api, alice, login, introspect):
     payload = claims_of(login(api, alice)["access"])
     for key in ("another key that is long enough to be one of the right length", "x"):
         refused_everywhere(api, jwt.encode(payload, key, algorithm="HS256"), introspect)
@@ -83,7 +83,9 @@ def test_another_or_a_blank_key(api, alice, login, introspect):
         {"zip": "DEF"},
     ],
 )
-def test_a_header_we_never_write(api, alice, login, introspect, headers):
+def test_token_with_a_header_that_is_never_issued_is_refused(
+    api, alice, login, introspect, headers
+):
     payload = claims_of(login(api, alice)["access"])
     refused_everywhere(api, signed(payload, headers), introspect)
 
@@ -112,7 +114,7 @@ def test_a_header_we_never_write(api, alice, login, introspect, headers):
     ],
 )
 @pytest.mark.parametrize("kind", ["access", "refresh"])
-def test_correctly_signed_but_absurd(api, alice, login, introspect, kind, change):
+def test_signed_token_with_absurd_claims_is_refused(api, alice, login, introspect, kind, change):
     payload = {**claims_of(login(api, alice)[kind]), **change}
     refused_everywhere(api, signed_raw(payload), introspect)
 
@@ -123,7 +125,7 @@ def signed_raw(payload):
 
 
 @pytest.mark.parametrize("missing", ["exp", "jti", "user_id", "sid", "token_type"])
-def test_a_claim_is_missing(api, alice, login, introspect, missing):
+def test_token_that_lacks_a_claim_is_refused(api, alice, login, introspect, missing):
     payload = claims_of(login(api, alice)["access"])
     del payload[missing]
     refused_everywhere(api, signed(payload), introspect)
@@ -133,7 +135,7 @@ def test_a_claim_is_missing(api, alice, login, introspect, missing):
     "token",
     ["", " ", "a", "a.b", "a.b.c", "a.b.c.d", "..", "\0.\0.\0", "\ud800", "é.é.é", "[].[].[]"],
 )
-def test_malformed(api, introspect, token):
+def test_malformed_token_is_refused(api, introspect, token):
     refused_everywhere(api, token, introspect)
 
 
@@ -146,7 +148,9 @@ def test_malformed(api, introspect, token):
     ],
 )
 @pytest.mark.parametrize("place", ["header", "payload"])
-def test_a_part_that_is_no_object_of_json(api, alice, login, introspect, place, part):
+def test_token_part_that_is_not_a_json_object_is_refused(
+    api, alice, login, introspect, place, part
+):
     """With a signature that is right for it."""
     header, payload, _ = login(api, alice)["access"].split(".")
     parts = [b64(part), payload] if place == "header" else [header, b64(part)]
@@ -155,7 +159,7 @@ def test_a_part_that_is_no_object_of_json(api, alice, login, introspect, place, 
     refused_everywhere(api, ".".join([*parts, b64(signature)]), introspect)
 
 
-def test_deep_json_in_a_token(api, introspect):
+def test_token_with_deeply_nested_json_is_refused(api, introspect):
     deep = b64(b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}")
     refused_everywhere(api, f"{b64({'alg': 'HS256'})}.{deep}.AAAA", introspect)
 
@@ -168,7 +172,7 @@ def test_a_revoked_token_stays_revoked_in_any_spelling(api, alice, login, intros
         refused_everywhere(api, decorate.format(token), introspect)
 
 
-def test_swapped_types(api, alice, login):
+def test_token_of_the_other_type_is_refused(api, alice, login):
     pair = login(api, alice)
     answer = api.get("/api/restricted", HTTP_AUTHORIZATION=f"Bearer {pair['refresh']}")
     assert answer.status_code == 401
@@ -177,7 +181,7 @@ def test_swapped_types(api, alice, login):
 
 @pytest.fixture
 def configured(monkeypatch):
-    """simplejwt reads these once, at start-up."""
+    """Reload the settings that simplejwt reads once at start-up."""
     monkeypatch.setattr(api_settings, "ISSUER", "https://us")
     monkeypatch.setattr(api_settings, "AUDIENCE", "api")
 
@@ -186,14 +190,16 @@ def configured(monkeypatch):
     "change",
     [{"iss": None}, {"aud": None}, {"iss": "https://them"}, {"aud": "other"}, {"aud": ["other"]}],
 )
-def test_issuer_and_audience_where_configured(api, alice, login, introspect, configured, change):
+def test_wrong_issuer_or_audience_is_refused_where_configured(
+    api, alice, login, introspect, configured, change
+):
     payload = {**claims_of(login(api, alice)["access"]), **change}
     payload = {name: value for name, value in payload.items() if value is not None}
     refused_everywhere(api, signed(payload), resigned(introspect))
 
 
 def resigned(bearer):
-    """The resource server's own token, as it would be issued where both are configured."""
+    """Return a resource server's token as it would be issued with both settings."""
     payload = claims_of(bearer["HTTP_AUTHORIZATION"].removeprefix("Bearer "))
     token = signed({**payload, "iss": "https://us", "aud": "api"})
     return {"HTTP_AUTHORIZATION": f"Bearer {token}"}

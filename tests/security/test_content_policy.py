@@ -1,5 +1,7 @@
-"""Every page, the admin's included, forbids what it does not need: no inline script or style, no
-eval, no frame around it."""
+"""Every page forbids what it does not need.
+
+This includes the admin: no inline scripts or styles, no eval, and no frame around the page.
+"""
 
 import pytest
 

@@ -1,5 +1,8 @@
-"""The database is away, restarted, read-only, full or slow: 503 with Retry-After, never a verdict
-on a token; and the first request after it has come back works, with no restart (invariant 12)."""
+"""A database that is unavailable, read-only, full or slow leads to a 503 with Retry-After.
+
+It never decides about a token, and the first request after the outage works without a restart
+(invariant 12).
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -7,10 +10,10 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection, transaction
 
-from tests.support.lifecycle import pair_of
-from tests.support.people import PASSWORD
-from tests.support.proxy import Proxy
-from tests.support.server import database_url
+from tests.support.server.portal import database_url
+from tests.support.server.proxy import Proxy
+from tests.support.tokens import pair_of
+from tests.support.users import PASSWORD
 from tokens.models import Session
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
@@ -64,7 +67,7 @@ def works(server, pair):
     assert answer.status_code == 200
 
 
-def test_away_and_back(serve, proxy, alice):
+def test_portal_recovers_without_restart_after_the_database_was_away(serve, proxy, alice):
     server = serve(DATABASE_URL=through(proxy))
     pair = pair_of(alice)
     assert [answer.status_code for answer in calls(server, pair)] == [200, 200, 401]
@@ -77,7 +80,7 @@ def test_away_and_back(serve, proxy, alice):
     works(server, pair)
 
 
-def test_restarted(serve, proxy, alice):
+def test_portal_recovers_from_a_database_restart(serve, proxy, alice):
     server = serve(DATABASE_URL=through(proxy))
     pair = pair_of(alice)
     for _ in range(3):
@@ -98,7 +101,7 @@ def read_only():
         end_other_connections()
 
 
-def test_read_only(serve, alice):
+def test_read_only_database_is_read_and_writes_get_a_503(serve, alice):
     server = serve()
     pair = pair_of(alice)
     with read_only():
@@ -112,7 +115,7 @@ def test_read_only(serve, alice):
 
 @pytest.fixture
 def role(transactional_db):
-    """A role without a superuser's exemptions, as a deployment has."""
+    """Return a database role without a superuser's exemptions, as in a deployment."""
     name = f"portal_{connection.settings_dict['NAME'][-40:]}"
     sql(
         f"CREATE ROLE {name} LOGIN",
@@ -124,7 +127,7 @@ def role(transactional_db):
     sql(f"DROP OWNED BY {name}", f"DROP ROLE {name}")
 
 
-def test_at_its_connection_limit(serve, proxy, role, alice):
+def test_database_at_its_connection_limit_is_a_503(serve, proxy, role, alice):
     server = serve(DATABASE_URL=through(proxy, role))
     pair = pair_of(alice)
     sql(f"ALTER ROLE {role} CONNECTION LIMIT 0")
@@ -134,7 +137,7 @@ def test_at_its_connection_limit(serve, proxy, role, alice):
     works(server, pair)
 
 
-def test_a_role_that_may_not_write_events(serve, proxy, role, alice):
+def test_role_that_cannot_write_events_is_a_503(serve, proxy, role, alice):
     server = serve(DATABASE_URL=through(proxy, role))
     pair = pair_of(alice)
     sql(f"REVOKE INSERT ON tokens_event FROM {role}")
@@ -145,7 +148,7 @@ def test_a_role_that_may_not_write_events(serve, proxy, role, alice):
     works(server, pair)
 
 
-def test_slow(serve, proxy, alice):
+def test_slow_database_still_gets_correct_responses(serve, proxy, alice):
     server = serve(DATABASE_URL=through(proxy))
     pair = pair_of(alice)
     proxy.slow(0.05)
@@ -166,8 +169,8 @@ def events_take_for_ever():
         sql("DROP FUNCTION wait_for_ever() CASCADE")
 
 
-def test_too_slow_to_wait_for(serve, alice):
-    """The server gives a statement half a minute; what only reads is answered meanwhile."""
+def test_database_that_exceeds_the_timeout_is_a_503(serve, alice):
+    """A statement can take half a minute, and reads are answered while it runs."""
     server = serve()
     pair = pair_of(alice)
     writes = [
@@ -184,9 +187,8 @@ def test_too_slow_to_wait_for(serve, alice):
     works(server, pair)
 
 
-def test_a_lock_that_is_not_given_back(serve, alice):
-    """Somebody's forgotten transaction holds the session: the refresh gives up, and is no
-    refusal."""
+def test_lock_that_is_never_released_is_a_503(serve, alice):
+    """A forgotten transaction that locks the session makes the refresh give up with a 503."""
     server = serve()
     pair = pair_of(alice)
     with transaction.atomic():

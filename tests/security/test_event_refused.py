@@ -1,14 +1,14 @@
-"""Where the event cannot be written the act does not happen (invariant 9)."""
+"""An act whose event cannot be written does not happen (invariant 9)."""
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError
 
-from tests.support.lifecycle import failed, pair_of
-from tests.support.people import PASSWORD
-from tests.support.snapshot import events_refused, snapshot
+from tests.support.database.snapshot import events_refused, snapshot
+from tests.support.tokens import failed, pair_of
+from tests.support.users import PASSWORD
 from tokens.revocation import revoke_user
-from tokens.rotation import rotate
+from tokens.sessions.refresh import rotate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,7 +36,7 @@ def test_login_refresh_retry_and_logout_are_refused_for_now(post, alice):
     assert post("refresh", refresh=second.refresh).status_code == 200
 
 
-def test_reuse_is_not_forgiven_by_it(post, alice, settings):
+def test_reuse_is_detected_again_after_its_event_could_not_be_written(post, alice, settings):
     settings.REFRESH_GRACE_SECONDS = 0
     first = pair_of(alice)
     second = rotate(refresh=first.refresh)
@@ -47,7 +47,7 @@ def test_reuse_is_not_forgiven_by_it(post, alice, settings):
 
 
 @pytest.mark.parametrize("what", ["revoke", "password", "deactivate", "delete"])
-def test_what_staff_do_is_refused_too(alice, what):
+def test_staff_act_is_refused_when_its_event_cannot_be_written(alice, what):
     pair = pair_of(alice)
     before, account = snapshot(), User.objects.values().get()
     user = User.objects.get()

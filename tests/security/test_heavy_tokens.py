@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tokens.verdict import explain
+from tokens.validation.validator import validate
 
 HEAD = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=").decode()
 
@@ -26,15 +26,15 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("name", HEAVY)
-def test_it_is_refused_as_a_bearer_token(name: str, client, db) -> None:
+def test_heavy_bearer_token_is_refused(name: str, client, db) -> None:
     answer = client.get("/api/restricted", headers={"authorization": f"Bearer {HEAVY[name]}"})
     assert answer.status_code == 401
-    assert explain(token=HEAVY[name]).failed == "signature"
+    assert validate(token=HEAVY[name]).failed == "signature"
 
 
 @pytest.mark.parametrize("name", HEAVY)
 @pytest.mark.parametrize("call", ["refresh", "verify", "logout", "revoke"])
-def test_it_is_refused_in_a_body(name: str, call: str, client, db) -> None:
+def test_heavy_token_in_a_body_is_refused(name: str, call: str, client, db) -> None:
     field = "refresh" if call in {"refresh", "logout"} else "token"
     body = {field: HEAVY[name]}
     answer = client.post(f"/api/{call}", body, content_type="application/json")
@@ -43,7 +43,7 @@ def test_it_is_refused_in_a_body(name: str, call: str, client, db) -> None:
     assert answer.status_code == (413 if len(HEAVY[name]) > 65_000 else small)
 
 
-def test_no_body_that_is_nested_deeply_is_a_crash(client, db) -> None:
+def test_deeply_nested_body_does_not_crash_the_portal(client, db) -> None:
     for call in ("login", "refresh", "verify", "logout", "revoke"):
         for body in (b"[" * 60_000, b'{"token":' * 7_000, b"[" * 200_000):
             answer = client.post(f"/api/{call}", body, content_type="application/json")

@@ -1,20 +1,23 @@
-"""A revocation beats what is in flight (invariant 7): each act against a refresh and a login that
-are held before each of their writes, and the other way round."""
+"""A revocation also ends concurrent refreshes and logins (invariant 7).
+
+Each act runs against a refresh and a login that are held before each of their writes, and the
+other way round.
+"""
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 
-from tests.support.interleave import held
-from tests.support.lifecycle import failed, pair_of
-from tokens.issuing import IssuedPair, LoginSuperseded
+from tests.support.database.interleave import held
+from tests.support.tokens import failed, pair_of
 from tokens.models import Session
 from tokens.revocation import Selection, cut_off, revoke_matching, revoke_session, revoke_user
-from tokens.rotation import rotate
-from tokens.verdict import Refused
+from tokens.sessions.issue import IssuedPair, LoginSuperseded
+from tokens.sessions.refresh import rotate
+from tokens.validation.validator import TokenRejected
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def save(user, **changes):
@@ -45,7 +48,7 @@ OF_SESSION = OF_USER | {
 # PostgreSQL is handed all that a rotation writes in one statement, which holds nothing before; a
 # login holds the account first.
 ROTATION = {
-    "postgresql": ("WITH held AS",),
+    "postgresql": ("WITH locked AS",),
     "sqlite": (
         'INSERT INTO "token_blacklist_outstandingtoken"',
         'INSERT INTO "token_blacklist_blacklistedtoken"',
@@ -57,7 +60,7 @@ ROTATION = {
 # PostgreSQL ends sessions and enters them among the revoked in one.
 ENDING = {"postgresql": "WITH ended AS", "sqlite": 'UPDATE "tokens_session"'}[connection.vendor]
 LOGIN = {
-    "postgresql": ("WITH first AS",),
+    "postgresql": ("WITH token AS",),
     "sqlite": (
         'INSERT INTO "tokens_sessiontoken"',
         'INSERT INTO "token_blacklist_outstandingtoken"',
@@ -65,6 +68,10 @@ LOGIN = {
         'INSERT INTO "tokens_event"',
     ),
 }[connection.vendor]
+
+
+# PostgreSQL writes an event about several sessions in one statement with their ids.
+EVENT = ('INSERT INTO "tokens_event"', "WITH event AS")
 
 
 def dead(pair):
@@ -80,11 +87,11 @@ def test_a_refresh_in_flight_leaves_no_survivor(alice, act, at):
     )
     assert not isinstance(ended, Exception), ended
     assert dead(first)
-    assert isinstance(second, Refused) or dead(second)
+    assert isinstance(second, TokenRejected) or dead(second)
 
 
 @pytest.mark.parametrize("grace", [0, 10])
-def test_a_refresh_that_another_one_overtakes(alice, settings, grace):
+def test_refresh_that_another_refresh_overtakes_leaves_one_successor(alice, settings, grace):
     settings.REFRESH_GRACE_SECONDS = grace
     first = pair_of(alice)
     slow, quick = held(
@@ -97,7 +104,10 @@ def test_a_refresh_that_another_one_overtakes(alice, settings, grace):
         assert slow.refresh == quick.refresh
         assert failed(slow.access) is failed(quick.refresh) is None
     else:
-        assert sorted([type(slow).__name__, type(quick).__name__]) == ["IssuedPair", "Refused"]
+        assert sorted([type(slow).__name__, type(quick).__name__]) == [
+            "IssuedPair",
+            "TokenRejected",
+        ]
         assert dead(first)
     assert Session.objects.get().rotations == 1
 
@@ -110,7 +120,7 @@ def test_a_refresh_that_has_seen_nothing_yet_is_refused_or_taken_along(alice, ac
     )
     assert not isinstance(ended, Exception), ended
     assert dead(first)
-    assert isinstance(second, Refused) or dead(second)
+    assert isinstance(second, TokenRejected) or dead(second)
 
 
 @pytest.mark.parametrize("act", OF_USER)
@@ -122,7 +132,7 @@ def test_a_login_in_flight_leaves_no_survivor(alice, act, at):
     assert dead(pair)
 
 
-@pytest.mark.parametrize("at", [ENDING, 'INSERT INTO "tokens_event"'])
+@pytest.mark.parametrize("at", [ENDING, EVENT], ids=["ending", "event"])
 @pytest.mark.parametrize("act", ["revoke_user", "revoke_session", "password", "delete"])
 def test_a_refresh_that_comes_while_an_act_is_in_flight_is_refused(alice, act, at):
     first = pair_of(alice)
@@ -132,14 +142,12 @@ def test_a_refresh_that_comes_while_an_act_is_in_flight_is_refused(alice, act, a
     assert not isinstance(ended, Exception), ended
     assert dead(first)
     # It may have come through where the act held no lock yet; then it was taken along.
-    assert isinstance(second, Refused) or dead(second)
+    assert isinstance(second, TokenRejected) or dead(second)
 
 
 @pytest.mark.parametrize("act", ["password", "deactivate", "delete"])
 def test_a_login_that_comes_while_the_account_goes_is_refused(alice, act):
-    ended, pair = held(
-        lambda: OF_USER[act](alice), lambda: pair_of(alice), at='INSERT INTO "tokens_event"'
-    )
+    ended, pair = held(lambda: OF_USER[act](alice), lambda: pair_of(alice), at=EVENT)
     assert not isinstance(ended, Exception), ended
     assert isinstance(pair, LoginSuperseded) or dead(pair)
 

@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from tests.support.people import make_staff
+from tests.support.users import make_staff
 from tokens.models import Event, Kind
 from tokens.revocation import cut_off
 
@@ -34,7 +34,7 @@ def test_every_refused_token_gets_the_same_bytes(api, alice, bob, login, resourc
     assert answers == {b'{"active":false}'}
 
 
-def test_nobody_is_told_anything(api, db):
+def test_unauthenticated_caller_learns_nothing_from_introspection(api, db):
     answer = api.post("/api/introspect", {"token": "x"}, format="json")
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")

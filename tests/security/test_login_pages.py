@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings as configured
 from django.urls import reverse
 
-from tests.support.people import PASSWORD, make_user
+from tests.support.users import PASSWORD, make_user
 
 ELSEWHERE = [
     "https://evil.example/",
@@ -30,7 +30,7 @@ ELSEWHERE = [
 ]
 
 
-@pytest.fixture(params=[configured.LOGIN_URL, "account:login", "admin:login"])
+@pytest.fixture(params=[configured.LOGIN_URL, "tokens_account:login", "admin:login"])
 def page(request):
     return reverse(request.param)
 
@@ -40,14 +40,14 @@ def log_in(client, page, **data):
 
 
 @pytest.mark.parametrize("elsewhere", ELSEWHERE)
-def test_next_leads_nowhere_else(client, sam, page, elsewhere):
+def test_next_parameter_leads_to_no_other_host(client, sam, page, elsewhere):
     answer = log_in(client, page, next=elsewhere)
     assert answer.status_code == 302
     assert answer.headers["Location"].startswith("/")
     assert "evil" not in answer.headers["Location"]
 
 
-def test_next_leads_on_within_the_portal(client, sam, page):
+def test_next_parameter_leads_to_a_page_of_the_portal(client, sam, page):
     assert log_in(client, page, next="/account/").headers["Location"] == "/account/"
 
 
@@ -73,7 +73,7 @@ def test_the_session_key_changes_at_login(client, sam, page):
 
 
 def shown(client, page, username):
-    """The answer to a wrong password, without what differs from one answer to the next."""
+    """Return the response to a wrong password, without the parts that vary."""
     answer = client.post(page, {"username": username, "password": "wrong"})
     text = re.sub(r'nonce="[^"]*"|name="csrfmiddlewaretoken" value="[^"]*"', "", answer.text)
     headers = {name for name in answer.headers if name != "X-Request-ID"}
@@ -91,7 +91,7 @@ def test_a_refusal_tells_no_account_from_another(client, sam, page):
         assert shown(client, page, username) == known, username
 
 
-def test_the_throttle_is_the_apis(client, api, sam, page, settings):
+def test_login_pages_and_api_share_one_throttle(client, api, sam, page, settings):
     settings.LOGIN_ATTEMPTS = 2
     wrong = {"username": "sam", "password": "wrong"}
     assert client.post(page, wrong).status_code == 200

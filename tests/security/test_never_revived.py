@@ -4,10 +4,10 @@ import pytest
 from django.core.management import call_command, get_commands
 from django.db import connection
 
-from tests.support.lifecycle import failed, later, pair_of, refused
+from tests.support.tokens import failed, later, pair_of, refused
 from tokens.models import BlacklistedToken, OutstandingToken, Session, SessionToken
 from tokens.revocation import revoke_session
-from tokens.rotation import rotate
+from tokens.sessions.refresh import rotate
 
 SWEEPS = [name for name in ("flushexpiredtokens", "purge_tokens") if name in get_commands()]
 

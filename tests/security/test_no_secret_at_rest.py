@@ -10,18 +10,18 @@ from django.core.management import call_command
 from django.db import connection
 from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
 
-from tests.support.people import PASSWORD
-from tokens.claims import redact
-from tokens.issuing import open_session
+from tests.support.users import PASSWORD
+from tokens.jwt.claims import redact
 from tokens.models import Event, Kind, OutstandingToken, Session
-from tokens.rotation import rotate
-from tokens.verdict import explain
+from tokens.sessions.issue import open_session
+from tokens.sessions.refresh import rotate
+from tokens.validation.validator import validate
 
 TOKEN = re.compile(r"eyJ[\w-]+\.eyJ[\w-]*\.[\w-]*")
 
 
 def accepted(text):
-    return [found for found in TOKEN.findall(text) if explain(token=found).failed != "signature"]
+    return [found for found in TOKEN.findall(text) if validate(token=found).failed != "signature"]
 
 
 def dump():
@@ -34,11 +34,11 @@ def dump():
 
 
 def plain_pages():
-    """The address of every page that takes no argument and may be read."""
+    """Return the address of every readable page without arguments."""
     for key in get_resolver().reverse_dict:
         if isinstance(key, str):
             yield from _address(key)
-    for namespace in ("staff", "account", "admin", "api"):
+    for namespace in ("tokens_staff", "tokens_account", "admin", "tokens_api"):
         for pattern in get_resolver().namespace_dict[namespace][1].url_patterns:
             if isinstance(pattern, URLPattern) and pattern.name and "logout" not in pattern.name:
                 yield from _address(f"{namespace}:{pattern.name}")
@@ -70,21 +70,21 @@ def test_the_database_holds_no_signature(api, alice, login):
 
 
 def of_objects(user):
-    """The pages about one token, session, account and event."""
+    """Return the pages about one token, session, account and event."""
     for token in OutstandingToken.objects.filter(user=user):
-        yield reverse("staff:token", args=[token.jti])
-        yield reverse("api:staff-token", args=[token.jti])
+        yield reverse("tokens_staff:token", args=[token.jti])
+        yield reverse("tokens_api:staff-token", args=[token.jti])
         yield reverse("admin:token_blacklist_outstandingtoken_change", args=[token.pk])
     for session in Session.objects.filter(user=user):
-        yield reverse("staff:session", args=[session.pk])
+        yield reverse("tokens_staff:session", args=[session.pk])
         yield reverse("admin:tokens_session_change", args=[session.pk])
-    yield reverse("staff:user", args=[user.pk])
+    yield reverse("tokens_staff:user", args=[user.pk])
     yield reverse("admin:auth_user_change", args=[user.pk])
     for event in Event.objects.all():
         yield reverse("admin:tokens_event_change", args=[event.pk])
 
 
-def test_no_page_about_one_thing_shows_one(client, api, alice, sam, login):
+def test_no_detail_page_shows_a_signature(client, api, alice, sam, login):
     tokens = used(login, api, alice)
     client.force_login(sam)
     bearer = {"authorization": f"Bearer {login(api, sam)['access']}"}
@@ -100,7 +100,7 @@ def hidden(text, tokens):
 
 @pytest.fixture
 def logged():
-    """What the portal's own handler writes."""
+    """Return the log lines of the portal's own handler."""
     handlers = logging.getLogger().handlers
     (handler,) = (found for found in handlers if type(found) is logging.StreamHandler)
     before = handler.setStream(io.StringIO())
@@ -108,18 +108,18 @@ def logged():
     handler.setStream(before)
 
 
-def test_what_is_pasted_is_kept_nowhere(
+def test_pasted_token_is_stored_nowhere(
     client, api, alice, sam, login, logged, capsys, monkeypatch
 ):
     """In the inspector, its command, a search box, an address, a name at the login, a header."""
     tokens = used(login, api, alice)
     client.force_login(sam)
     for token in tokens:
-        client.post(reverse("staff:inspect"), {"token": token})
+        client.post(reverse("tokens_staff:inspect"), {"token": token})
         monkeypatch.setattr("sys.stdin", io.StringIO(token))
         call_command("inspect_token")
         for name in ("tokens", "sessions", "users"):
-            client.get(reverse(f"staff:{name}"), {"q": token})
+            client.get(reverse(f"tokens_staff:{name}"), {"q": token})
         client.get(f"/staff/tokens/{token}/")
         client.get(f"/nowhere/{token}")
         api.get(f"/api/nowhere/{token}")
@@ -136,7 +136,7 @@ def test_what_is_pasted_is_kept_nowhere(
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "ecs"])
-def test_no_export_holds_one(api, alice, login, form, tmp_path):
+def test_no_export_holds_a_signature(api, alice, login, form, tmp_path):
     tokens = used(login, api, alice)
     file = tmp_path / "export"
     call_command("export_events", format=form, output=str(file))
@@ -145,9 +145,9 @@ def test_no_export_holds_one(api, alice, login, form, tmp_path):
     assert hidden(said, tokens)
 
 
-def test_no_object_says_one_of_itself(alice):
+def test_no_repr_shows_a_signature(alice):
     pair = open_session(user=alice)
-    said = [repr(pair), repr(explain(token=pair.refresh)), repr(explain(token=pair.access))]
+    said = [repr(pair), repr(validate(token=pair.refresh)), repr(validate(token=pair.access))]
     said += [
         repr(row) + str(row) for model in apps.get_models() for row in model._default_manager.all()
     ]
@@ -155,7 +155,7 @@ def test_no_object_says_one_of_itself(alice):
 
 
 @pytest.mark.slow
-def test_no_page_shows_one(client, api, alice, sam, login):
+def test_no_list_page_shows_a_signature(client, api, alice, sam, login):
     tokens = [*used(login, api, alice), *used(login, api, sam)]
     client.force_login(sam)
     seen = 0
@@ -170,7 +170,7 @@ def test_no_page_shows_one(client, api, alice, sam, login):
 
 
 @pytest.mark.slow
-def test_no_log_line_shows_one(portal_server, alice):
+def test_no_log_line_shows_a_signature(portal_server, alice):
     pair = portal_server.login("alice", PASSWORD)
     for path, body in (
         ("refresh", {"refresh": pair["refresh"]}),

@@ -1,4 +1,4 @@
-"""What a token's header points at is not looked at: no file is read, no host is asked."""
+"""A URL or file in a token's header is ignored: no file is read, and no host is contacted."""
 
 import os
 import socket
@@ -8,9 +8,9 @@ import jwt
 import pytest
 from django.conf import settings
 
-from tests.support.lifecycle import pair_of
-from tests.support.people import make_staff
-from tests.support.reaching import reaching
+from tests.support.system_calls import reaching
+from tests.support.tokens import pair_of
+from tests.support.users import make_staff
 
 KEY = settings.JWT_SIGNING_KEY
 
@@ -69,7 +69,7 @@ def test_no_call_reaches_for_what_a_header_names(api, alice, pointers):
             assert seen == [], header
 
 
-def test_the_recorder_would_have_seen_it(listener, tmp_path):
+def test_recorder_sees_files_and_hosts_that_are_opened(listener, tmp_path):
     host, port = listener.removeprefix("http://").split(":")
     with reaching() as seen:
         Path(tmp_path / "x").write_text("x")

@@ -11,13 +11,13 @@ NONE = {"detail": "Authentication credentials were not provided."}
     "header",
     ["", "Bearer", "Bearer ", "Bearer a b", "Bearer\ttoken", "Basic YTpi", "\xff\xfe", "Token x"],
 )
-def test_any_form_of_the_header_is_a_401(api, db, header):
+def test_malformed_authorization_header_is_a_401(api, db, header):
     answer = api.get("/api/restricted", HTTP_AUTHORIZATION=header)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
 
 
-def test_no_token_has_the_documented_body_in_every_language(api, db):
+def test_call_without_a_token_has_the_documented_body_in_every_language(api, db):
     for language in ("en", "de"):
         answer = api.get("/api/restricted", HTTP_ACCEPT_LANGUAGE=language)
         assert answer.json() == NONE
@@ -39,15 +39,15 @@ def test_every_401_carries_a_challenge(api, db, path):
     assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
 
 
-def test_a_token_anywhere_else_is_ignored(api, alice, login):
+def test_token_outside_the_authorization_header_is_ignored(api, alice, login):
     token = login(api, alice)["access"]
     api.cookies["access"] = token
     answer = api.get("/api/restricted", {"access_token": token, "token": token})
     assert (answer.status_code, answer.json()) == (401, NONE)
 
 
-def test_a_token_in_the_body_is_ignored(api, alice, login):
-    """RFC 6750, section 2.2, allows it; nobody needs it."""
+def test_bearer_token_in_the_body_is_ignored(api, alice, login):
+    """RFC 6750, section 2.2, allows tokens in the body; the portal does not."""
     token = login(api, alice)["access"]
     body = {"access_token": token, "token": token}
     for method, path in (("delete", "sessions"), ("post", "introspect")):
@@ -60,7 +60,7 @@ def test_a_cookie_session_opens_nothing(client, alice):
     assert client.get("/api/restricted").status_code == 401
 
 
-def test_answers_with_tokens_are_stored_by_nobody(api, alice, login, password):
+def test_responses_with_tokens_forbid_caching(api, alice, login, password):
     body = {"username": "alice", "password": password}
     answer = api.post("/api/login", body, format="json")
     assert answer.headers["Cache-Control"] == "no-store"
@@ -78,7 +78,7 @@ def test_answers_with_tokens_are_stored_by_nobody(api, alice, login, password):
         ("post", "staff/tokens", "GET"),
     ],
 )
-def test_another_method_is_a_405_that_says_which(api, db, method, path, allow):
+def test_wrong_method_is_a_405_that_lists_the_allowed_ones(api, db, method, path, allow):
     answer = getattr(api, method)(f"/api/{path}")
     assert answer.status_code == 405
     assert allow in answer.headers["Allow"]
@@ -86,7 +86,7 @@ def test_another_method_is_a_405_that_says_which(api, db, method, path, allow):
 
 @pytest.mark.parametrize("path", ["login", "refresh", "logout", "verify", "revoke"])
 @pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", "nonsense"])
-def test_another_type_is_a_415(api, db, path, kind):
+def test_unsupported_media_type_is_a_415(api, db, path, kind):
     assert api.post(f"/api/{path}", "x", content_type=kind).status_code == 415
 
 
@@ -130,3 +130,10 @@ def test_an_address_or_a_header_over_8_kib_is_the_servers_to_refuse(portal_serve
     answer = portal_server.call("GET", "/api/restricted", token="x" * 9000)
     assert answer.status_code == 431
     assert portal_server.call("GET", "/api/restricted").status_code == 401
+
+
+def test_logout_with_an_access_token_ends_nothing(api, alice, login):
+    pair = login(api, alice)
+    answer = api.post("/api/logout", {"refresh": pair["access"]}, format="json")
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert api.post("/api/refresh", {"refresh": pair["refresh"]}, format="json").status_code == 200

@@ -1,5 +1,6 @@
 """SQLite that is locked, read-only or missing: 503 with Retry-After, and then as before."""
 
+import shutil
 import sqlite3
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -7,9 +8,9 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from tests.support.lifecycle import failed, pair_of
-from tests.support.people import PASSWORD
-from tests.support.snapshot import snapshot
+from tests.support.database.snapshot import snapshot
+from tests.support.tokens import failed, pair_of
+from tests.support.users import PASSWORD
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
 
@@ -38,7 +39,7 @@ def read_only():
 
 
 @pytest.mark.parametrize("fault", [locked, read_only])
-def test_it_reads_on_and_refuses_nothing(api, alice, fault):
+def test_unwritable_sqlite_file_is_read_and_writes_get_a_503(api, alice, fault):
     pair = pair_of(alice)
     bearer = {"HTTP_AUTHORIZATION": f"Bearer {pair.access}"}
     with fault():
@@ -71,7 +72,7 @@ def full():
         execute("DROP TABLE filler")
 
 
-def test_a_full_disk_refuses_what_it_cannot_hold_and_loses_nothing(api, alice):
+def test_full_disk_is_a_503_and_loses_nothing(api, alice):
     who = {"username": "alice", "password": PASSWORD}
     pair = pair_of(alice)
     with full():
@@ -90,10 +91,13 @@ def test_a_full_disk_refuses_what_it_cannot_hold_and_loses_nothing(api, alice):
 
 
 @pytest.mark.slow
-def test_a_file_that_is_missing_and_comes_back(serve, alice, tmp_path: Path):
+def test_portal_recovers_after_the_sqlite_file_was_missing(serve, alice, tmp_path: Path):
     folder = tmp_path / "volume"
+    folder.mkdir()
     pair = pair_of(alice)
     server = serve(DATABASE_URL=f"sqlite:///{folder / 'portal.sqlite3'}")
+    # The volume goes away after the start; without it the server would refuse to start.
+    shutil.rmtree(folder)
     for call in (
         server.call("GET", "/api/restricted", token=pair.access),
         server.call("POST", "/api/refresh", json={"refresh": pair.refresh}),

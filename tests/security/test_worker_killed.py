@@ -10,8 +10,8 @@ from threading import Event
 import pytest
 import requests
 
-from tests.support.lifecycle import pair_of
-from tests.support.people import make_user
+from tests.support.tokens import pair_of
+from tests.support.users import make_user
 from tokens.models import Event as Line
 from tokens.models import Kind, OutstandingToken, Session, SessionToken
 
@@ -39,7 +39,7 @@ def wait_until(condition):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_every_acknowledged_revocation_holds(serve, db):
+def test_acknowledged_revocations_survive_a_killed_worker(serve, db):
     if not Path("/proc/self/task").exists():
         pytest.skip("the children of a process are looked up in /proc")
     server = serve()

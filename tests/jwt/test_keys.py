@@ -1,0 +1,69 @@
+"""Keys have ids that give nothing away, and a retired key goes on verifying."""
+
+import json
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.support.tokens import failed, pair_of, refused
+from tokens.jwt.algorithms import ALGORITHMS
+from tokens.jwt.keys import key_ring, make_key
+
+HS256 = ALGORITHMS["HS256"]
+SECRET = "an-older-key-of-this-portal-0123456789-abcdefghijklmnop"
+
+
+def pem(private):
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def test_key_id_of_a_secret_is_stable_and_does_not_contain_it():
+    kid = make_key(material=SECRET, algorithm=HS256).kid
+    assert kid == make_key(material=SECRET, algorithm=HS256).kid
+    assert kid != make_key(material=SECRET + "x", algorithm=HS256).kid
+    assert kid not in SECRET
+
+
+def test_repr_of_a_key_shows_no_secret():
+    assert SECRET not in repr(make_key(material=SECRET, algorithm=HS256))
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "private"),
+    [
+        ("RS256", rsa.generate_private_key(65537, 2048)),
+        ("ES256", ec.generate_private_key(ec.SECP256R1())),
+        ("EdDSA", ed25519.Ed25519PrivateKey.generate()),
+    ],
+)
+def test_asymmetric_key_signs_verifies_and_publishes_its_public_half(
+    alice, settings, algorithm, private
+):
+    settings.JWT_SIGNING_KEY = pem(private).replace("\n", "\\n")
+    settings.SIMPLE_JWT = settings.SIMPLE_JWT | {"ALGORITHM": algorithm}
+    assert failed(pair_of(alice).access) is None
+    jwk = key_ring().current.jwk
+    assert jwk["alg"] == algorithm
+    assert jwk["kid"] == key_ring().current.kid
+    assert not {"d", "p", "q"} & jwk.keys()
+    json.dumps(jwk)
+
+
+def test_token_stays_valid_while_its_key_is_retired(alice, settings):
+    pair = pair_of(alice)
+    old, settings.JWT_SIGNING_KEY = settings.JWT_SIGNING_KEY, SECRET
+    settings.JWT_RETIRED_KEYS = [old]
+    assert failed(pair.access) is None
+    assert not refused(pair.refresh)
+
+
+def test_token_of_a_removed_key_is_refused(alice, settings):
+    pair = pair_of(alice)
+    settings.JWT_SIGNING_KEY = SECRET
+    assert failed(pair.access) == failed(pair.refresh) == "signature"
+
+
+def test_text_that_is_not_a_pem_raises_value_error():
+    with pytest.raises(ValueError, match="PEM"):
+        make_key(material="rubbish", algorithm=ALGORITHMS["RS256"])
