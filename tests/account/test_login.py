@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.people import PASSWORD
+from tests.support.users import PASSWORD
 from tokens.models import Event, Kind
 
 URL = "/account/login/"

@@ -1,16 +1,16 @@
-"""A person sees and ends their own sessions, and nobody else's."""
+"""Users see and end their own sessions, and no others."""
 
 import uuid
 
 import pytest
 from django.test import Client
 
-from tokens.issuing import open_session
 from tokens.models import Event, Kind
 from tokens.origin import Origin
 from tokens.revocation import revoke_session
-from tokens.rotation import rotate
-from tokens.verdict import Refused
+from tokens.sessions.issue import open_session
+from tokens.sessions.refresh import rotate
+from tokens.validation.validator import TokenRejected
 
 URL = "/account/sessions/"
 MANY = "/account/sessions/end/"
@@ -32,7 +32,7 @@ def own(client, alice):
 def alive(pair):
     try:
         rotate(refresh=pair.refresh)
-    except Refused:
+    except TokenRejected:
         return False
     return True
 
@@ -44,7 +44,7 @@ def test_it_lists_my_sessions_and_marks_this_device(own, alice, bob):
     answer = own.get(URL)
     assert answer.context["own"].here == [here.session]
     assert answer.context["own"].elsewhere == [away.session]
-    assert answer.text.count("this device<") == 1
+    assert answer.text.count("This device<") == 1
 
 
 def test_nothing_is_logged_in(own):
@@ -57,7 +57,7 @@ def test_ending_one_asks_first_and_ends_only_it(own, alice):
     assert "192.0.2.7" in question.text
     answer = own.post(end_url(lost.session), follow=True)
     assert answer.redirect_chain == [(URL, 302)]
-    assert "The session is ended" in answer.text
+    assert "The session is logged out" in answer.text
     assert (alive(lost), alive(kept)) == (False, True)
     event = Event.objects.get(kind=Kind.REVOKE_SESSION)
     assert (event.actor_id, event.subject_id) == (alice.pk, alice.pk)
@@ -74,14 +74,14 @@ def test_everywhere_else_keeps_the_one_that_was_chosen(own, alice):
     here, away = open_session(user=alice, origin=HERE), open_session(user=alice, origin=AWAY)
     url = f"{MANY}?keep={here.session.pk}"
     assert "192.0.2.7" in own.get(url).text
-    assert "1 session is ended" in own.post(url, follow=True).text
+    assert "1 session is logged out" in own.post(url, follow=True).text
     assert (alive(here), alive(away)) == (True, False)
 
 
 def test_all_of_them(own, alice, bob):
     mine = [open_session(user=alice, origin=origin) for origin in (HERE, AWAY)]
     others = open_session(user=bob)
-    assert "2 sessions are ended" in own.post(MANY, follow=True).text
+    assert "2 sessions are logged out" in own.post(MANY, follow=True).text
     assert [alive(pair) for pair in (*mine, others)] == [False, False, True]
 
 
@@ -90,9 +90,9 @@ def test_repeating_it_is_harmless(own, alice):
     for url in (end_url(pair.session), MANY):
         own.post(url)
         events = Event.objects.count()
-        assert "nothing left to end" in own.post(url, follow=True).text
+        assert "nothing to log out" in own.post(url, follow=True).text
         assert Event.objects.count() == events
-    assert "nothing left to end" in own.get(end_url(pair.session), follow=True).text
+    assert "nothing to log out" in own.get(end_url(pair.session), follow=True).text
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -113,7 +113,7 @@ def test_staff_s_reason_is_not_shown(own, alice, sam):
     pair = open_session(user=alice, origin=AWAY)
     revoke_session(session=pair.session, actor=sam, reason="suspected theft")
     text = own.get(URL).text
-    assert "by staff" in text
+    assert "Revoked by staff" in text
     assert "suspected theft" not in text
 
 
@@ -133,7 +133,7 @@ def test_posts_need_their_csrf_token(alice):
     assert alive(pair)
 
 
-def test_nobody_is_asked_to_log_in(client, db):
+def test_anonymous_visitor_is_asked_to_log_in(client, db):
     for url in (URL, MANY, f"{URL}{uuid.uuid4()}/end/"):
         answer = client.get(url)
         assert answer.status_code == 302

@@ -1,13 +1,15 @@
-"""The list of accounts, where the project leaves it to Django: found by their start, paged by
-key, and ended by the thousand."""
+"""The list of accounts, if the project leaves it to Django.
+
+It is searched by prefix and paged by key, and thousands of accounts can be revoked at once.
+"""
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.urls import reverse
 
-from tests.support.lifecycle import pair_of, refused
-from tests.support.people import make_user
+from tests.support.tokens import pair_of, refused
+from tests.support.users import make_user
 from tokens.models import RevocationJob
 from tokens.revocation import work_off
 
@@ -72,7 +74,7 @@ def test_all_that_are_found_are_ended_as_one(client, crowd, alice):
     address = f"{USERS}?q=crowd"
     review = client.post(address, across | {"index": "0"})
     assert review.content.count(b"_selected_action") == 1
-    assert b"ends 1 session and 1 token of 1 user." in review.content
+    assert b"revokes 1 session and 1 token of 1 user." in review.content
     client.post(address, across | REASON)
     assert refused(held.refresh)
     assert not refused(kept.refresh)
@@ -84,7 +86,7 @@ def test_many_sessions_of_several_users_are_left_to_a_job(client, crowd, alice, 
     chosen = {"action": "revoke_all_tokens", "_selected_action": [alice.pk, bob.pk]}
     answer = client.post(USERS, chosen | REASON)
     job = RevocationJob.objects.get()
-    assert answer.url == reverse("staff:revoke-job", args=[job.pk])
+    assert answer.url == reverse("tokens_staff:revoke-job", args=[job.pk])
     work_off(job=job, seconds=30)
     assert all(refused(pair.refresh) for pair in held)
 

@@ -5,7 +5,7 @@ from django.contrib.admin.templatetags.admin_list import items_for_result
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from tests.support.lifecycle import pair_of
+from tests.support.tokens import pair_of
 from tokens.models import Cutoff
 
 TOKENS = "admin:token_blacklist_outstandingtoken_changelist"
@@ -89,7 +89,7 @@ def test_events_by_who_did_it(boss, alice, bob):
 @pytest.mark.parametrize("name", LISTS[:4])
 def test_lines_are_those_that_django_writes(boss, alice, name, query, language):
     pair_of(alice)
-    Cutoff.objects.create(not_before=timezone.now(), reason="<b>", actor_name="sam")
+    Cutoff.objects.create(user=alice, not_before=timezone.now(), reason="<b>", actor_name="sam")
     cl = boss.get(f"{reverse(name)}{query}").context["cl"]
     with translation.override(language):
         theirs = ["".join(items_for_result(cl, row, None)) for row in cl.result_list]

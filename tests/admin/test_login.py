@@ -1,9 +1,9 @@
-"""The admin lets staff in, and nobody else; who tried is in the trail."""
+"""The admin admits only staff, and the trail has every attempt."""
 
 import pytest
 from django.contrib.auth.models import User
 
-from tests.support.people import PASSWORD
+from tests.support.users import PASSWORD
 from tokens.models import Event, Kind
 
 

@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from tests.support.lifecycle import pair_of
+from tests.support.tokens import pair_of
 from tokens.models import Event, Kind, OutstandingToken
 
 
@@ -20,7 +20,7 @@ def test_claims_verdict_and_timeline(client, sam, token):
     client.force_login(sam)
     page = client.get(address(token)).content.decode()
     assert "Id: unique" in page or "Token id" in page
-    assert "Verdict" in page
+    assert "Validation" in page
     assert "logged in" in page
     assert token.jti in page
 

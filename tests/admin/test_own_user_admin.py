@@ -1,5 +1,4 @@
-"""A user admin that the project has registered for itself goes on being used, with the part
-about tokens added to it."""
+"""A user admin that the project registered itself stays in use, with a section about tokens."""
 
 import pytest
 from django.contrib import admin
@@ -8,9 +7,9 @@ from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.urls import reverse
 
-from tests.support.lifecycle import pair_of
+from tests.support.tokens import pair_of
 from tokens.admin.users import with_tokens
-from tokens.selectors.about import About
+from tokens.listing.estimates import Estimate
 
 COMPLETE = "/admin/autocomplete/?app_label=tokens&model_name=session&field_name=user&term="
 
@@ -66,7 +65,7 @@ def test_it_is_extended_once():
 
 @pytest.mark.postgresql
 def test_a_big_list_of_users_is_not_counted(rf, sam, monkeypatch):
-    monkeypatch.setattr("tokens.admin.users.about", lambda model: About(800_000, exact=False))
+    monkeypatch.setattr("tokens.admin.users.estimate", lambda model: Estimate(800_000, exact=False))
     shown, request = shown_by(UserAdmin, rf, sam)
     assert not shown.show_full_result_count
     assert shown.get_paginator(request, User.objects.order_by("pk"), 100).count == 800_000

@@ -1,10 +1,10 @@
-"""Who may do what in the admin: one table."""
+"""The permissions of every act in the admin, in one table."""
 
 import pytest
 from django.urls import reverse
 
-from tests.support.lifecycle import pair_of
-from tests.support.people import make_staff, make_user
+from tests.support.tokens import pair_of
+from tests.support.users import make_staff, make_user
 
 OPEN = {
     "anonymous": {},

@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from tests.support.lifecycle import pair_of, refused
+from tests.support.tokens import pair_of, refused
 from tokens.models import Cutoff, Event, Kind, OutstandingToken, RevocationJob
 from tokens.revocation import work_off
 
@@ -20,7 +20,7 @@ def test_one_token_from_its_page(client, revoker, alice):
     page = client.get(reverse(f"{TOKENS}_change", args=[token.pk]))
     url = reverse(f"{TOKENS}_revoke", args=[token.pk])
     assert url in page.content.decode()
-    assert b"ends 1 session and 1 token of 1 user." in client.get(url).content
+    assert b"revokes 1 session and 1 token of 1 user." in client.get(url).content
     assert client.post(url, REASON).status_code == 302
     assert refused(held.refresh)
     event = Event.objects.get(kind=Kind.REVOKE_TOKEN)
@@ -44,7 +44,8 @@ def test_selected_ones_after_the_review(client, revoker, alice, bob, name):
     url = reverse(f"{name}_changelist")
     form = {"action": "revoke_selected", "_selected_action": [str(pk)]}
     assert (
-        b"ends 1 session and 1 token of 1 user." in client.post(url, form | {"index": "0"}).content
+        b"revokes 1 session and 1 token of 1 user."
+        in client.post(url, form | {"index": "0"}).content
     )
     assert Event.objects.filter(kind=Kind.REVOKE_MATCHING).count() == 0
     assert client.post(url, form | REASON).status_code == 302
@@ -65,14 +66,38 @@ def test_all_that_match_a_search(client, revoker, alice, bob):
     gone, kept = [pair_of(alice) for _ in range(3)], pair_of(bob)
     client.force_login(revoker)
     url = reverse(f"{TOKENS}_matching") + "?user=alice&status=active"
-    assert b"ends 3 sessions" in client.get(url).content
+    assert b"revokes 3 sessions" in client.get(url).content
     client.post(url, REASON)
     assert all(refused(pair.refresh) for pair in gone)
     assert not refused(kept.refresh)
 
 
-@pytest.mark.parametrize("query", ["", "status=revoked", "issued=hour", "q=zz", "user=nobody"])
-def test_what_cannot_be_said_as_a_selection_ends_nothing(client, revoker, alice, query):
+@pytest.mark.parametrize("query", ["issued=hour", "used=hour", "expires=week", "q=alice"])
+def test_every_filter_of_the_list_can_be_revoked(client, revoker, alice, query):
+    held = pair_of(alice)
+    client.force_login(revoker)
+    url = f"{reverse(f'{TOKENS}_matching')}?{query}"
+    shown = len(client.get(reverse(f"{TOKENS}_changelist") + f"?{query}").context["cl"].result_list)
+    assert shown == 1
+    client.post(url, REASON)
+    assert refused(held.refresh)
+
+
+def test_status_alone_reaches_everybody_and_needs_that_permission(client, revoker, sam, alice):
+    held = pair_of(alice)
+    url = f"{reverse(f'{TOKENS}_matching')}?status=active"
+    client.force_login(revoker)
+    assert client.post(url, REASON).status_code == 403
+    assert not refused(held.refresh)
+    client.force_login(sam)
+    client.post(url, REASON)
+    assert refused(held.refresh)
+
+
+@pytest.mark.parametrize(
+    "query", ["", "status=revoked", "issued=older", "q=zz", "user=nobody", "user=alice&q=bob"]
+)
+def test_filters_that_match_nothing_live_end_nothing(client, revoker, alice, query):
     held = pair_of(alice)
     client.force_login(revoker)
     client.post(f"{reverse(f'{TOKENS}_matching')}?{query}", REASON)
@@ -119,7 +144,7 @@ def test_everybody_after_a_typed_word(client, sam, alice):
     url = reverse("admin:tokens_cutoff_add")
     assert client.post(url, {"reason": "key leaked", "typed": "all"}).status_code == 200
     assert Cutoff.objects.count() == 0
-    assert client.post(url, {"reason": "key leaked", "typed": "everybody"}).status_code == 302
+    assert client.post(url, {"reason": "key leaked", "typed": "everyone"}).status_code == 302
     assert refused(held.refresh)
     assert Event.objects.get(kind=Kind.CUTOFF).reason == "key leaked"
 
@@ -129,7 +154,7 @@ def test_sent_again_it_is_written_down_once(client, revoker, alice):
     client.force_login(revoker)
     url = reverse("admin:tokens_session_revoke", args=[held.session.pk])
     client.post(url, REASON)
-    assert "nothing left to end" in client.post(url, REASON, follow=True).text
+    assert "Nothing was revoked" in client.post(url, REASON, follow=True).text
     assert LogEntry.objects.count() == 1
 
 
@@ -154,7 +179,7 @@ def test_many_are_begun_and_then_worked_off(client, revoker, alice, bob, monkeyp
     client.force_login(revoker)
     answer = client.post(reverse("admin:tokens_session_matching") + "?user=alice", REASON)
     job = RevocationJob.objects.get()
-    assert answer.url == reverse("staff:revoke-job", args=[job.pk])
+    assert answer.url == reverse("tokens_staff:revoke-job", args=[job.pk])
     assert (job.expected, job.reason, job.actor) == (3, "lost device", revoker)
     assert LogEntry.objects.count() == 1
     work_off(job=job, seconds=30)
@@ -166,8 +191,8 @@ def test_a_cut_off_of_many_holds_before_it_is_worked_off(client, sam, alice, mon
     monkeypatch.setattr("tokens.admin.trail.LONG", 0)
     held = pair_of(alice)
     client.force_login(sam)
-    form = {"reason": "key leaked", "typed": "everybody"}
+    form = {"reason": "key leaked", "typed": "everyone"}
     answer = client.post(reverse("admin:tokens_cutoff_add"), form)
-    assert answer.url == reverse("staff:revoke-job", args=[RevocationJob.objects.get().pk])
+    assert answer.url == reverse("tokens_staff:revoke-job", args=[RevocationJob.objects.get().pk])
     assert refused(held.refresh)
     assert Event.objects.get(kind=Kind.CUTOFF).reason == "key leaked"

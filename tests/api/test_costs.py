@@ -1,10 +1,10 @@
-"""What the calls that every user waits for cost in statements and commits."""
+"""The most frequent calls keep to a number of statements and commits."""
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.support.people import PASSWORD
+from tests.support.users import PASSWORD
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,7 +30,7 @@ def cost(act):
     return len(asked), alone + sum(query["sql"] == "COMMIT" for query in seen.captured_queries)
 
 
-def test_statements_and_commits(client, alice):
+def test_call_costs_the_pinned_statements_and_commits(client, alice):
     def post(name, **body):
         return client.post(f"/api/{name}", body, content_type="application/json")
 

@@ -1,4 +1,4 @@
-"""A user sees and ends own sessions, and nobody else's."""
+"""A user sees and ends their own sessions, and no others."""
 
 import pytest
 
@@ -14,14 +14,14 @@ def ids(api, pair):
     return {row["current"]: row["id"] for row in rows}
 
 
-def test_the_list_says_which_is_this_one(api, alice, bob, login):
+def test_list_of_own_sessions_marks_the_current_one(api, alice, bob, login):
     login(api, bob)
     login(api, alice)
     body = api.get("/api/sessions", **bearer(login(api, alice))).json()
     assert sorted(row["current"] for row in body["results"]) == [False, True]
 
 
-def test_it_pages_by_cursor(api, alice, login):
+def test_list_of_own_sessions_pages_by_cursor(api, alice, login):
     login(api, alice)
     pair = login(api, alice)
     first = api.get("/api/sessions?limit=1", **bearer(pair)).json()
@@ -31,7 +31,7 @@ def test_it_pages_by_cursor(api, alice, login):
     assert second["next"] is None
 
 
-def test_one_is_ended(api, alice, login):
+def test_user_ends_one_of_their_sessions(api, alice, login):
     other, pair = login(api, alice), login(api, alice)
     gone = ids(api, pair)[False]
     answer = api.delete(f"/api/sessions/{gone}", **bearer(pair))
@@ -40,7 +40,7 @@ def test_one_is_ended(api, alice, login):
     assert api.get("/api/restricted", **bearer(pair)).status_code == 200
 
 
-def test_anothers_is_a_404_and_no_event(api, alice, bob, login):
+def test_session_of_another_user_is_a_404_without_an_event(api, alice, bob, login):
     pair, other = login(api, alice), login(api, bob)
     theirs = ids(api, other)[True]
     before = Event.objects.count()
@@ -50,14 +50,14 @@ def test_anothers_is_a_404_and_no_event(api, alice, bob, login):
 
 
 @pytest.mark.parametrize(("query", "mine"), [("", 401), ("?keep=current", 200)])
-def test_all_are_ended(api, alice, login, query, mine):
+def test_user_ends_all_sessions_or_all_but_the_current_one(api, alice, login, query, mine):
     other, pair = login(api, alice), login(api, alice)
     assert api.delete(f"/api/sessions{query}", **bearer(pair)).status_code == 200
     assert api.get("/api/restricted", **bearer(other)).status_code == 401
     assert api.get("/api/restricted", **bearer(pair)).status_code == mine
 
 
-def test_a_misspelled_keep_ends_nothing(api, alice, login):
+def test_misspelled_keep_parameter_ends_nothing(api, alice, login):
     pair = login(api, alice)
     assert api.delete("/api/sessions?keep=this", **bearer(pair)).status_code == 400
     assert api.get("/api/restricted", **bearer(pair)).status_code == 200

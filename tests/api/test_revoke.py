@@ -1,11 +1,11 @@
-"""POST api/revoke (RFC 7009): always 200, and a token of ours ends its session."""
+"""POST api/revoke (RFC 7009): always 200, and a token of the portal ends its session."""
 
 import pytest
 
 
 @pytest.mark.parametrize("kind", ["refresh", "access"])
 @pytest.mark.parametrize("body", ["json", "multipart-free-form"])
-def test_a_token_of_ours_ends_its_session(api, alice, login, kind, body):
+def test_revoke_call_ends_the_session_of_a_token(api, alice, login, kind, body):
     pair = login(api, alice)
     data = {"token": pair[kind]}
     if body == "json":
@@ -21,7 +21,7 @@ def test_a_token_of_ours_ends_its_session(api, alice, login, kind, body):
 
 
 @pytest.mark.parametrize("data", [{}, {"token": ""}, {"token": "rubbish"}, {"token": "a.b.c"}, []])
-def test_rubbish_changes_nothing(api, alice, login, data):
+def test_revoke_call_with_an_invalid_token_changes_nothing(api, alice, login, data):
     pair = login(api, alice)
     assert api.post("/api/revoke", data, format="json").status_code == 200
     assert api.post("/api/verify", {"token": pair["access"]}, format="json").status_code == 200

@@ -1,8 +1,8 @@
-"""What the staff pages do, for scripts: with their permissions, and with an event."""
+"""The staff API does what the staff pages do, with the same permissions and events."""
 
 import pytest
 
-from tests.support.people import make_staff
+from tests.support.users import make_staff
 from tokens.models import Event, Kind, OutstandingToken, Session
 
 LISTS = {
@@ -17,7 +17,7 @@ def as_(api, login, user):
 
 
 @pytest.mark.parametrize(("name", "permission"), LISTS.items())
-def test_a_list_needs_its_permission(api, alice, login, name, permission):
+def test_staff_list_needs_its_permission(api, alice, login, name, permission):
     url = f"/api/staff/{name}"
     allowed = as_(api, login, make_staff("able", permission))
     assert api.get(url, **allowed).json()["results"]
@@ -27,7 +27,7 @@ def test_a_list_needs_its_permission(api, alice, login, name, permission):
     assert api.get(url).status_code == 401
 
 
-def test_reading_claims_leaves_an_event(api, alice, viewer, login):
+def test_reading_claims_records_an_event(api, alice, viewer, login):
     login(api, alice)
     jti = OutstandingToken.objects.get(user=alice).jti
     body = api.get(f"/api/staff/tokens/{jti}", **as_(api, login, viewer)).json()
@@ -36,7 +36,7 @@ def test_reading_claims_leaves_an_event(api, alice, viewer, login):
     assert (event.actor_id, event.subject_id, event.jti) == (viewer.pk, alice.pk, jti)
 
 
-def test_no_answer_holds_the_text_of_a_token(api, alice, sam, login):
+def test_no_staff_response_holds_the_text_of_a_token(api, alice, sam, login):
     login(api, alice)
     staff = as_(api, login, sam)
     for name in LISTS:
@@ -44,7 +44,7 @@ def test_no_answer_holds_the_text_of_a_token(api, alice, sam, login):
 
 
 @pytest.mark.parametrize("what", ["tokens", "sessions", "users"])
-def test_a_revocation_says_what_ended(api, alice, revoker, login, what):
+def test_revocation_by_staff_answers_what_it_ended(api, alice, revoker, login, what):
     pair = login(api, alice)
     target = {
         "tokens": OutstandingToken.objects.get(user=alice).jti,
@@ -70,7 +70,7 @@ def test_a_revocation_says_what_ended(api, alice, revoker, login, what):
         "users/99999999999999999999",
     ],
 )
-def test_nothing_of_that_id_is_a_404(api, sam, login, path):
+def test_unknown_id_is_a_404(api, sam, login, path):
     staff = as_(api, login, sam)
     answer = api.post(f"/api/staff/{path}/revoke", {"reason": "x"}, format="json", **staff)
     assert answer.status_code == 404
@@ -84,7 +84,7 @@ def test_nothing_of_that_id_is_a_404(api, sam, login, path):
         *("user=x", "user=%D9%A3", "issued_after=2026-W01", "issued_after=noon", "cursor=%2B%2F"),
     ],
 )
-def test_a_filter_that_makes_no_sense_is_a_400(api, sam, login, query):
+def test_invalid_filter_is_a_400(api, sam, login, query):
     staff = as_(api, login, sam)
     assert api.get(f"/api/staff/tokens?{query}", **staff).status_code == 400
 
@@ -93,19 +93,19 @@ def test_a_filter_that_makes_no_sense_is_a_400(api, sam, login, query):
     "query",
     ["issued_after=2026-01-01", "issued_after=2026-01-01t00:00:00z", "q=", "cursor=", "ip=%3A%3A1"],
 )
-def test_a_filter_that_makes_sense_is_a_200(api, sam, login, query):
+def test_valid_filter_is_a_200(api, sam, login, query):
     staff = as_(api, login, sam)
     assert api.get(f"/api/staff/tokens?{query}", **staff).status_code == 200
 
 
-def test_one_account(api, alice, viewer, login):
+def test_account_is_shown_with_its_sessions(api, alice, viewer, login):
     login(api, alice)
     body = api.get(f"/api/staff/users/{alice.pk}", **as_(api, login, viewer)).json()
     assert (body["username"], len(body["sessions"]["results"])) == ("alice", 1)
 
 
 @pytest.mark.parametrize(("form", "media"), [("csv", "text/csv"), ("ecs", "application/x-ndjson")])
-def test_an_export_streams_the_trail_and_is_an_event(api, alice, auditor, login, form, media):
+def test_export_streams_the_trail_and_records_an_event(api, alice, auditor, login, form, media):
     login(api, alice)
     staff, query = as_(api, login, auditor), {"format": form, "subject": alice.pk}
     answer = api.get("/api/staff/events/export", query, **staff)
@@ -121,7 +121,15 @@ def test_an_export_streams_the_trail_and_is_an_event(api, alice, auditor, login,
     assert event.data == {"format": form, "filters": {"subject": str(alice.pk)}}
 
 
-def test_an_export_needs_its_own_permission_and_a_format(api, login, auditor):
+def test_head_of_an_export_writes_no_event(api, auditor, login):
+    url, staff = "/api/staff/events/export?format=csv", as_(api, login, auditor)
+    answer = api.head(url, **staff)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer["Content-Type"].startswith("text/csv")
+    assert not Event.objects.filter(kind=Kind.EXPORTED).exists()
+
+
+def test_export_needs_its_own_permission_and_a_format(api, login, auditor):
     url, reader = "/api/staff/events/export", make_staff("reader", "view_event")
     assert api.get(url, {"format": "csv"}).status_code == 401
     assert api.get(url, {"format": "csv"}, **as_(api, login, reader)).status_code == 403

@@ -1,23 +1,29 @@
-"""A person logs in, sees where else they are, ends one of it, all of it or all but this device, and
-logs out; staff log in on a page of their own. In each of `WAYS`."""
+"""Log in, see the own sessions, end one, all or all but this one, and log out, in each of `WAYS`.
+
+Staff log in on a page of their own.
+"""
 
 import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Enter
-from tests.support.people import PASSWORD
-from tests.support.person import Person, Way
-from tokens.issuing import open_session
+from tests.support.browser.person import Person, Way
+from tests.support.users import PASSWORD
 from tokens.models import Event, Session
 from tokens.origin import Origin
+from tokens.sessions.issue import open_session
+
+# How a browser shows and sends pages does not depend on the database; tests/staff and tests/account
+# request the pages on each.
+pytestmark = pytest.mark.once
 
 HERE = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 
 @pytest.fixture
 def held(portal_server, alice: User, bob: User) -> list[Session]:
-    """Here, and in two other places; and Bob's."""
+    """Open a session of Alice here and two elsewhere, and one of Bob."""
     origins = (
         Origin(ip="127.0.0.1", user_agent=HERE),
         Origin(ip="192.0.2.7", user_agent="okhttp/4"),
@@ -46,50 +52,50 @@ def asked(person: Person, question: str) -> None:
     person.fits()
 
 
-def said(person: Person, words: str) -> None:
+def expect_message(person: Person, words: str) -> None:
     expect(person.page.get_by_role("status")).to_contain_text(words)
     person.fits()
 
 
-def test_what_there_is(own: Person) -> None:
+def test_account_page_lists_own_sessions_and_marks_this_device(own: Person) -> None:
     own.open("/account/sessions/")
     rows = own.page.get_by_role("row").filter(has=own.page.get_by_role("rowheader"))
     expect(rows).to_have_count(3)
-    expect(rows.filter(has_text="this device")).to_contain_text("Firefox")
+    expect(rows.filter(has_text="This device")).to_contain_text("Firefox")
 
 
-def test_one(own: Person, alice) -> None:
+def test_user_ends_one_own_session(own: Person, alice) -> None:
     own.open("/account/sessions/")
     row = own.page.get_by_role("row").filter(has_text="192.0.2.7")
-    own.press(row.get_by_role("link", name="End…"))
-    asked(own, "End this session?")
-    own.press(own.page.get_by_role("button", name="End session"))
-    said(own, "The session is ended.")
+    own.press(row.get_by_role("link", name="Log out…"))
+    asked(own, "Log out this session?")
+    own.press(own.page.get_by_role("button", name="Log out this session"))
+    expect_message(own, "The session is logged out.")
     assert live() == ["bob None", "alice 127.0.0.1", "alice 192.0.2.8"]
     assert Event.objects.get(reason="ended by its owner").actor == alice
 
 
-def test_everywhere_else(own: Person) -> None:
+def test_user_logs_out_everywhere_but_this_device(own: Person) -> None:
     own.open("/account/sessions/")
     own.press(own.page.get_by_role("link", name="Log out everywhere else…"))
     asked(own, "Log out everywhere else?")
     own.press(own.page.get_by_role("button", name="Log out everywhere else"))
-    said(own, "2 sessions are ended.")
+    expect_message(own, "2 sessions are logged out.")
     assert live() == ["bob None", "alice 127.0.0.1"]
 
 
-def test_all(own: Person) -> None:
+def test_user_ends_all_own_sessions(own: Person) -> None:
     own.open("/account/sessions/")
-    own.press(own.page.get_by_role("link", name="End all sessions…"))
-    asked(own, "End all sessions?")
-    own.press(own.page.get_by_role("button", name="End all sessions"))
-    said(own, "3 sessions are ended.")
+    own.press(own.page.get_by_role("link", name="Log out everywhere…"))
+    asked(own, "Log out everywhere?")
+    own.press(own.page.get_by_role("button", name="Log out everywhere"))
+    expect_message(own, "3 sessions are logged out.")
     assert live() == ["bob None"]
 
 
-def test_cancel_ends_nothing(own: Person) -> None:
+def test_cancelling_on_the_account_page_ends_no_session(own: Person) -> None:
     own.open("/account/sessions/")
-    own.press(own.page.get_by_role("link", name="End all sessions…"))
+    own.press(own.page.get_by_role("link", name="Log out everywhere…"))
     own.press(own.page.get_by_role("link", name="Cancel"))
     expect(own.page.get_by_role("heading", name="Your sessions")).to_be_visible()
     assert len(live()) == 4
@@ -102,7 +108,9 @@ def test_cancel_ends_nothing(own: Person) -> None:
         ("sam", "/staff/login/", "Overview"),
     ],
 )
-def test_in_and_out(enter: Enter, alice, sam, way: Way, name, entrance, home) -> None:
+def test_user_logs_in_and_out_at_each_login_page(
+    enter: Enter, alice, sam, way: Way, name, entrance, home
+) -> None:
     person = enter(None, way)
     page = person.page
     person.open(entrance)

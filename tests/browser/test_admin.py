@@ -1,17 +1,21 @@
-"""The admin in a real browser: each action, with the content security policy in force and
-nothing that axe objects to."""
+"""Run each action of the admin in a real browser.
+
+The content security policy is in force, and axe finds no violation.
+"""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from django.urls import reverse
 from playwright.sync_api import expect
 
-from tests.support.lifecycle import pair_of
-from tests.support.people import PASSWORD, make_user
+from tests.support.browser.axe import violations
+from tests.support.tokens import pair_of
+from tests.support.users import PASSWORD, make_user
 from tokens.models import Session
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# How a browser shows and sends pages does not depend on the database; tests/admin requests them on
+# each.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 @pytest.fixture
@@ -35,11 +39,12 @@ def admin(page, sam):
 
 
 def sound(page, complaints):
-    """axe's rules on the part of the page that is ours. axe styles the page while it looks,
-    which the policy refuses: only what was said before it came counts."""
+    """Check axe's rules on the part of the page that the app renders.
+
+    axe adds styles, which the policy refuses: only complaints from before it count.
+    """
     assert complaints.left() == []
-    report = Axe().run(page, context="#content")
-    found = {rule["id"]: rule["nodes"][0]["html"] for rule in report.response["violations"]}
+    found = violations(page, within="#content")
     complaints.seen.clear()
     assert found == {}
 
@@ -55,7 +60,7 @@ def live():
     return Session.objects.filter(revoked_at=None).count()
 
 
-def test_what_ends_something_is_red_and_to_be_read(admin, alice):
+def test_admin_revoke_button_is_red_with_white_text(admin, alice):
     pair_of(alice)
     admin.goto(reverse("admin:auth_user_revoke", args=[alice.pk]))
     style = admin.get_by_role("button", name="Revoke").evaluate(
@@ -68,7 +73,7 @@ LISTS = ["token_blacklist_outstandingtoken", "tokens_session"]
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_revoke_selected(admin, alice, complaints, name):
+def test_admin_action_revokes_the_selected_rows(admin, alice, complaints, name):
     pair_of(alice)
     pair_of(alice)
     admin.goto(reverse(f"admin:{name}_changelist"))
@@ -81,7 +86,7 @@ def test_revoke_selected(admin, alice, complaints, name):
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_revoke_all_that_match(admin, alice, name):
+def test_admin_revokes_all_that_match_a_filter(admin, alice, name):
     pair_of(alice)
     admin.goto(reverse(f"admin:{name}_changelist"))
     admin.fill("[name=user]", "alice")
@@ -92,7 +97,7 @@ def test_revoke_all_that_match(admin, alice, name):
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_revoke_from_the_object_page(admin, alice, name):
+def test_admin_object_page_revokes_its_session(admin, alice, name):
     session = pair_of(alice).session
     pk = session.pk if name == "tokens_session" else session.current_id
     admin.goto(reverse(f"admin:{name}_change", args=[pk]))
@@ -101,7 +106,7 @@ def test_revoke_from_the_object_page(admin, alice, name):
     assert live() == 0
 
 
-def test_revoke_all_of_a_user(admin, alice):
+def test_admin_user_page_revokes_all_tokens_of_the_user(admin, alice):
     pair_of(alice)
     admin.goto(reverse("admin:auth_user_change", args=[alice.pk]))
     admin.click("text=Revoke all tokens")
@@ -109,7 +114,7 @@ def test_revoke_all_of_a_user(admin, alice):
     assert live() == 0
 
 
-def test_revoke_all_of_many_users(admin, alice):
+def test_admin_action_revokes_all_tokens_of_selected_users(admin, alice):
     pair_of(alice)
     admin.goto(reverse("admin:auth_user_changelist"))
     admin.check(f"[name=_selected_action][value='{alice.pk}']")
@@ -119,7 +124,7 @@ def test_revoke_all_of_many_users(admin, alice):
     assert live() == 0
 
 
-def test_revoke_all_of_every_user_that_is_found(admin, alice, complaints):
+def test_admin_action_on_a_search_revokes_only_the_users_found(admin, alice, complaints):
     User.objects.bulk_create(User(username=f"temp{number:03}") for number in range(101))
     pair_of(User.objects.get(username="temp100"))
     kept = pair_of(alice).session
@@ -136,7 +141,7 @@ def test_revoke_all_of_every_user_that_is_found(admin, alice, complaints):
     assert list(Session.objects.filter(revoked_at=None)) == [kept]
 
 
-def test_a_name_is_completed_as_it_is_typed(admin, alice, complaints):
+def test_admin_filter_completes_a_user_name_as_it_is_typed(admin, alice, complaints):
     pair_of(alice)
     admin.goto(reverse("admin:tokens_session_changelist"))
     with admin.expect_response("**/admin/autocomplete/**"):
@@ -151,8 +156,8 @@ def test_a_name_is_completed_as_it_is_typed(admin, alice, complaints):
     sound(admin, complaints)
 
 
-def test_cut_everybody_off(admin, alice):
+def test_admin_cutoff_for_everybody_ends_all_sessions(admin, alice):
     pair_of(alice)
     admin.goto(reverse("admin:tokens_cutoff_add"))
-    confirm(admin, reason="key leaked", typed="everybody")
+    confirm(admin, reason="key leaked", typed="everyone")
     assert live() == 0

@@ -1,6 +1,8 @@
-"""The network goes away as a form is sent: once before it arrives, and once before the answer is
-back. Chromium says that there is no page. Nothing is half done, and whoever sends it again hears
-how it stands, and has done it once."""
+"""Lose the network while a form is sent: before it arrives, and before the response is back.
+
+Chromium shows an error page. Nothing is half done. Sending the form again tells the person the
+state, and the act happened once.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,16 +13,16 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Enter
-from tests.support.network import CUT, NO_PAGE, losing
-from tests.support.people import PASSWORD
-from tests.support.person import WAYS
-from tokens.hashers import OwaspArgon2PasswordHasher
-from tokens.issuing import open_session
+from tests.support.browser.network import CUT, NO_PAGE, losing
+from tests.support.browser.person import WAYS
+from tests.support.users import PASSWORD
+from tokens.accounts.hashers import OwaspArgon2PasswordHasher
 from tokens.models import Event, Kind
 from tokens.origin import Origin
+from tokens.sessions.issue import open_session
 
 # How a browser sends a form does not depend on the database.
-pytestmark = pytest.mark.sqlite
+pytestmark = pytest.mark.once
 
 HERE = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 SCRIPTS, NO_SCRIPTS = WAYS[0], WAYS[2]
@@ -43,7 +45,7 @@ def opens_menu(page: Page) -> None:
 
 
 def pastes(page: Page) -> None:
-    page.get_by_label("Token", exact=True).fill("no token at all")
+    page.get_by_label("Token, log, diff or report").fill("no token at all")
 
 
 def gives_reason(page: Page) -> None:
@@ -56,7 +58,7 @@ def types_reason(page: Page) -> None:
 
 def types_everybody(page: Page) -> None:
     types_reason(page)
-    page.get_by_label("Type “everybody” to confirm").fill("everybody")
+    page.get_by_label("Type “everyone” to confirm").fill("everyone")
 
 
 def picks(action: str) -> Callable[[Page], None]:
@@ -71,9 +73,10 @@ def picks(action: str) -> Callable[[Page], None]:
 
 @dataclass(frozen=True)
 class Act:
-    """What is pressed on which page, where that is sent, what the trail has of it each time that it
-    is done, and what is said when it is sent again. ``twice``: each time is one of its own (a
-    login, a look, a cut-off's instant)."""
+    """Describe an act: page, button, the path of its form, its event, and the text of a repetition.
+
+    ``twice`` marks acts that happen again when they are repeated, such as a login.
+    """
 
     by: str
     at: str
@@ -92,20 +95,21 @@ def changes_password(page: Page) -> None:
         page.get_by_label(label, exact=True).fill(f"{PASSWORD}, and another")
 
 
-LEFT = "nothing left to end"
+LEFT = "Nothing was revoked"
+OWN_LEFT = "nothing to log out"
 OWN = "/account/sessions/"
 ADMIN = "/admin/auth/user/{user}/"
 ACTS = {
     "end one": Act(
-        "alice", f"{OWN}{{sid}}/end/", "End session", f"{OWN}{{sid}}/end/",
-        Kind.REVOKE_SESSION, LEFT,
+        "alice", f"{OWN}{{sid}}/end/", "Log out this session", f"{OWN}{{sid}}/end/",
+        Kind.REVOKE_SESSION, OWN_LEFT,
     ),
     "end all others": Act(
         "alice", f"{OWN}end/?keep={{here}}", "Log out everywhere else", f"{OWN}end/",
-        Kind.REVOKE_USER, LEFT,
+        Kind.REVOKE_USER, OWN_LEFT,
     ),
     "end all": Act(
-        "alice", f"{OWN}end/", "End all sessions", f"{OWN}end/", Kind.REVOKE_USER, LEFT,
+        "alice", f"{OWN}end/", "Log out everywhere", f"{OWN}end/", Kind.REVOKE_USER, OWN_LEFT,
     ),
     "log in": Act(
         "", "/account/login/", "Log in", "/account/login/", Kind.LOGIN, "Your sessions",
@@ -123,8 +127,8 @@ ACTS = {
         "sam", "/staff/", "Log out", "/staff/logout/", Kind.LOGOUT, "Staff log in", opens_menu,
     ),
     "inspect": Act(
-        "sam", "/staff/inspect/", "Inspect token", "/staff/inspect/", Kind.TOKEN_INSPECTED,
-        "This is not a token.", pastes, twice=True,
+        "sam", "/staff/inspect/", "Validate", "/staff/inspect/", Kind.TOKEN_INSPECTED,
+        "No token was found", pastes, twice=True,
     ),
     "revoke without scripts": Act(
         "sam", "/staff/revoke/?user={user}", "Revoke 3 sessions", "/staff/revoke/",
@@ -163,7 +167,7 @@ ACTS = {
         "sam", "/admin/", "Log out", "/admin/logout/", Kind.LOGOUT, "Log in",
     ),
     "admin: everybody": Act(
-        "sam", "/admin/tokens/cutoff/add/", "Cut everybody off", "/admin/tokens/cutoff/add/",
+        "sam", "/admin/tokens/cutoff/add/", "Log everyone out", "/admin/tokens/cutoff/add/",
         Kind.CUTOFF, LEFT, types_everybody, twice=True,
     ),
 }  # fmt: skip
@@ -171,7 +175,7 @@ ACTS = {
 
 @pytest.fixture
 def sam(sam: User) -> User:
-    """With a hash as the served portal makes it: checking another would make it anew."""
+    """Give Sam a hash like the served portal's, which would otherwise upgrade it at the login."""
     sam.password = make_password(PASSWORD, hasher=OwaspArgon2PasswordHasher())  # type: ignore[arg-type]
     User.objects.filter(pk=sam.pk).update(password=sam.password)
     return sam
@@ -186,7 +190,7 @@ def names(portal_server, alice: User) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
-def test_lost_on_its_way_and_then_its_answer(
+def test_form_lost_on_its_way_or_back_acts_once_when_sent_again(
     enter: Enter, alice, sam, names, complaints, act: Act
 ) -> None:
     complaints.allow(CUT)

@@ -1,5 +1,7 @@
-"""What else a network that goes away can cut off: the rows after a revocation, a long revocation as
-it is begun and worked off, an export, what a field offers; and somebody who stops waiting."""
+"""Lose the network after a revocation, during a long one, an export or a field's suggestions.
+
+Also stop waiting for a response.
+"""
 
 import re
 
@@ -8,15 +10,16 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Enter
-from tests.support.many import hold
-from tests.support.network import CUT, NO_PAGE, losing
-from tests.support.person import WAYS
+from tests.support.browser.network import CUT, NO_PAGE, losing
+from tests.support.browser.person import WAYS
+from tests.support.bulk_sessions import hold
+from tokens.listing.sessions import SessionQuery
 from tokens.models import Event, Kind, RevocationJob, Session
 from tokens.revocation import Selection, preview, start_job
-from tokens.staff.revoke import LONG
+from tokens.revocation.preview import LONG
 
 # What a browser does about an answer that does not come is the same beside any database.
-pytestmark = pytest.mark.sqlite
+pytestmark = pytest.mark.once
 
 NUMBER = 12
 BROWSERS = 8  # of the devices that `hold` gives them
@@ -36,7 +39,7 @@ def desk(enter: Enter, sam: User, held, complaints) -> Page:
 
 
 def job_of(user: User, actor: User) -> RevocationJob:
-    selection = Selection(users=(user.pk,), user_agent="Mozilla")
+    selection = Selection(users=(user.pk,), matching=SessionQuery(device="Mozilla"))
     found = preview(selection=selection)
     return start_job(selection=selection, found=found, actor=actor, reason="lost device")
 
@@ -46,9 +49,10 @@ def live() -> int:
 
 
 @pytest.mark.parametrize("code", [None, 503])
-def test_the_rows_after_a_revocation(desk: Page, held, complaints, code) -> None:
-    """It is said that it is done, and that the rows do not show it; nothing takes the focus when
-    they do, later."""
+def test_rows_that_fail_to_reload_after_a_revocation_are_called_outdated(
+    desk: Page, held, complaints, code
+) -> None:
+    """Show that the act is done and the rows are old; newer rows don't take the focus later."""
     complaints.allow("503")
     page = desk
     page.goto("/staff/sessions/?q=alice")
@@ -64,10 +68,10 @@ def test_the_rows_after_a_revocation(desk: Page, held, complaints, code) -> None
     page.get_by_role("button", name="Revoke 1 session").click()
     told = page.get_by_role("status")
     expect(told).to_contain_text("Revoked 1 session of 1 person (alice)")
-    expect(told).to_contain_text("The page still shows what was before: reload it.")
+    expect(told).to_contain_text("Reload the page to see the change.")
     expect(page.get_by_role("button", name="Revoke selected…")).to_be_focused()
     expect(row).to_contain_text("active")
-    box = page.get_by_role("searchbox")
+    box = page.get_by_role("main").get_by_role("searchbox")
     box.fill(str(held[0].pk))
     expect(page.get_by_role("rowheader")).to_have_count(1)
     expect(page.locator("#rows")).to_contain_text("lost device")
@@ -81,7 +85,7 @@ SETTLES_LATE = """() => {
 }"""
 
 
-def test_the_focus_is_on_what_is_pressed_again(desk: Page, alice) -> None:
+def test_focus_stays_on_the_button_of_a_failed_revocation(desk: Page, alice) -> None:
     """And a review that has been gone into does not take it back to its Cancel."""
     page = desk
     page.goto(f"/staff/users/{alice.pk}/")
@@ -96,24 +100,24 @@ def test_the_focus_is_on_what_is_pressed_again(desk: Page, alice) -> None:
     button.focus()
     with losing(page, "POST", "/staff/revoke/"):
         page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("Doing it again is harmless")
+    expect(page.get_by_role("status")).to_contain_text("Repeating it is safe")
     expect(button).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_contain_text(f"Revoked {NUMBER} sessions")
 
 
-def test_a_long_one_is_begun_once(desk: Page, alice) -> None:
+def test_long_revocation_sent_again_starts_one_job(desk: Page, alice) -> None:
     hold(alice, LONG)
     number = LONG + NUMBER
     page = desk
     page.goto("/staff/revoke/?matching=sessions&q=alice&issued_after=2001-01-01")
     page.get_by_role("radio", name="lost device").check()
-    page.get_by_label(f"Type {number} to go on").fill(str(number))
-    button = page.get_by_role("button", name=f"Revoke {number} sessions")
+    page.get_by_label(f"Type {number} to confirm").fill(str(number))
+    button = page.get_by_role("button", name=f"Revoke {number:,} sessions")
     for answer in (False, True):
         with losing(page, "POST", "/staff/revoke/", answer=answer):
             button.click()
-        expect(page.get_by_role("status")).to_contain_text("it may have happened or not")
+        expect(page.get_by_role("status")).to_contain_text("may have succeeded")
         assert RevocationJob.objects.count() == answer
         page.get_by_role("button", name="Dismiss").click()
     button.click()
@@ -121,7 +125,8 @@ def test_a_long_one_is_begun_once(desk: Page, alice) -> None:
     assert (live(), RevocationJob.objects.get().sessions) == (0, number)
 
 
-def test_a_batch_that_nobody_hears_of_is_counted_once(desk: Page, alice, sam) -> None:
+@pytest.mark.slow
+def test_batch_whose_response_is_lost_is_counted_once(desk: Page, alice, sam) -> None:
     """The page asks again by itself; what it then says is so."""
     job = job_of(alice, sam)
     path = f"/staff/revoke/{job.pk}/"
@@ -129,19 +134,21 @@ def test_a_batch_that_nobody_hears_of_is_counted_once(desk: Page, alice, sam) ->
         desk.goto(path)
     assert live() == NUMBER - BROWSERS
     expect(desk.get_by_role("heading", name="Finished")).to_be_visible(timeout=30_000)
-    expect(desk.get_by_role("region", name="What was decided")).to_contain_text("sam")
+    expect(desk.get_by_role("region", name="Details")).to_contain_text("sam")
     assert RevocationJob.objects.get().sessions == BROWSERS
     assert Event.objects.filter(kind=Kind.REVOKE_MATCHING).count() == 1
 
 
-def test_a_batch_pressed_for(enter: Enter, held, alice, sam, complaints) -> None:
+def test_batch_started_without_scripts_survives_a_lost_response(
+    enter: Enter, held, alice, sam, complaints
+) -> None:
     complaints.allow(CUT)
     page = enter(sam, NO_SCRIPTS).page
     path = f"/staff/revoke/{job_of(alice, sam).pk}/"
     for answer in (False, True):
         page.goto(path)
         with losing(page, "POST", path, answer=answer):
-            page.get_by_role("button", name="Go on with it").click()
+            page.get_by_role("button", name="Continue").click()
         page.wait_for_url(NO_PAGE)
         assert live() == NUMBER - BROWSERS * answer
     page.reload()
@@ -149,7 +156,7 @@ def test_a_batch_pressed_for(enter: Enter, held, alice, sam, complaints) -> None
     assert RevocationJob.objects.get().sessions == BROWSERS
 
 
-def test_an_export(desk: Page) -> None:
+def test_export_is_recorded_whether_or_not_it_arrives(desk: Page) -> None:
     """Each time that the portal gave it out is written down, whether it arrived or not."""
     page = desk
     button = page.get_by_role("button", name="Export as CSV")
@@ -166,7 +173,7 @@ def test_an_export(desk: Page) -> None:
     assert Event.objects.filter(kind=Kind.EXPORTED).count() == 2
 
 
-def test_a_name_that_is_offered(desk: Page, complaints) -> None:
+def test_lost_name_completion_is_requested_again(desk: Page, complaints) -> None:
     """Typed again it is asked for again."""
     page = desk
     page.goto("/admin/tokens/session/")
@@ -178,7 +185,9 @@ def test_a_name_that_is_offered(desk: Page, complaints) -> None:
     expect(page.locator("#user-offered option")).to_have_attribute("value", "alice")
 
 
-def test_stopped_and_pressed_again(enter: Enter, held, alice, complaints) -> None:
+def test_form_stopped_while_sending_can_be_sent_again(
+    enter: Enter, held, alice, complaints
+) -> None:
     """Nothing came, not even an error. What keeps a double click from being two ends with it."""
     complaints.allow(CUT)
     page = enter(alice).page
@@ -193,7 +202,7 @@ def test_stopped_and_pressed_again(enter: Enter, held, alice, complaints) -> Non
             route.fallback()
 
     page.route(posts, hang)
-    button = page.get_by_role("button", name="End all sessions")
+    button = page.get_by_role("button", name="Log out everywhere")
     with page.expect_request(posts):
         button.click(no_wait_after=True)
     with page.expect_event("requestfailed"):
@@ -201,6 +210,6 @@ def test_stopped_and_pressed_again(enter: Enter, held, alice, complaints) -> Non
     expect(page.locator("form[data-sent]")).to_have_count(0)
     page.unroute(posts, hang)
     button.click()
-    expect(page.get_by_role("status")).to_contain_text(f"{NUMBER} sessions are ended.")
+    expect(page.get_by_role("status")).to_contain_text(f"{NUMBER} sessions are logged out.")
     assert len(hanging) == 1
     assert live() == 0

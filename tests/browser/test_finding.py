@@ -1,5 +1,7 @@
-"""Find a token, narrow the list, send its address to a colleague, page through it and come back:
-in each of `WAYS`."""
+"""Find a token, filter the list, share its address, page through it and return.
+
+Each test runs in each of `WAYS`.
+"""
 
 import re
 
@@ -7,13 +9,18 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.many import hold, logged
-from tests.support.people import make_user
-from tests.support.person import Person
-from tokens.issuing import open_session
+from tests.browser.conftest import ways_with
+from tests.support.browser.person import Person
+from tests.support.bulk_sessions import hold, logged
+from tests.support.users import make_user
 from tokens.models import Session
 from tokens.origin import Origin
 from tokens.revocation import revoke_session
+from tokens.sessions.issue import open_session
+
+# How a browser shows and sends pages does not depend on the database; tests/staff and tests/account
+# request the pages on each.
+pytestmark = pytest.mark.once
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
@@ -58,8 +65,8 @@ def only(person: Person, name: str) -> None:
     person.fits()
 
 
-@pytest.mark.parametrize("what", ["tokens", "sessions"])
-def test_by_name_mail_jti_sid_and_address(staff: Person, hers, his, what) -> None:
+@pytest.mark.parametrize(("way", "what"), ways_with(("tokens",), ("sessions",)), indirect=["way"])
+def test_search_finds_by_name_email_jti_sid_and_address(staff: Person, hers, his, what) -> None:
     staff.open(f"/staff/{what}/")
     expect(rows(staff.page)).to_have_count(2)
     for text in ("alice", "alice@example.com", hers.current.jti[:8], str(hers.pk), "192.0.2.7"):
@@ -68,7 +75,7 @@ def test_by_name_mail_jti_sid_and_address(staff: Person, hers, his, what) -> Non
         only(staff, "alice")
 
 
-def test_a_filter_stands_in_an_address_that_a_colleague_can_open(
+def test_filter_is_in_an_address_that_a_colleague_can_open(
     staff: Person, enter, viewer, hers, his
 ) -> None:
     staff.open("/staff/tokens/")
@@ -82,10 +89,11 @@ def test_a_filter_stands_in_an_address_that_a_colleague_can_open(
 
 
 @pytest.mark.parametrize(
-    ("what", "status", "name"),
-    [("sessions", "revoked", "bob"), ("users", "not active", "carol")],
+    ("way", "what", "status", "name"),
+    ways_with(("sessions", "revoked", "bob"), ("users", "not active", "carol")),
+    indirect=["way"],
 )
-def test_by_status(staff: Person, hers, his, what, status, name) -> None:
+def test_status_filter_narrows_the_list(staff: Person, hers, his, what, status, name) -> None:
     make_user("carol", is_active=False)
     staff.open(f"/staff/{what}/")
     choose(staff, "Status", status)
@@ -93,11 +101,11 @@ def test_by_status(staff: Person, hers, his, what, status, name) -> None:
     only(staff, name)
 
 
-@pytest.mark.parametrize("what", ["tokens", "sessions"])
-def test_more_filters(staff: Person, hers, his, what) -> None:
+@pytest.mark.parametrize(("way", "what"), ways_with(("tokens",), ("sessions",)), indirect=["way"])
+def test_folded_filters_narrow_the_list(staff: Person, hers, his, what) -> None:
     staff.open(f"/staff/{what}/")
     staff.press(staff.page.get_by_text("More filters"))
-    expect(staff.page.get_by_text("Times are those of UTC.").first).to_be_visible()
+    expect(staff.page.get_by_text("Times are in UTC.").first).to_be_visible()
     staff.write(staff.page.get_by_label("Device"), "okhttp")
     staff.send(staff.page.get_by_label("Device"))
     staff.page.wait_for_url("**device=okhttp**")
@@ -106,17 +114,19 @@ def test_more_filters(staff: Person, hers, his, what) -> None:
     expect(rows(staff.page)).to_have_count(2)
 
 
-def test_nothing_matches_and_how_to_go_on(staff: Person, hers) -> None:
+def test_empty_result_says_how_to_go_on(staff: Person, hers) -> None:
     staff.open("/staff/tokens/")
     search(staff, "nobody-like-this")
-    expect(staff.page.get_by_role("heading", name="Nothing matches")).to_be_visible()
+    expect(staff.page.get_by_role("heading", name="No results")).to_be_visible()
     staff.fits()
     staff.press(staff.page.get_by_role("link", name="Clear filters").first)
     only(staff, "alice")
 
 
-@pytest.mark.parametrize("what", ["tokens", "events"])
-def test_older_newer_and_the_back_button(staff: Person, alice, portal_server, what) -> None:
+@pytest.mark.parametrize(("way", "what"), ways_with(("tokens",), ("events",)), indirect=["way"])
+def test_older_newer_and_the_back_button_lead_through_the_pages(
+    staff: Person, alice, portal_server, what
+) -> None:
     logged(alice, hold(alice, 70))
     page = staff.page
     staff.open(f"/staff/{what}/")
@@ -136,7 +146,7 @@ def test_older_newer_and_the_back_button(staff: Person, alice, portal_server, wh
     expect(rows(page)).to_have_count(50)
 
 
-def test_back_from_a_token_to_the_search_that_found_it(staff: Person, hers, his) -> None:
+def test_back_button_returns_from_a_token_to_its_search(staff: Person, hers, his) -> None:
     staff.open("/staff/tokens/")
     search(staff, "alice")
     only(staff, "alice")
@@ -148,7 +158,7 @@ def test_back_from_a_token_to_the_search_that_found_it(staff: Person, hers, his)
     expect(box).to_have_value("alice")
 
 
-def test_people(staff: Person, hers, his) -> None:
+def test_user_list_finds_people(staff: Person, hers, his) -> None:
     staff.open("/staff/users/")
     search(staff, "ali", "users")
     only(staff, "alice")

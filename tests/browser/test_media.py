@@ -1,18 +1,20 @@
-"""On paper and in forced colours: what a page says is still there, and what only works on a screen,
-or only by a colour, is not what says it."""
+"""Show pages on paper and in forced colours without losing information.
+
+Nothing is conveyed only by a colour or by something that works only on a screen.
+"""
 
 import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Enter
-from tests.support.many import hold, logged
+from tests.support.bulk_sessions import hold, logged
 from tests.support.routes import Things
 from tokens.models import Session
 from tokens.revocation import revoke_session
 
 # What a page looks like does not depend on the database.
-pytestmark = pytest.mark.sqlite
+pytestmark = pytest.mark.once
 
 # A4 without its margins, at 96 dots an inch.
 PAPER = {"width": 718, "height": 1046}
@@ -52,7 +54,9 @@ def on_paper(page: Page, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_nothing_is_cut_off_and_nothing_is_left_to_press(page: Page, things: Things, path) -> None:
+def test_printed_page_fits_the_paper_and_shows_no_controls(
+    page: Page, things: Things, path
+) -> None:
     on_paper(page, things.spell(path))
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= PAPER["width"], f"{width} px wide"
@@ -66,11 +70,11 @@ def test_nothing_is_cut_off_and_nothing_is_left_to_press(page: Page, things: Thi
     expect(page.get_by_role("heading", level=1)).to_be_visible()
 
 
-def test_a_list_on_paper_is_a_table_with_its_head_and_whole_ids(page: Page, things) -> None:
+def test_printed_list_has_its_head_and_whole_ids(page: Page, things) -> None:
     on_paper(page, "/staff/tokens/")
-    for name in ("User", "Token", "Status", "How it ended"):
+    for name in ("User", "Token", "Status", "Ended"):
         expect(page.get_by_role("columnheader", name=name)).to_be_visible()
-    expect(rows(page)).to_have_count(6)
+    expect(rows(page)).to_have_count(7)
     session = Session.objects.exclude(revoked_at=None)[0]
     row = rows(page).filter(has=page.locator(f"[title='{session.current.jti}']"))
     expect(row).to_contain_text("revoked")
@@ -81,13 +85,13 @@ def test_a_list_on_paper_is_a_table_with_its_head_and_whole_ids(page: Page, thin
     assert str(session.created_at.year) in exact
 
 
-def test_a_token_on_paper_has_its_claims_and_the_verdict(page: Page, things: Things) -> None:
+def test_printed_token_page_shows_claims_and_validation(page: Page, things: Things) -> None:
     on_paper(page, things.spell("/staff/tokens/{jti}/"))
     claims = page.get_by_role("region", name="Claims")
     for name in ("jti", "user_id", "sid", "exp"):
         expect(claims.get_by_text(name, exact=True).first).to_be_visible()
     expect(claims.get_by_text(things.named["jti"])).to_be_visible()
-    expect(page.get_by_role("region", name="Verdict")).to_be_visible()
+    expect(page.get_by_role("region", name="Validation")).to_be_visible()
     expect(page.get_by_role("listitem").filter(has_text="logged in")).to_be_visible()
 
 
@@ -115,7 +119,7 @@ def forced(page: Page, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_focus_and_edges_are_seen_without_our_colours(page: Page, things: Things, path) -> None:
+def test_focus_and_edges_are_visible_in_forced_colours(page: Page, things: Things, path) -> None:
     forced(page, things.spell(path))
     unseen = []
     for _ in range(40):
@@ -125,7 +129,7 @@ def test_focus_and_edges_are_seen_without_our_colours(page: Page, things: Things
     assert page.locator(".input, .btn-end, .btn-danger, .btn-main").evaluate_all(EDGES) == []
 
 
-def test_status_and_the_page_one_is_on_are_said_without_our_colours(page: Page, things) -> None:
+def test_status_and_current_page_are_visible_in_forced_colours(page: Page, things) -> None:
     forced(page, "/staff/sessions/")
     for status in ("active", "revoked"):
         expect(rows(page).get_by_text(status, exact=True).first).to_be_visible()
@@ -138,7 +142,9 @@ def test_status_and_the_page_one_is_on_are_said_without_our_colours(page: Page, 
     expect(row).to_have_css("outline-style", "solid")
 
 
-def test_charts_and_the_timeline_keep_their_shapes(page: Page, things: Things) -> None:
+def test_charts_and_timeline_keep_their_shapes_in_forced_colours(
+    page: Page, things: Things
+) -> None:
     forced(page, "/staff/")
     bar = page.locator(".plot rect:not(.slot)").first
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -1,28 +1,30 @@
-"""Every page there is, light and dark, wide and narrow, without rows and with 500, and with each
-dialog open: axe finds nothing, Chromium complains of nothing, and nothing is wider than a phone."""
+"""Check every page with axe, for complaints of Chromium, and for its width on a phone.
+
+Pages are light and dark, wide and narrow, with no rows and with 500, and with each dialog open.
+"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from django.template.loader import render_to_string
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Enter
 from tests.security.test_access import TABLE
-from tests.support.many import hold, logged
-from tests.support.network import away
-from tests.support.person import Person
+from tests.support.browser.axe import contrast_violations, violations
+from tests.support.browser.network import away
+from tests.support.browser.person import Person
+from tests.support.bulk_sessions import hold, logged
 from tests.support.routes import Things
-from tokens.issuing import open_session
 from tokens.models import Session
+from tokens.sessions.issue import open_session
 
 # What a page looks like does not depend on the database.
-pytestmark = pytest.mark.sqlite
+pytestmark = pytest.mark.once
 
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 860}
@@ -31,20 +33,22 @@ LISTS = (
     "/account/sessions/", "/admin/token_blacklist/outstandingtoken/", "/admin/tokens/session/",
     "/admin/tokens/event/", "/admin/tokens/cutoff/",
 )  # fmt: skip
-# No page of ours: documents for programs, and what Django's admin brings along.
+# These are no pages of the app: documents for programs, and pages of Django's admin. The API's page
+# has tests of its own.
 NOT_OURS = (
+    "/api/docs",
     "/api/restricted", "/api/sessions", "/api/staff", "/api/schema", "/.well-known", "/healthz",
     "/readyz", "/metrics", "/admin/auth/group", "/admin/auth/user/add", "/admin/auth/user/{user}/p",
     "/admin/auth/user/{user}/d", "/admin/password", "/admin/jsi18n", "/admin/login",
 )  # fmt: skip
-# In Django's own frame only what stands in it is ours; of its form for users, only one field.
+# Inside a page of Django's admin, only these elements belong to the app.
 OURS_IN = {".field-live_sessions": "/admin/auth/user/", "#content": "/admin/"}
 OPENED = "for (const it of document.querySelectorAll('td details, .behind')) it.open = true"
-ERRORS = ("400.html", "403.html", "404.html", "429.html", "500.html", "503.html")
+ERRORS = ("400.html", "403.html", "404.html", "tokens/429.html", "500.html", "tokens/503.html")
 
 
 class Look:
-    """What is wrong with the pages looked at, each named."""
+    """Collect what is wrong with the pages, each by its name."""
 
     def __init__(self, page: Page, complaints: Any) -> None:
         self.page = page
@@ -52,13 +56,13 @@ class Look:
         self.wrong: list[str] = []
 
     def at(self, name: str, *, wide: bool = True) -> None:
-        """As it stands: in light and in dark, and on a phone."""
+        """Check the current page in light, in dark and on a phone."""
         self.wrong += [f"{name}: {line}" for line in self.complaints.left()]
-        self._axe(name, {})
+        self._axe(name, violations)
         self.page.emulate_media(color_scheme="dark")
         if "/admin/" in self.page.url:
             self.page.wait_for_timeout(250)  # its colours fade over
-        self._axe(f"{name}, dark", {"runOnly": ["color-contrast"]})
+        self._axe(f"{name}, dark", contrast_violations)
         self.page.emulate_media(color_scheme="light")
         if wide:
             self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
@@ -66,23 +70,18 @@ class Look:
             if width > PHONE["width"]:
                 self.wrong.append(f"{name}: {width} px wide on a phone")
             self.page.set_viewport_size(DESK)  # type: ignore[arg-type]
-        # axe styles the page while it looks, which the policy refuses: that is no fault of ours.
+        # axe styles the page while it looks, which the policy refuses: the page is not at fault.
         self.complaints.seen.clear()
 
     def _holds(self, part: str, of: str) -> bool:
         return of in self.page.url and self.page.locator(part).count() > 0
 
-    def _axe(self, name: str, options: dict[str, Any]) -> None:
+    def _axe(self, name: str, find: Callable[..., dict[str, list[str]]]) -> None:
         # The list of users and its review have no such field, and are looked at whole.
-        context = next((part for part, of in OURS_IN.items() if self._holds(part, of)), None)
-        found = (
-            Axe()
-            .run(self.page, context=context, options={**options, "resultTypes": ["violations"]})
-            .response["violations"]
-        )
+        within = next((part for part, of in OURS_IN.items() if self._holds(part, of)), None)
         self.wrong += [
-            f"{name}: {rule['id']}: {[node['html'][:100] for node in rule['nodes'][:3]]}"
-            for rule in found
+            f"{name}: {rule}: {[html[:100] for html in nodes[:3]]}"
+            for rule, nodes in find(self.page, within=within).items()
         ]
 
 
@@ -99,15 +98,18 @@ def pages(things: Things, mine: Any) -> Iterator[str]:
             yield things.spell(row.address, mine=mine)
 
 
-def test_with_nothing_in_them(look: Look) -> None:
+def test_empty_lists_have_no_axe_violation(look: Look) -> None:
     for path in LISTS:
         look.page.goto(path)
         look.at(f"{path} (empty)")
     assert not look.wrong, "\n".join(look.wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("face", ["staff", "admin", "others"])
-def test_with_500_rows_in_them(look: Look, alice: User, bob: User, sam: User, face: str) -> None:
+def test_pages_with_500_rows_have_no_axe_violation(
+    look: Look, alice: User, bob: User, sam: User, face: str
+) -> None:
     for person in (alice, sam):
         logged(person, hold(person, 500))
     things = Things(bob=bob, sam=sam)
@@ -122,7 +124,8 @@ def test_with_500_rows_in_them(look: Look, alice: User, bob: User, sam: User, fa
     assert not look.wrong, "\n".join(look.wrong)
 
 
-def test_with_each_dialog_and_menu_open(look: Look, alice: User) -> None:
+@pytest.mark.slow
+def test_open_dialogs_and_menus_have_no_axe_violation(look: Look, alice: User) -> None:
     page = look.page
     for _ in range(30):
         open_session(user=alice)
@@ -139,9 +142,9 @@ def test_with_each_dialog_and_menu_open(look: Look, alice: User) -> None:
     shown(f"/staff/tokens/{session.current.jti}/", "Revoke token…")
     shown(f"/staff/sessions/{session.pk}/", "Revoke session…")
     shown("/staff/tokens/?q=alice", "Revoke all that match…")
-    shown("/staff/sessions/?q=nobody-like-this", "End everybody's sessions…")
-    page.get_by_role("button", name="Review: what will end…").click()
-    expect(page.get_by_label("Type 30 to go on")).to_be_visible()
+    shown("/staff/sessions/?q=nobody-like-this", "Log everyone out…")
+    page.get_by_role("button", name="Review…").click()
+    expect(page.get_by_label("Type 30 to confirm")).to_be_visible()
     look.at("everybody's review")
     page.goto("/staff/tokens/")
     page.get_by_label("Select all on this page").check()
@@ -151,14 +154,14 @@ def test_with_each_dialog_and_menu_open(look: Look, alice: User) -> None:
     page.goto(f"/staff/users/{alice.pk}/")
     page.get_by_role("link", name="Revoke all tokens…").click()
     page.get_by_role("radio", name="other").check()
-    page.get_by_label("Type 30 to go on").fill("7")
+    page.get_by_label("Type 30 to confirm").fill("7")
     look.complaints.allow("422")
     page.get_by_role("button", name="Revoke 30 sessions").click()
     expect(page.get_by_role("alert").first).to_be_visible()
     look.at("the review, refused")
     page.goto("/staff/tokens/")
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     look.at("the keys")
     for menu in ("More filters", "sam"):
         page.goto("/staff/tokens/")
@@ -167,14 +170,17 @@ def test_with_each_dialog_and_menu_open(look: Look, alice: User) -> None:
     assert not look.wrong, "\n".join(look.wrong)
 
 
-def test_a_long_revocation_under_way_and_finished(look: Look, alice: User, bob: User, sam) -> None:
+@pytest.mark.slow
+def test_pages_of_a_long_revocation_have_no_axe_violation(
+    look: Look, alice: User, bob: User, sam
+) -> None:
     hold(alice, 500)
     job = Things(bob=bob, sam=sam).named["job"]
     look.complaints.allow(r"net::ERR_|htmx:sendError")
     polls = re.compile(r"/staff/revoke/\d+/$")
     look.page.route(polls, away)
     look.page.goto(f"/staff/revoke/{job}/")
-    expect(look.page.get_by_role("status")).to_contain_text("Doing it again is harmless")
+    expect(look.page.get_by_role("status")).to_contain_text("Repeating it is safe")
     look.at("a job under way")
     look.page.unroute(polls)
     # It is asked for again every eight seconds.
@@ -183,23 +189,23 @@ def test_a_long_revocation_under_way_and_finished(look: Look, alice: User, bob: 
     assert not look.wrong, "\n".join(look.wrong)
 
 
-def test_what_a_token_pasted_gets(look: Look, alice: User) -> None:
+def test_inspector_results_have_no_axe_violation(look: Look, alice: User) -> None:
     pair = open_session(user=alice)
     for text in (pair.access, pair.refresh[:-4] + "AAAA", "hello"):
         look.page.goto("/staff/inspect/")
-        look.page.get_by_label("Token", exact=True).fill(text)
-        look.page.get_by_role("button", name="Inspect token").click()
+        look.page.get_by_label("Token, log, diff or report").fill(text)
+        look.page.get_by_role("button", name="Validate").click()
         expect(look.page.get_by_role("heading", name="Result")).to_be_visible()
         look.at(f"inspected: {text[:5]}")
     assert not look.wrong, "\n".join(look.wrong)
 
 
-def test_the_ways_in_and_the_pages_of_errors(
+def test_login_and_error_pages_have_no_axe_violation(
     page: Page, complaints: Any, portal_server: Any, sam: User
 ) -> None:
     look = Look(page, complaints)
     complaints.allow(r"status of (4\d\d|503|500)")
-    for path in ("/staff/login/", "/account/login/", "/admin/login/", "/api/docs", "/nowhere"):
+    for path in ("/staff/login/", "/account/login/", "/admin/login/", "/nowhere"):
         page.goto(path)
         look.at(path)
     for path in ("/staff/login/", "/account/login/"):
@@ -218,7 +224,7 @@ def test_the_ways_in_and_the_pages_of_errors(
     assert not look.wrong, "\n".join(look.wrong)
 
 
-def test_a_refusal_is_a_page_too(enter: Enter, viewer: User, complaints: Any) -> None:
+def test_forbidden_page_has_no_axe_violation(enter: Enter, viewer: User, complaints: Any) -> None:
     person: Person = enter(viewer)
     complaints.allow("403")
     look = Look(person.page, complaints)

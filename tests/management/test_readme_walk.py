@@ -4,10 +4,10 @@ import re
 import subprocess
 import sys
 
-from tests.support.server import ROOT, environment
+from tests.support.server.portal import ROOT, environment
 
 
-def test_the_walk_ends_in_a_refusal(portal_server, sam, password):
+def test_walk_of_the_readme_ends_in_a_refused_token(portal_server, sam, password):
     readme = (ROOT / "README.md").read_text()
     (script,) = re.findall(r"<!-- walk -->\n```sh\n(.*?)```", readme, re.DOTALL)
     script = script.replace("BASE=http://127.0.0.1:8000", f"BASE={portal_server.url}")

@@ -10,7 +10,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from tokens.claims import parse
+from tokens.jwt.claims import parse
+from tokens.listing.status import live
 from tokens.models import Event, Kind, OutstandingToken, Session
 
 pytestmark = pytest.mark.django_db
@@ -22,11 +23,12 @@ def seed(**options):
     return json.loads(out.getvalue())
 
 
-def test_it_tells_a_story_that_has_everything():
+def test_demo_holds_live_and_ended_sessions_and_many_kinds_of_event():
     counts = seed()
     assert counts["seeded"] is True
     assert counts["people"] == User.objects.count()
     assert 0 < counts["live sessions"] < Session.objects.count()
+    assert counts["live sessions"] == live(Session.objects.all()).count()
     told = set(Event.objects.values_list("kind", flat=True))
     assert told >= {
         Kind.LOGIN, Kind.LOGIN_REFUSED, Kind.LOGIN_LOCKED, Kind.REFRESH, Kind.LOGOUT, Kind.REUSE,
@@ -34,7 +36,13 @@ def test_it_tells_a_story_that_has_everything():
     }  # fmt: skip
 
 
-def test_claims_rows_and_events_agree_on_when():
+@pytest.mark.django_db(transaction=True)
+def test_demo_is_written_outside_any_transaction_of_a_test():
+    assert seed()["seeded"] is True
+    assert Event.objects.filter(kind=Kind.LOGIN_LOCKED).exists()
+
+
+def test_demo_claims_rows_and_events_agree_on_times():
     seed()
     login = Event.objects.filter(kind=Kind.LOGIN).earliest("at")
     token = OutstandingToken.objects.get(jti=login.jti)
@@ -44,14 +52,14 @@ def test_claims_rows_and_events_agree_on_when():
     assert abs(parse(token.token).payload["iat"] - login.at.timestamp()) < 2
 
 
-def test_running_it_again_changes_nothing():
+def test_running_seed_demo_again_changes_nothing():
     seed()
     before = Event.objects.count(), Session.objects.count()
     assert seed(seed=8) == {"seeded": False}
     assert (Event.objects.count(), Session.objects.count()) == before
 
 
-def test_nobody_can_log_in_as_them_unless_a_password_is_given():
+def test_demo_users_cannot_log_in_unless_a_password_is_given():
     seed()
     usable = {user.username for user in User.objects.all() if user.has_usable_password()}
     # One of them changes the password, to one that is drawn and kept nowhere.
@@ -64,7 +72,7 @@ def test_a_given_password_opens_the_staff_account():
     assert User.objects.get(username="mira.okafor").check_password("a demo password 7")
 
 
-def test_it_refuses_a_deployment_unless_told_twice(settings):
+def test_seed_demo_refuses_a_deployment_unless_confirmed(settings):
     settings.HTTPS = True
     with pytest.raises(CommandError, match="looks like a deployment"):
         seed()

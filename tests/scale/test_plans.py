@@ -1,6 +1,8 @@
-"""No page of the admin or of staff scans a big table, whatever it is asked for: the database's
-own plan of every statement says so, on PostgreSQL with tables that are large enough for the
-planner to care."""
+"""No admin or staff page scans a big table, whatever the filters.
+
+The database's plan of every statement shows it. On PostgreSQL the tables are large enough for the
+planner to prefer an index.
+"""
 
 import re
 
@@ -13,11 +15,11 @@ from bench.fill.management.commands.fill import make_plan
 from bench.fill.rows import ours, shared
 from bench.page_names import names
 from bench.pages_table import PAGES, REVIEWS
-from tests.support.lifecycle import pair_of
+from tests.support.tokens import pair_of
+from tokens.listing.estimates import estimate
+from tokens.listing.sessions import SessionQuery
 from tokens.models import OutstandingToken
 from tokens.revocation import revoke_session, revoke_token, revoke_user
-from tokens.selectors.about import about
-from tokens.selectors.sessions import sessions
 
 BIG = (
     "token_blacklist_outstandingtoken", "token_blacklist_blacklistedtoken",
@@ -33,7 +35,7 @@ LOOKED_THROUGH = ("admin: review of a device", "admin: review of a rare device",
 
 @pytest.fixture
 def filled(alice, bob, sam):
-    """The bench's own rows on PostgreSQL; SQLite plans by its indexes, with or without rows."""
+    """Fill the tables on PostgreSQL; SQLite plans by its indexes, with or without rows."""
     for _ in range(3):
         pair_of(alice)
     if connection.vendor != "postgresql":
@@ -53,7 +55,7 @@ def filled(alice, bob, sam):
 
 
 def scans(statement):
-    """The big tables that the plan of ``statement`` reads from end to end."""
+    """Return the big tables that the plan of ``statement`` reads from end to end."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             plan = "\n".join(_explain(cursor, statement))
@@ -124,10 +126,10 @@ def test_no_revocation_scans_a_big_table(filled, bob):
     }
     wrong = [line for what, act in acts.items() for line in scanned(what, act)]
     assert not wrong, "\n\n".join(wrong)
-    assert not sessions(user=filled, status="active").page().rows
+    assert not SessionQuery(user=filled.pk, status="active").listing().page().rows
 
 
 @pytest.mark.postgresql
 def test_the_size_of_a_table_is_the_planners_estimate(filled):
-    assert not scanned("about", lambda: about(OutstandingToken))
-    assert str(about(OutstandingToken)) == "about 40,000"
+    assert not scanned("about", lambda: estimate(OutstandingToken))
+    assert str(estimate(OutstandingToken)) == "about 40,000"

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.support.many import hold
+from tests.support.bulk_sessions import hold
 from tokens.models import BlacklistedToken
 from tokens.revocation import revoke_user
 
@@ -17,7 +17,7 @@ def statements(user):
     return ended, len(seen)
 
 
-def test_ten_thousand_tokens_take_the_statements_of_one(alice, bob):
+def test_revoking_ten_thousand_tokens_takes_as_many_statements_as_one(alice, bob):
     hold(alice, MANY)
     hold(bob, 1)
     ended, many = statements(alice)
@@ -25,18 +25,23 @@ def test_ten_thousand_tokens_take_the_statements_of_one(alice, bob):
     assert (ended.tokens, ended.sessions, ended.users) == (MANY, MANY, 1)
     assert BlacklistedToken.objects.filter(token__user=alice).count() == MANY
     assert many == one
-    assert many <= 10
+    # SQLite reads the sessions that ended, and inserts them beside the event, with one more each.
+    assert many <= (12 if connection.vendor == "postgresql" else 13)
 
 
 @pytest.mark.postgresql
-def test_it_writes_into_no_index_of_sessions(alice):
+def test_revoking_a_user_writes_to_no_index_of_sessions(alice):
     hold(alice, 4)
+    counters = (
+        "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables"
+        " WHERE relname = 'tokens_session'"
+    )
     with connection.cursor() as cursor:
+        # They may still hold what an earlier transaction of this connection did.
+        cursor.execute(counters)
+        updated, in_place = cursor.fetchone()
         assert revoke_user(user=alice, actor=None, reason="left the company").sessions == 4
-        cursor.execute(
-            "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables"
-            " WHERE relname = 'tokens_session'"
-        )
-        assert cursor.fetchone() == (4, 4)
+        cursor.execute(counters)
+        assert cursor.fetchone() == (updated + 4, in_place + 4)
         cursor.execute("SELECT reloptions FROM pg_class WHERE relname = 'tokens_session'")
         assert cursor.fetchone() == (["fillfactor=80"],)

@@ -7,9 +7,9 @@ from django.test import Client
 from django.utils import timezone
 
 from tokens import audit
-from tokens.issuing import open_session
 from tokens.models import Event, Kind
 from tokens.origin import Origin, acting_from
+from tokens.sessions.issue import open_session
 
 URL = "/staff/events/"
 EXPORT = "/staff/events/export"
@@ -17,7 +17,7 @@ EXPORT = "/staff/events/export"
 
 @pytest.fixture
 def trail(alice, bob):
-    """A login of Alice's, a login of Bob's from elsewhere, and a refused one."""
+    """Record a login of Alice, one of Bob from another address, and a refused one."""
     first = open_session(user=alice, origin=Origin(ip="192.0.2.1", user_agent="Firefox"))
     second = open_session(user=bob, origin=Origin(ip="192.0.2.2"))
     audit.record(kind=Kind.LOGIN_REFUSED, subject=bob, reason="wrong password")
@@ -90,7 +90,7 @@ def test_a_filter_that_makes_no_sense_finds_nothing_and_says_so(auditing, trail,
 
 
 def test_the_start_of_a_name_means_all_who_begin_like_it(auditing, trail):
-    from tests.support.people import make_user
+    from tests.support.users import make_user
 
     open_session(user=make_user("alison"))
     assert shown(auditing.get(URL, {"subject": "ali"})) == ["login alison", "login alice"]
@@ -118,7 +118,8 @@ def test_everything_about_a_user_a_session_a_token_is_one_click_away(client, sam
 
 
 def test_a_search_that_stopped_short_says_so(auditing, alice, monkeypatch):
-    from tokens.selectors import events, paging
+    from tokens.listing import events
+    from tokens.listing import pagination as paging
 
     for module in (events, paging):
         monkeypatch.setattr(module, "LOOK", 10)
@@ -130,7 +131,7 @@ def test_a_search_that_stopped_short_says_so(auditing, alice, monkeypatch):
     query = {"kind": "login_refused", "ip": "192.0.2.1"}
     answer = auditing.get(URL, query)
     assert shown(answer) == []
-    assert "None among the newest ones" in answer.text
+    assert "No results among the newest" in answer.text
     older = auditing.get(URL, {**query, "page": answer.context["page"].older})
     assert shown(older) == ["login_refused "]
 
@@ -151,8 +152,8 @@ def test_htmx_gets_the_list_alone(auditing, trail):
 
 
 def test_empty_and_no_match_say_different_things(auditing):
-    assert "No event yet" in auditing.get(URL).text
-    assert "No event matches" in auditing.get(URL, {"kind": "reuse"}).text
+    assert "Logins, refreshes and revocations appear here" in auditing.get(URL).text
+    assert "search further back" in auditing.get(URL, {"kind": "reuse"}).text
 
 
 def test_markup_in_an_event_is_inert(auditing, alice):
@@ -203,7 +204,7 @@ def test_an_export_that_makes_no_sense_is_refused(auditing, trail, bad):
 
 
 def test_viewing_is_not_exporting(client, sam, viewer):
-    from tests.support.people import make_staff
+    from tests.support.users import make_staff
 
     client.force_login(make_staff("reader", "view_event"))
     assert "Export as" not in client.get(URL).text

@@ -2,15 +2,17 @@
 
 import json
 import sys
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from tokens.issuing import open_session
-from tokens.models import RevocationJob, Session
+from tokens.listing.sessions import SessionQuery
+from tokens.models import Event, Kind, RevocationJob, Session
 from tokens.revocation import Selection, preview, start_job
+from tokens.sessions.issue import open_session
 from tokens.staff import jobs, revoke
 
 HTMX = {"HX-Request": "true"}
@@ -28,7 +30,7 @@ def many(monkeypatch, alice, bob) -> None:
 @pytest.fixture
 def job(sam, alice) -> RevocationJob:
     open_session(user=alice)
-    selection = Selection(user_agent="", users=(alice.pk,), issued_before=timezone.now())
+    selection = Selection(users=(alice.pk,), issued_before=timezone.now())
     return start_job(
         selection=selection, found=preview(selection=selection), actor=sam, reason="lost device"
     )
@@ -60,8 +62,8 @@ def test_htmx_is_taken_there_too(client, sam, many) -> None:
 def test_the_review_says_so_beforehand(client, sam, many) -> None:
     client.force_login(sam)
     address = "/staff/revoke/?matching=sessions&issued_after=2001-01-01"
-    assert "ended in batches" in client.get(address).content.decode()
-    assert "ended in batches" not in client.get(everybody()).content.decode()
+    assert "revoked in batches" in client.get(address).content.decode()
+    assert "revoked in batches" not in client.get(everybody()).content.decode()
 
 
 def test_a_review_that_stopped_counting_says_more_than(client, sam, many, monkeypatch) -> None:
@@ -69,8 +71,8 @@ def test_a_review_that_stopped_counting_says_more_than(client, sam, many, monkey
     monkeypatch.setattr(revoke, "LONG", 1)
     client.force_login(sam)
     review = client.get(everybody()).content.decode()
-    assert "This ends more than 2 sessions" in review
-    assert "Revoke all of them" in review
+    assert "This revokes more than 2 sessions" in review
+    assert "Revoke all" in review
     client.post(everybody(), {**REASON, "typed": "2"})
     assert RevocationJob.objects.get().expected == 3
 
@@ -79,7 +81,7 @@ def test_looking_at_it_does_nothing(client: Client, revoker: User, job) -> None:
     client.force_login(revoker)
     page = client.get(f"/staff/revoke/{job.pk}/").content.decode()
     assert "In progress" in page
-    assert "Go on with it" in page
+    assert "Continue" in page
     assert live() == 1
 
 
@@ -99,7 +101,7 @@ def test_each_poll_is_a_stretch_of_work(client: Client, revoker: User, job, monk
     assert b"<html" not in first.content
     assert (live(), "HX-Trigger" in first) == (0, False)
     last = client.post(f"/staff/revoke/{job.pk}/", headers=HTMX)
-    said = json.loads(last["HX-Trigger"])["portal:said"]["said"]
+    said = json.loads(last["HX-Trigger"])["portal:notice"]["message"]
     assert said == "Finished: revoked 1 session."
     again = client.post(f"/staff/revoke/{job.pk}/", headers=HTMX)
     assert (again.status_code, "HX-Trigger" in again) == (200, False)
@@ -127,7 +129,7 @@ def test_everybodys_wants_the_permission_for_that(client: Client, revoker, sam, 
     assert client.post(f"/staff/revoke/{RevocationJob.objects.get().pk}/").status_code == 403
 
 
-def test_what_was_decided_stands_beside_it(client: Client, revoker: User, job) -> None:
+def test_the_page_of_a_job_shows_what_was_decided(client: Client, revoker: User, job) -> None:
     client.force_login(revoker)
     page = client.get(f"/staff/revoke/{job.pk}/").content.decode()
     for said in ("lost device", "alice", "sam", "before 20"):
@@ -137,3 +139,40 @@ def test_what_was_decided_stands_beside_it(client: Client, revoker: User, job) -
 def test_one_that_is_not_there(client: Client, revoker: User) -> None:
     client.force_login(revoker)
     assert client.get("/staff/revoke/99/").status_code == 404
+
+
+def test_job_that_reaches_everybody_needs_the_permission_however_it_is_spelled(
+    client: Client, revoker: User, sam, many
+) -> None:
+    later = timezone.now() + timedelta(days=400)
+    selection = Selection(matching=SessionQuery(issued_before=later))
+    found = preview(selection=selection)
+    job = start_job(selection=selection, found=found, actor=sam, reason="leak")
+    client.force_login(revoker)
+    assert client.post(f"/staff/revoke/{job.pk}/").status_code == 403
+    assert live() == 3
+    client.force_login(sam)
+    assert client.post(f"/staff/revoke/{job.pk}/").status_code == 302
+    assert live() == 0
+    client.force_login(revoker)
+    assert client.get(f"/staff/revoke/{job.pk}/").status_code == 403
+
+
+@pytest.mark.parametrize("decided_by", ["sam", "revoker"])
+def test_job_reaches_the_same_if_a_colleague_continues_it(
+    client: Client, revoker: User, sam, many, decided_by
+) -> None:
+    """Only the superuser who decides may reach the sessions of superusers."""
+    open_session(user=sam)
+    decider, other = (sam, revoker) if decided_by == "sam" else (revoker, sam)
+    selection = Selection(users=tuple(User.objects.values_list("pk", flat=True)))
+    found = preview(selection=selection)
+    job = start_job(selection=selection, found=found, actor=decider, reason="leak")
+    RevocationJob.objects.update(reaches_everybody=False)
+    client.force_login(other)
+    client.post(f"/staff/revoke/{job.pk}/")
+    left = set(Session.objects.filter(revoked_at=None).values_list("user", flat=True))
+    assert left == (set() if decided_by == "sam" else {sam.pk})
+    events = Event.objects.filter(kind=Kind.REVOKE_MATCHING)
+    assert {event.actor for event in events} == {decider}
+    assert {event.data["continued_by"] for event in events} == {other.username}

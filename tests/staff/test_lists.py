@@ -4,8 +4,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tokens.issuing import open_session
 from tokens.origin import Origin
+from tokens.sessions.issue import open_session
 
 LISTS = ("/staff/tokens/", "/staff/sessions/", "/staff/users/")
 HTMX = {"HX-Request": "true"}
@@ -39,7 +39,7 @@ def test_a_boosted_link_and_the_back_button_get_the_page(staff: Client, path, he
 def test_nothing_yet_and_nothing_matches_are_told_apart(staff: Client, path) -> None:
     assert "Nothing yet" in staff.get(path).content.decode()
     found = staff.get(path, {"q": "nobody-like-this"}).content.decode()
-    assert "Nothing matches" in found
+    assert "No results" in found
     assert "Clear filters" in found
 
 
@@ -88,7 +88,7 @@ def test_ranges_narrow_the_list(staff: Client, alice, path, name) -> None:
 
 
 @pytest.mark.parametrize("path", LISTS[:2])
-def test_a_filter_that_makes_no_sense_is_said_and_finds_nothing(staff, alice, path) -> None:
+def test_an_invalid_filter_is_reported_and_finds_nothing(staff, alice, path) -> None:
     open_session(user=alice)
     answer = staff.get(path, {"ip": "nowhere"})
     assert answer.context["page"].rows == []
@@ -114,9 +114,9 @@ def test_a_rare_status_is_looked_for_in_bounded_stretches(
     """A page says where it stopped, and the next one goes on."""
     User.objects.filter(pk=alice.pk).update(is_active=False)
     User.objects.bulk_create(User(username=f"user{at}", password="!") for at in range(30))
-    monkeypatch.setattr("tokens.selectors.people.LOOK", 20)
+    monkeypatch.setattr("tokens.listing.users.LOOK", 20)
     first = staff.get("/staff/users/", {"status": "inactive"})
-    assert "older ones follow on the next page" in first.content.decode()
+    assert "Continue on the next page for older ones" in first.content.decode()
     cursor = first.context["page"].older
     second = staff.get("/staff/users/", {"status": "inactive", "page": cursor})
     assert [person.username for person in second.context["page"].rows] == ["alice"]

@@ -8,11 +8,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tokens import audit
-from tokens.issuing import open_session
-from tokens.models import Event, Kind, Session
+from tokens.listing.stats import activity, crowded_users, live_sessions
+from tokens.models import Event, Kind, Measure, Session
 from tokens.revocation import revoke_user
-from tokens.selectors.activity import Measure, activity, crowded_users, live_sessions
-from tokens.staff.charts import TRAFFIC, change, chart, nice, sparkline
+from tokens.sessions.issue import open_session
+from tokens.staff.charts import TRAFFIC, axis_end, change, chart, sparkline
 
 URL = "/staff/"
 HOUR = timedelta(hours=1)
@@ -27,7 +27,7 @@ def test_a_day_with_nothing_in_it(client, sam):
     answer = client.get(URL)
     assert answer.status_code == 200
     assert [figure.number for figure in answer.context["figures"]] == [0, 0, 0, 0, 0]
-    assert "Nothing in this time" in answer.text
+    assert "No data in this period" in answer.text
 
 
 def test_figures_are_those_of_the_last_day_against_the_day_before(client, sam, alice):
@@ -55,6 +55,17 @@ def test_a_user_with_many_sessions_needs_a_look(alice, bob):
     open_session(user=bob)
     (crowd,) = crowded_users(at_least=3)
     assert (crowd.user_id, crowd.sessions) == (alice.pk, 3)
+
+
+def test_number_of_live_sessions_opens_their_list(client, sam, viewer, alice):
+    open_session(user=alice)
+    ended = open_session(user=alice).session
+    Session.objects.filter(pk=ended.pk).update(revoked_at=timezone.now())
+    for user in (sam, viewer):
+        client.force_login(user)
+        assert 'href="/staff/sessions/?status=active"' in client.get(URL).text
+        assert len(client.get("/staff/sessions/?status=active").context["page"].rows) == 1
+    assert live_sessions().number == 1
 
 
 def test_live_sessions_are_counted_to_a_limit(alice):
@@ -140,10 +151,10 @@ def test_bars_stand_on_each_other_and_inside_the_picture(db):
     ("highest", "top"), [(0, 2), (1, 2), (3, 4), (9, 10), (10, 10), (11, 20), (99, 100), (720, 800)]
 )
 def test_axes_end_at_round_numbers(highest, top):
-    assert nice(highest) == top
+    assert axis_end(highest) == top
 
 
-def test_change_is_said_in_words():
+def test_change_is_described_in_words():
     assert change(now=3, before=3) == "as the day before"
     assert change(now=3, before=0) == "none the day before"
     assert change(now=3, before=2) == "50% more than the day before"
@@ -155,12 +166,12 @@ def test_a_sparkline_of_nothing_is_flat():
 
 @pytest.mark.parametrize(
     ("days", "said"),
-    [(40, "still verifies"), (26, "about to expire"), (5, None)],
+    [(40, "all its tokens have expired"), (26, "expires soon"), (5, None)],
 )
 def test_a_retired_key_near_its_end_needs_a_look(client, sam, settings, days, said):
     settings.JWT_RETIRED_KEYS = ["HS256:an-older-key-of-the-tests-opening-nothing"]
     happened(Kind.KEY_RETIRED, ago=timedelta(days=days))
     client.force_login(sam)
     text = client.get(URL).text
-    told = [words for words in ("still verifies", "about to expire") if words in text]
+    told = [words for words in ("all its tokens have expired", "expires soon") if words in text]
     assert told == ([said] if said else [])

@@ -7,12 +7,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from tests.support.lifecycle import pair_of
-from tokens import revocation
-from tokens.issuing import open_session
-from tokens.models import Cutoff, OutstandingToken, Session
-from tokens.rotation import rotate
-from tokens.selectors.sessions import session_row
+from tests.support.tokens import pair_of
+from tokens import audit, revocation
+from tokens.listing.sessions import session_row
+from tokens.models import Cutoff, Kind, OutstandingToken, Session
+from tokens.sessions.issue import open_session
+from tokens.sessions.refresh import rotate
 from tokens.staff import show
 from tokens.staff.show import timeline
 
@@ -51,10 +51,10 @@ def test_it_has_an_end_too_where_all_of_the_user_ended(alice, sam) -> None:
     session = open_session(user=alice).session
     revocation.revoke_user(user=alice, actor=sam, reason="left the company")
     end = timeline(session_row(pk=session.pk))[-1]
-    assert (end.what, end.who, end.why) == ("session ended", "sam", "left the company")
+    assert (end.what, end.who, end.why) == ("all of a user revoked", "sam", "left the company")
 
 
-def test_and_where_a_cut_off_holds_that_nobody_has_settled(alice) -> None:
+def test_a_cutoff_that_is_not_settled_yet_is_shown(alice) -> None:
     session = open_session(user=alice).session
     Cutoff.objects.create(not_before=timezone.now(), reason="leak")
     assert steps(session)[-1] == ("session ended", "end")
@@ -90,12 +90,16 @@ def test_the_token_of_the_page_is_marked_in_it(staff: Client, alice) -> None:
     first = pair.session.current
     page = staff.get(f"/staff/tokens/{first.jti}/")
     assert [step.here for step in page.context["steps"]] == [True, False]
+    for kind in (Kind.TOKEN_INSPECTED, Kind.REUSE):
+        audit.record(kind=kind, subject=alice, session=pair.session.pk, jti=first.jti)
+    page = staff.get(f"/staff/tokens/{first.jti}/")
+    assert sum(step.here for step in page.context["steps"]) == 1
 
 
 def test_a_token_of_another_service_has_a_page(staff: Client, alice) -> None:
     token = stray(alice)
     page = staff.get(f"/staff/tokens/{token.jti}/").content.decode()
-    assert "belongs to no session" in page
+    assert "has no session" in page
     assert "alice" in page
     assert "Revoke token" in page
 

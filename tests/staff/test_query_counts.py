@@ -1,6 +1,8 @@
-"""How many queries each page and each fragment costs, pinned in `query_counts.json`, and the same
-at 10 and at 10,000 rows. After a change that is meant:
-``REWRITE_QUERY_COUNTS=1 pytest tests/staff/test_query_counts.py``, on each database."""
+"""Each page and fragment needs the number of queries in `query_counts.json`.
+
+The number is the same at 10 and at 10,000 rows. After an intended change, run
+``REWRITE_QUERY_COUNTS=1 pytest tests/staff/test_query_counts.py`` on each database.
+"""
 
 import json
 import os
@@ -17,11 +19,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.security.test_access import HTMX, TABLE, Row
-from tests.support.many import hold, logged
+from tests.support.bulk_sessions import hold, logged
 from tests.support.routes import Things
-from tokens.issuing import open_session
+from tokens.listing.estimates import CAP
 from tokens.models import Cutoff, Session
-from tokens.selectors.about import CAP
+from tokens.sessions.issue import open_session
 
 PINNED = Path(__file__).parent / "query_counts.json"
 # What a scrape costs is the exporter's, and an export reads as long as there are rows.
@@ -29,7 +31,7 @@ LEFT_OUT = {"/metrics", "/api/staff/events/export?format=jsonl"}
 
 
 def counted_rows() -> list[Row]:
-    """Every address that shows something to whoever may do everything."""
+    """Return every address that shows something to a superuser."""
     return [
         row
         for row in TABLE
@@ -37,10 +39,12 @@ def counted_rows() -> list[Row]:
     ]
 
 
-@pytest.fixture(params=[10, 10_000], ids=["few", "many"])
+@pytest.fixture(params=[10, pytest.param(10_000, marks=pytest.mark.slow)], ids=["few", "many"])
 def full(request, db, alice, bob, sam) -> Things:
-    """As many people, sessions, tokens, events and cut-offs as that; Sam has as many sessions of
-    his own, and Bob the one of each thing that addresses name."""
+    """Create this many users, sessions, tokens, events and cutoffs.
+
+    Sam has this many sessions, and Bob one of each thing that addresses name.
+    """
     number = request.param
     now = timezone.now()
     User.objects.bulk_create(User(username=f"user{at:05}", password="!") for at in range(number))

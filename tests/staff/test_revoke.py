@@ -1,6 +1,7 @@
-"""The review and the act: what is said beforehand is what ends, and only on purpose."""
+"""A revocation ends exactly what its review listed, and only after a confirmation."""
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -8,8 +9,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from tokens.issuing import open_session
 from tokens.models import Event, Kind, OutstandingToken, Session
+from tokens.sessions.issue import open_session
 
 REASON = {"reason": "lost device"}
 HTMX = {"HX-Request": "true"}
@@ -28,7 +29,7 @@ def live() -> int:
 def test_looking_ends_nothing(staff: Client, alice) -> None:
     session = open_session(user=alice).session
     review = staff.get(f"/staff/revoke/?session={session.pk}").content.decode()
-    assert "This ends 1 session" in review
+    assert "This revokes 1 session" in review
     assert live() == 1
 
 
@@ -48,7 +49,7 @@ def test_repeating_it_is_harmless(staff: Client, alice) -> None:
     address = f"/staff/revoke/?session={session.pk}"
     staff.post(address, REASON)
     answer = staff.post(address, REASON, follow=True)
-    assert "nothing left to end" in answer.content.decode()
+    assert "Nothing was revoked" in answer.content.decode()
     assert Event.objects.filter(kind=Kind.REVOKE_SESSION).count() == 1
 
 
@@ -98,7 +99,7 @@ def test_no_csrf_token_no_act(revoker, alice) -> None:
 
 
 @pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example/", "/\\evil.example"])
-def test_it_returns_to_a_page_of_ours_alone(staff: Client, alice, to) -> None:
+def test_it_returns_only_to_a_page_of_the_portal(staff: Client, alice, to) -> None:
     session = open_session(user=alice).session
     answer = staff.post(f"/staff/revoke/?session={session.pk}", {**REASON, "next": to})
     assert answer["Location"] == "/staff/tokens/"
@@ -108,7 +109,7 @@ def test_it_returns_to_a_page_of_ours_alone(staff: Client, alice, to) -> None:
 def test_a_list_of_what_has_ended_matches_nothing_live(staff: Client, alice, status) -> None:
     open_session(user=alice)
     address = f"/staff/revoke/?matching=1&q=alice&status={status}"
-    assert "Nothing to end" in staff.get(address).content.decode()
+    assert "Nothing to revoke" in staff.get(address).content.decode()
     staff.post(address, REASON)
     assert live() == 1
 
@@ -134,7 +135,7 @@ def test_htmx_is_told_what_happened_and_stays_where_it_is(staff: Client, alice) 
     session = open_session(user=alice).session
     answer = staff.post(f"/staff/revoke/?session={session.pk}", REASON, headers=HTMX)
     assert (answer.status_code, answer.content) == (204, b"")
-    said = json.loads(answer["HX-Trigger"])["portal:revoked"]["said"]
+    said = json.loads(answer["HX-Trigger"])["portal:revoked"]["message"]
     assert said.startswith("Revoked 1 session of 1 person (alice).")
     assert live() == 0
 
@@ -185,3 +186,12 @@ def test_without_javascript_it_returns_to_the_list_as_it_was(staff: Client, alic
     assert 'name="next" value="/staff/sessions/?q=alice"' in staff.get(there).content.decode()
     assert 'value="/staff/sessions/?q=alice"' in staff.get(review).content.decode()
     assert staff.post(review, REASON)["Location"] == there
+
+
+def test_default_of_log_everyone_out_reaches_sessions_of_this_second(client, sam, alice):
+    client.force_login(sam)
+    open_session(user=alice)
+    form = client.get("/staff/revoke/", {"everybody": "1"})
+    (before,) = re.findall(r'value="(20[^"]+)"', form.text)
+    review = client.get("/staff/revoke/", {"everybody": "1", "before": before})
+    assert review.context["found"].sessions == 1
