@@ -1,4 +1,4 @@
-# Needs git, make and Python 3.11 or later with venv. `make` alone lists the targets.
+# Needs git, make and Python 3.11 or later with venv. `make` without a target lists the targets.
 PYTHON ?= python3
 PORT ?= 8000
 VENV := .venv
@@ -6,20 +6,30 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header \
 	--python-version 3.11 --no-emit-index-url
-TEST_WORKERS ?= 2
+# One more than the cores of a small machine: many tests wait for a server or a browser.
+TEST_WORKERS ?= 3
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev run demo test lint types check format bench lock audit screenshots clean
+.PHONY: help install dev run demo test lint types check format bench dist lock audit
+.PHONY: messages screenshots hooks clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# A stamp newer than the lock means that there is nothing to install.
-$(VENV)/run.stamp: requirements/run.txt
+# Checked each time: PYTHON chooses the Python of a new environment only.
+VERSION = -c 'import sys; print("%s.%s" % sys.version_info[:2])'
+$(VENV)/version:
+	@[ "$(origin PYTHON)" = file ] || [ ! -x $(BIN)/python ] || \
+		[ "$$($(PYTHON) $(VERSION))" = "$$($(BIN)/python $(VERSION))" ] || \
+		{ echo "$(VENV) has Python $$($(BIN)/python $(VERSION)), and PYTHON=$(PYTHON) is" \
+			"another version. Run 'make clean' first, or leave PYTHON out."; exit 1; }
+
+# If the stamp is newer than the lock file, everything is installed.
+$(VENV)/run.stamp: requirements/run.txt | $(VENV)/version
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "$(PYTHON) is too old: Token Portal needs Python 3.11 or later (make PYTHON=...)"; exit 1; }
-	@test -x $(BIN)/python || { echo "Making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+		{ echo "$(PYTHON) is too old. Use Python 3.11 or later: make PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing $<"
 	@$(PIP) -r $<
 	@touch $@
@@ -29,58 +39,71 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	@$(PIP) -r $<
 	@touch $@
 
-install: $(VENV)/run.stamp ## Make .venv and install what the portal runs on
-dev: $(VENV)/dev.stamp ## Install what the tests and linters need too
+install: $(VENV)/run.stamp ## Create .venv and install the portal's dependencies
+dev: $(VENV)/dev.stamp ## Also install the test and lint tools
 
-run: install ## Serve on 127.0.0.1:$PORT, setting up whatever is missing first
+run: install ## Set up what is missing, then serve on 127.0.0.1:$PORT
 	@$(BIN)/python manage.py quickstart
 	@exec $(BIN)/gunicorn --config python:portal.gunicorn portal.wsgi
 
-demo: install ## Fill the database of `make run` with a few weeks of invented logins
-	@$(BIN)/python manage.py quickstart --quiet
-	@$(BIN)/python manage.py seed_demo
+demo: install ## Fill the database with invented users and two weeks of their sessions
+	@$(BIN)/python manage.py quickstart --demo
 
-test: lint types check ## Lint, type check, then every test that this machine can run
+test: lint types check ## Lint, check types, then run every test that this machine can run
 	@echo "== tests on SQLite"
-	@env -u DATABASE_URL $(BIN)/pytest -n $(TEST_WORKERS)
+	@env -u DATABASE_URL $(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal
 	@if [ -n "$$PG_TEST_URL" ]; then \
 		echo "== tests on PostgreSQL"; \
-		DATABASE_URL="$$PG_TEST_URL" $(BIN)/pytest -n $(TEST_WORKERS); \
+		DATABASE_URL="$$PG_TEST_URL" $(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal \
+			--after-sqlite; \
 	fi
 
-lint: dev ## ruff and djlint
+lint: dev ## Check code, templates, imports and wording
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/djlint templates --check
 	@$(BIN)/djlint templates --lint --quiet
+	@$(BIN)/python -m tests.support.words
 
-types: dev ## strict mypy with django-stubs
+types: dev ## Check types with strict mypy and django-stubs
 	@$(BIN)/mypy
 
-check: dev ## Django's own checks; models and migrations agree
+check: dev ## Run Django's system checks; compare models with migrations
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -W error::RuntimeWarning manage.py check
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 
-format: dev ## Rewrite code and templates the way lint wants them
+format: dev ## Format code and templates
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 	@$(BIN)/djlint templates --reformat --quiet || true
 
+messages: dev ## Compile the German catalogue (needs msgfmt of GNU gettext)
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m django compilemessages \
+		--locale de --ignore $(VENV)
+
 bench: dev ## Measure the portal against stock simplejwt
 	@$(BIN)/python -m bench
 
-lock: dev ## Resolve requirements/*.in again (hashes, no index named)
+dist: dev ## Build the wheel and the sdist of the app in dist/
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation
+
+lock: dev ## Resolve requirements/*.in again, with hashes
 	@$(UV_COMPILE) requirements/run.in --output-file requirements/run.txt
 	@$(UV_COMPILE) requirements/dev.in --output-file requirements/dev.txt
 
-audit: dev ## Ask the advisory databases about the locked versions (needs the network)
+audit: dev ## Look up the locked versions in the advisory databases (needs a network)
 	@set -e; for lock in run dev; do \
 		$(BIN)/uv tool run pip-audit --require-hashes --disable-pip \
 			--requirement requirements/$$lock.txt; \
 	done
 
-screenshots: dev ## Take the README's pictures; with PICTURES=folder, one of every page
-	@$(BIN)/python -m tests.support.screenshots docs/images $(PICTURES)
+hooks: dev ## Run the quick linters before each git commit
+	@$(BIN)/pre-commit install
 
-clean: ## Remove what can be made again; .env and the database stay
-	rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache
+screenshots: dev ## Take the README's screenshots; with PICTURES=folder, one of every page
+	@$(BIN)/python -m tests.support.browser.screenshots docs/images $(PICTURES)
+
+clean: ## Remove generated files; keep .env and the database
+	rm -rf $(VENV) dist staticfiles .mypy_cache .ruff_cache .pytest_cache
