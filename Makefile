@@ -8,6 +8,9 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-h
 	--python-version 3.11 --no-emit-index-url
 # One more than the cores of a small machine: many tests wait for a server or a browser.
 TEST_WORKERS ?= 3
+# The order of the tests. `TEST_SEED=default` tries another one each time.
+TEST_SEED ?= 1
+PYTEST = $(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal --randomly-seed=$(TEST_SEED)
 export PORT
 
 .DEFAULT_GOAL := help
@@ -51,11 +54,10 @@ demo: install ## Fill the database with invented users and two weeks of their se
 
 test: lint types check ## Lint, check types, then run every test that this machine can run
 	@echo "== tests on SQLite"
-	@env -u DATABASE_URL $(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal
+	@env -u DATABASE_URL $(PYTEST)
 	@if [ -n "$$PG_TEST_URL" ]; then \
 		echo "== tests on PostgreSQL"; \
-		DATABASE_URL="$$PG_TEST_URL" $(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal \
-			--after-sqlite; \
+		DATABASE_URL="$$PG_TEST_URL" $(PYTEST) --after-sqlite; \
 	fi
 
 lint: dev ## Check code, templates, imports and wording

@@ -16,9 +16,10 @@ from rest_framework_simplejwt import state
 from tests.support.database import flush
 from tests.support.services import LeftOut, chromium, missing, not_run
 from tests.support.users import PASSWORD, ROLES, make_staff, make_user
+from tokens.audit import refusals
 from tokens.web.readiness import check_database
 
-pytest_plugins = ["tests.support.passes"]
+pytest_plugins = ["tests.support.passes", "tests.support.effort"]
 flush.patch()
 # simplejwt reads its settings into this once. A test that changes them must not be the first to.
 assert state.token_backend
@@ -72,9 +73,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
 
 @pytest.fixture(autouse=True)
-def _empty_cache() -> Iterator[None]:
+def _forget() -> Iterator[None]:
+    """Leave nothing in this process that another test could notice."""
     yield
     cache.clear()
+    refusals.known_budget.reset()
+    refusals.unknown_budget.reset()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,12 +15,6 @@ from tokens.models import Refusal
 from tokens.revocation import revoke_session
 
 
-@pytest.fixture(autouse=True)
-def _new_minute() -> None:
-    refusals.known_budget.reset()
-    refusals.unknown_budget.reset()
-
-
 def bearer(client, token: str):
     return client.get("/api/restricted", headers={"authorization": f"Bearer {token}"})
 
