@@ -24,7 +24,7 @@ from tokens.api.serializers import (
 from tokens.listing.sessions import SessionQuery
 from tokens.models import Session
 from tokens.revocation import revoke_session, revoke_user
-from tokens.revocation.authority import BY_OWNER
+from tokens.revocation.reviews import BY_OWNER
 from tokens.simplejwt.authentication import ValidatedToken
 
 KEEP = OpenApiParameter(

@@ -70,18 +70,6 @@ class ReasonSerializer(serializers.Serializer[None]):
     reason = TextField(max_length=500)
 
 
-def presented(form: type[serializers.Serializer[None]], name: str, data: object) -> str:
-    """Return the token in a request body; raise `ValidationError` if there is none.
-
-    A JSON object with a string needs no serializer: any string is a valid `TokenField`.
-    """
-    if isinstance(data, dict) and isinstance(token := data.get(name), str):
-        return token.strip()
-    given = form(data=data)
-    given.is_valid(raise_exception=True)
-    return str(given.validated_data[name])
-
-
 # --- Responses. `ApiSchema` describes each as an object with exactly these properties, unless its
 # serializer says `open_ended`.
 

@@ -5,6 +5,7 @@ from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
+from rest_framework.serializers import Serializer
 
 from tokens.api.base import AnonymousView, ApiView, json_response
 from tokens.api.logout import log_out
@@ -17,7 +18,6 @@ from tokens.api.serializers import (
     RefreshSerializer,
     TokenNotValidSerializer,
     TokenSerializer,
-    presented,
 )
 from tokens.jwt.signing import REFRESH
 from tokens.sessions.issue import IssuedPair, LoginSuperseded, open_session
@@ -36,6 +36,18 @@ class LoginRefused(NotAuthenticated):
 
 def _pair(pair: IssuedPair) -> HttpResponse:
     return json_response({"refresh": pair.refresh, "access": pair.access})
+
+
+def _presented_token(form: type[Serializer[None]], name: str, body: object) -> str:
+    """Return the token in a request body; raise `ValidationError` if there is none.
+
+    A JSON object with a string needs no serializer: any string is a valid `TokenField`.
+    """
+    if isinstance(body, dict) and isinstance(token := body.get(name), str):
+        return token.strip()
+    given = form(data=body)
+    given.is_valid(raise_exception=True)
+    return str(given.validated_data[name])
 
 
 class LoginView(AnonymousView):
@@ -87,7 +99,7 @@ class RefreshView(AnonymousView):
         request=RefreshSerializer,
     )
     def post(self, request: Request) -> HttpResponse:
-        return _pair(rotate(refresh=presented(RefreshSerializer, "refresh", request.data)))
+        return _pair(rotate(refresh=_presented_token(RefreshSerializer, "refresh", request.data)))
 
 
 class LogoutView(AnonymousView):
@@ -116,7 +128,7 @@ class VerifyView(AnonymousView):
 
     @describe(TOKENS, "verify", "Validate a token", EmptySerializer, request=TokenSerializer)
     def post(self, request: Request) -> HttpResponse:
-        validation = validate(token=presented(TokenSerializer, "token", request.data))
+        validation = validate(token=_presented_token(TokenSerializer, "token", request.data))
         if not validation.active:
             raise token_not_valid(validation)
         return json_response({})
