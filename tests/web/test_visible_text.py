@@ -12,7 +12,7 @@ from tokens.models import Event, Kind, OutstandingToken, Session
 from tokens.revocation import revoke_session
 from tokens.sessions.issue import open_session
 from tokens.web.logging import RedactTokens
-from tokens.web.visible_text import HIDDEN, visible, visible_html
+from tokens.web.pages import HIDDEN, visible, visible_html
 
 HOSTILE = "a\u202eb\u2066c\u200bd\x1b[31me\x07f\x9bg\u2028h\ufeffi\x7fj\u061ck\u200fl\rm"
 FIELDS = re.compile(r"<input\b[^>]*>|<textarea\b[^<]*<")

@@ -36,7 +36,7 @@ from tokens.revocation.preview import LONG, TYPED_ABOVE
 from tokens.staff.filters import SessionForm, TokenForm
 from tokens.staff.guards import CUT_OFF, REVOKE, denied, htmx_of, staff_may, wants_fragment
 from tokens.validation.legacy import transition_over
-from tokens.web.visible_text import visible
+from tokens.web.pages import visible
 
 # The address names at most this many rows.
 MOST = 1000

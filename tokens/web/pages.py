@@ -4,6 +4,7 @@ These are the content policy, the viewer's time zone, the response to faults, an
 tokens and invisible characters.
 """
 
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import lru_cache, wraps
@@ -19,6 +20,7 @@ from django.urls import URLPattern
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_protect
 
+from tokens.jwt.invisible import CONTROLS, INVISIBLE, character_class
 from tokens.web.errors import answer_for
 from tokens.web.redaction import (
     correct_history,
@@ -26,7 +28,6 @@ from tokens.web.redaction import (
     redact_form,
     redirect_to_redacted,
 )
-from tokens.web.visible_text import HIDDEN, visible_html
 
 View = Callable[..., HttpResponseBase]
 TIME_ZONE_COOKIE = "tokens_tz"
@@ -85,19 +86,6 @@ def page(view: View) -> View:
     return shown
 
 
-def show_hidden(response: HttpResponseBase) -> None:
-    """Show invisible characters in an HTML page, wherever its text came from."""
-    if not isinstance(response, HttpResponse) or not response.content:
-        return
-    if not response.headers.get("Content-Type", "").startswith("text/html"):
-        return
-    html = response.content.decode(response.charset, errors="replace")
-    if HIDDEN.search(html):
-        response.content = visible_html(html)
-        if response.has_header("Content-Length"):
-            response.headers["Content-Length"] = str(len(response.content))
-
-
 def content_policy() -> str:
     """Return the policy of the app's pages. Static files may come from another host."""
     return _policy(static("tokens/icon.svg"))
@@ -117,3 +105,50 @@ def zone_of(request: HttpRequest) -> ZoneInfo | None:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
+
+
+# --- Characters that are invisible, or that change how the text around them looks. Names, devices
+# and reasons come from outside. A bidirectional control, a zero-width space or an escape sequence
+# in one of them could make a page say what is not so.
+
+HIDDEN = re.compile(character_class((*CONTROLS, *INVISIBLE)))
+# A form sends the content of its fields back, so it stays as it is.
+IN_HTML = re.compile(rf"(<input\b[^>]*+>|<textarea\b[^<]*+<)|({HIDDEN.pattern})")
+# Many emoji are typed with a selector, which shows them in colour.
+EMOJI = re.compile(
+    "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u27bf\u2900-\u297f"
+    "\u2b00-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]\ufe0f"
+)
+PICTURES, DELETE_PICTURE = 0x2400, "\u2421"
+
+
+def show_hidden(response: HttpResponseBase) -> None:
+    """Show invisible characters in an HTML page, wherever its text came from."""
+    if not isinstance(response, HttpResponse) or not response.content:
+        return
+    if not response.headers.get("Content-Type", "").startswith("text/html"):
+        return
+    html = response.content.decode(response.charset, errors="replace")
+    if HIDDEN.search(html):
+        response.content = visible_html(html)
+        if response.has_header("Content-Length"):
+            response.headers["Content-Length"] = str(len(response.content))
+
+
+def visible(text: str) -> str:
+    """Return ``text`` with each hidden character as a symbol or as its code point in ‹›."""
+    return HIDDEN.sub(_symbol, text)
+
+
+def visible_html(html: str) -> str:
+    """Do the same for HTML, except inside ``input`` and ``textarea`` elements."""
+    return IN_HTML.sub(lambda found: found[1] or _symbol(found), html)
+
+
+def _symbol(found: re.Match[str]) -> str:
+    if EMOJI.match(found.string, max(found.start() - 1, 0)) is not None:
+        return found[0]
+    code = ord(found[0])
+    if code < 0x20:
+        return chr(PICTURES + code)
+    return DELETE_PICTURE if code == 0x7F else f"\u2039U+{code:04X}\u203a"
