@@ -7,7 +7,7 @@ from django.urls import reverse
 from tests.support.tokens import pair_of
 from tokens.models import Cutoff, Event, Kind, Session
 from tokens.revocation import revoke_session, revoke_user
-from tokens.revocation.authority import BY_OWNER
+from tokens.revocation.reviews import BY_OWNER
 from tokens.sessions.refresh import REUSE_REASON
 from tokens.templatetags.tokens import FIXED_REASONS
 

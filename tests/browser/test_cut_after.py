@@ -16,7 +16,7 @@ from tests.support.bulk_sessions import hold
 from tokens.listing.sessions import SessionQuery
 from tokens.models import Event, Kind, RevocationJob, Session
 from tokens.revocation import Selection, preview, start_job
-from tokens.revocation.preview import LONG
+from tokens.revocation.reviews import LONG
 
 # What a browser does about an answer that does not come is the same beside any database.
 pytestmark = pytest.mark.once

@@ -35,7 +35,7 @@ from tokens.revocation import (
     work_off,
 )
 from tokens.revocation.jobs import cutoff_of
-from tokens.revocation.preview import count_all
+from tokens.revocation.reviews import count_all
 from tokens.sessions.issue import open_session
 
 

@@ -18,7 +18,7 @@ from django.utils.http import urlencode
 from tokens.listing.tokens import TokenQuery
 from tokens.models import BlacklistedToken, OutstandingToken, Session
 from tokens.revocation import Selection, preview, revoke_matching
-from tokens.revocation.ending import end_sessions, end_tokens, lock_sessions
+from tokens.revocation.sessions import end_sessions, end_tokens, lock_sessions
 from tokens.sessions.issue import open_session
 
 

@@ -1,7 +1,6 @@
 """A long revocation on its page: begun after the review, left, found again, finished."""
 
 import json
-import sys
 from datetime import timedelta
 
 import pytest
@@ -11,7 +10,7 @@ from django.utils import timezone
 
 from tokens.listing.sessions import SessionQuery
 from tokens.models import Event, Kind, RevocationJob, Session
-from tokens.revocation import Selection, preview, start_job
+from tokens.revocation import Selection, preview, reviews, start_job
 from tokens.sessions.issue import open_session
 from tokens.staff import jobs, revoke
 
@@ -67,7 +66,7 @@ def test_the_review_says_so_beforehand(client, sam, many) -> None:
 
 
 def test_a_review_that_stopped_counting_says_more_than(client, sam, many, monkeypatch) -> None:
-    monkeypatch.setattr(sys.modules["tokens.revocation.preview"], "CAP", 2)
+    monkeypatch.setattr(reviews, "CAP", 2)
     monkeypatch.setattr(revoke, "LONG", 1)
     client.force_login(sam)
     review = client.get(everybody()).content.decode()

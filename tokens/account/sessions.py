@@ -20,7 +20,7 @@ from tokens.listing.sessions import add_origins
 from tokens.models import Session
 from tokens.origin import current_origin
 from tokens.revocation import Revocation, revoke_session, revoke_user
-from tokens.revocation.authority import BY_OWNER
+from tokens.revocation.reviews import BY_OWNER
 from tokens.web.login import login_needed
 
 

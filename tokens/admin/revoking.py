@@ -33,7 +33,7 @@ from tokens.revocation import (
     within_authority,
 )
 from tokens.revocation import review as record_review
-from tokens.revocation.preview import LONG, TYPED_ABOVE
+from tokens.revocation.reviews import LONG, TYPED_ABOVE
 from tokens.web.login import address_of
 
 
@@ -86,7 +86,7 @@ class Review:
 def review(request: HttpRequest, *, model_admin: AnyAdmin, what: Review) -> HttpResponse:
     """Show the review, or act on it.
 
-    Raises PermissionDenied without the permissions for it (`tokens.revocation.authority`).
+    Raises PermissionDenied without the permissions for it (`tokens.revocation.reviews`).
     """
     if not model_admin.has_revoke_permission(request):
         raise PermissionDenied

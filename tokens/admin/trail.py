@@ -27,7 +27,7 @@ from tokens.listing.search import UserKey
 from tokens.listing.selection import words_of
 from tokens.models import Cutoff, Event
 from tokens.revocation import Selection, cut_off, cutoff_instant, preview, review, within_authority
-from tokens.revocation.preview import LONG
+from tokens.revocation.reviews import LONG
 from tokens.templatetags.tokens import reason
 
 EVERYONE = "everyone"

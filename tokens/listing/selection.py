@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -21,7 +22,7 @@ from tokens.listing.query import Names, named_users, user_names
 from tokens.listing.revocable import RevocableQuery
 from tokens.listing.search import UserKey
 from tokens.listing.sessions import SessionQuery
-from tokens.listing.status import live, live_foreign, unended
+from tokens.listing.status import has_field, live, live_foreign, unended
 from tokens.listing.tokens import TokenQuery
 from tokens.listing.users import superusers
 from tokens.models import OutstandingToken, Session, SessionToken
@@ -74,7 +75,7 @@ class Selection:
     def everything(self) -> bool:
         """Return whether no condition can leave out a live session that exists by then.
 
-        `tokens.revocation.authority` also asks the database.
+        `tokens.revocation.reviews` also asks the database.
         """
         everything = self.matching is None or self.matching.everything_live
         return not self.empty and not self.named and everything
@@ -256,6 +257,27 @@ def selected_foreign_tokens(*, selection: Selection) -> "QuerySet[OutstandingTok
         return nothing
     named: QuerySet[OutstandingToken] = live_foreign(OutstandingToken.objects.filter(wanted))
     return named
+
+
+def selected_users(*, selection: Selection) -> "QuerySet[AbstractBaseUser]":
+    """Return the accounts of a selection of whole users: those that it names, or all."""
+    accounts = get_user_model()._base_manager.all()
+    if selection.users:
+        accounts = accounts.filter(pk__in=selection.users)
+    if selection.spare_superusers:
+        accounts = accounts.exclude(pk__in=superusers().values("pk"))
+    return accounts
+
+
+def selected_browser_users(*, selection: Selection) -> "QuerySet[AbstractBaseUser]":
+    """Return the users of a selection who may have browser sessions that it ends.
+
+    A selection of sessions or tokens, or a filter of a list, ends no browser session.
+    """
+    accounts = selected_users(selection=selection)
+    if not selection.whole_users:
+        return accounts.none()
+    return accounts.filter(last_login__isnull=False) if has_field("last_login") else accounts
 
 
 def issued_before(instant: datetime) -> Q:

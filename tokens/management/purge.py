@@ -32,7 +32,7 @@ from tokens.models import (
     Session,
     SessionToken,
 )
-from tokens.revocation.ending import lock_sessions
+from tokens.revocation.sessions import lock_sessions
 from tokens.validation.browser import opened_at
 
 # Rows, or a range of ids, in one transaction.

@@ -11,14 +11,22 @@ Every act can be repeated without harm. ``actor`` is None for an act of the syst
 """
 
 from tokens.listing.selection import Selection
-from tokens.revocation.authority import may_revoke, missing_permission, within_authority
 from tokens.revocation.cutoffs import cut_off, settle
-from tokens.revocation.ending import Revocation
 from tokens.revocation.instants import cutoff_instant
 from tokens.revocation.jobs import start_job, work_off
 from tokens.revocation.many import revoke_in_batches, revoke_matching
-from tokens.revocation.preview import Preview, count_all, may_see_rows, preview, review
-from tokens.revocation.single import revoke_session, revoke_token, revoke_user
+from tokens.revocation.reviews import (
+    Preview,
+    count_all,
+    may_revoke,
+    may_see_rows,
+    missing_permission,
+    preview,
+    review,
+    within_authority,
+)
+from tokens.revocation.sessions import Revocation, revoke_session, revoke_token
+from tokens.revocation.users import revoke_user
 
 __all__ = [
     "Preview",

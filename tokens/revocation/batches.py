@@ -22,7 +22,13 @@ from tokens.listing.selection import (
 from tokens.listing.status import unended_foreign
 from tokens.models import Kind, OutstandingToken, Session
 from tokens.origin import Actor
-from tokens.revocation.ending import Revocation, end_sessions, end_tokens, lock_sessions, lock_users
+from tokens.revocation.sessions import (
+    Revocation,
+    end_sessions,
+    end_tokens,
+    lock_sessions,
+    lock_users,
+)
 
 BATCH = 1000
 SAMPLE = 20

@@ -7,26 +7,22 @@ session in which an act is done go on: people who log out all of their devices s
 from collections.abc import Collection
 from datetime import datetime
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.db.models import F, QuerySet
 
 from tokens import audit
 from tokens.listing.search import UserKey
-from tokens.listing.selection import Selection
+from tokens.listing.selection import Selection, selected_browser_users, selected_users
 from tokens.listing.status import has_field
 from tokens.listing.users import superusers
 from tokens.models import BrowserCutoff, Kind
 from tokens.origin import Actor, acting_browser
-from tokens.revocation.ending import Revocation
 from tokens.revocation.instants import cutoff_instant
+from tokens.revocation.sessions import Revocation
 from tokens.validation.browser import (
-    CUTOFF,
     latest_cutoff,
     mark_opened,
     opened_at,
-    with_browser_cutoff,
 )
 from tokens.validation.legacy import transition_over
 
@@ -61,36 +57,6 @@ def cut_off_browsers(*, users: Collection[UserKey], not_before: datetime) -> Non
     )
 
 
-def browser_users(*, selection: Selection) -> "QuerySet[AbstractBaseUser]":
-    """Return the users of a selection who may have browser sessions that it ends.
-
-    A selection of sessions or tokens, or a filter of a list, ends no browser session.
-    """
-    accounts = _accounts(selection)
-    if not selection.whole_users:
-        return accounts.none()
-    return accounts.filter(last_login__isnull=False) if has_field("last_login") else accounts
-
-
-def may_end_browsers(*, selection: Selection) -> bool:
-    """Tell whether a selection of whole users may end a browser session, not counting this one."""
-    users = browser_users(selection=selection)
-    if not selection.users and has_field("last_login"):
-        browser = acting_browser()
-        users = with_browser_cutoff(users).filter(last_login__gt=F(CUTOFF))
-        users = users.exclude(pk=browser.user.pk) if browser is not None else users
-    return users.exists()
-
-
-def _accounts(selection: Selection) -> "QuerySet[AbstractBaseUser]":
-    accounts = get_user_model()._base_manager.all()
-    if selection.users:
-        accounts = accounts.filter(pk__in=selection.users)
-    if selection.spare_superusers:
-        accounts = accounts.exclude(pk__in=superusers().values("pk"))
-    return accounts
-
-
 def end_browsers(*, selection: Selection, actor: Actor, reason: str) -> Revocation:
     """End the browser sessions of a selection of whole users, with an event for each user.
 
@@ -99,7 +65,7 @@ def end_browsers(*, selection: Selection, actor: Actor, reason: str) -> Revocati
     if not selection.whole_users:
         return Revocation()
     not_before = cutoff_instant(wanted=selection.issued_before)
-    users = browser_users(selection=selection)
+    users = selected_browser_users(selection=selection)
     with transaction.atomic():
         if not selection.users:
             return _end_everybodys(selection, not_before, actor=actor, reason=reason)
@@ -107,7 +73,7 @@ def end_browsers(*, selection: Selection, actor: Actor, reason: str) -> Revocati
         ended = {user.pk for user in hit}
         if not transition_over():
             # The row also ends legacy access tokens, and refresh tokens that have no row.
-            ended |= {*_accounts(selection).values_list("pk", flat=True)}
+            ended |= {*selected_users(selection=selection).values_list("pk", flat=True)}
         cut_off_browsers(users=sorted(ended), not_before=not_before)
         for user in hit:
             keep_acting_browser(not_before=not_before, user=user)
@@ -123,7 +89,7 @@ def _end_everybodys(
     spared = superusers().values_list("pk", flat=True) if selection.spare_superusers else ()
     BrowserCutoff.objects.create(not_before=not_before, spared=[str(key) for key in spared])
     keep_acting_browser(not_before=not_before)
-    if not browser_users(selection=selection).exists():
+    if not selected_browser_users(selection=selection).exists():
         return Revocation()
     audit.record(
         kind=Kind.REVOKE_BROWSERS, actor=actor, reason=reason, count=0, data={"everybody": True}

@@ -14,16 +14,15 @@ from tokens.listing.search import UserKey
 from tokens.listing.selection import Selection, unended_sessions
 from tokens.models import Cutoff, Kind
 from tokens.origin import Actor
-from tokens.revocation.authority import require, within_authority
 from tokens.revocation.batches import end_foreign_batch, end_session_batch, foreign_before
 from tokens.revocation.browsers import (
     keep_acting_browser,
-    may_end_browsers,
     may_have_browser_sessions,
 )
-from tokens.revocation.ending import Revocation, lock_user
 from tokens.revocation.instants import cutoff_instant
 from tokens.revocation.many import revoke_matching
+from tokens.revocation.reviews import may_end_browsers, require, within_authority
+from tokens.revocation.sessions import Revocation, lock_user
 from tokens.validation.legacy import transition_over
 
 # The event of a cutoff for everybody lists this many sessions at most.

@@ -17,7 +17,6 @@ from tokens.db import clock
 from tokens.listing.selection import Selection, selected_foreign_tokens, selected_sessions
 from tokens.models import RevocationJob
 from tokens.origin import Actor, current_actor
-from tokens.revocation.authority import reaches_everybody, within_authority
 from tokens.revocation.batches import (
     BATCH,
     Step,
@@ -29,7 +28,7 @@ from tokens.revocation.batches import (
 from tokens.revocation.browsers import end_browsers
 from tokens.revocation.cutoffs import declare
 from tokens.revocation.instants import cutoff_instant
-from tokens.revocation.preview import Preview, count_all
+from tokens.revocation.reviews import Preview, count_all, reaches_everybody, within_authority
 from tokens.validation.legacy import transition_over
 
 

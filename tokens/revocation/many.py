@@ -6,10 +6,10 @@ from uuid import UUID
 from tokens.listing.search import UserKey
 from tokens.listing.selection import Selection
 from tokens.origin import Actor
-from tokens.revocation.authority import within_authority
 from tokens.revocation.batches import BATCH, end_batch, lock_selected_users
 from tokens.revocation.browsers import end_browsers
-from tokens.revocation.ending import Revocation
+from tokens.revocation.reviews import within_authority
+from tokens.revocation.sessions import Revocation
 
 
 def revoke_matching(*, selection: Selection, actor: Actor, reason: str) -> Revocation:

@@ -7,8 +7,7 @@ from tokens.db import clock
 from tokens.jwt.claims import Claims, redact
 from tokens.jwt.signing import REFRESH, datetime_claim, jti_of, type_of
 from tokens.models import Kind, OutstandingToken
-from tokens.revocation.ending import Revocation, end_tokens, lock_user
-from tokens.revocation.single import revoke_session
+from tokens.revocation.sessions import Revocation, end_tokens, lock_user, revoke_session
 from tokens.validation.validator import Validation, validate_claims
 
 

@@ -29,7 +29,7 @@ from tokens.jwt.signing import (
 from tokens.models import Event, Kind, OutstandingToken, Session, SessionToken
 from tokens.origin import Origin, acting_from, after_view, current_origin
 from tokens.revocation import revoke_session
-from tokens.revocation.ending import blacklist
+from tokens.revocation.sessions import blacklist
 from tokens.sessions._rotation import write_in_one_statement
 from tokens.sessions.claims import session_claims
 from tokens.sessions.issue import IssuedPair, access_token, sign_for_storage

@@ -32,7 +32,7 @@ from tokens.listing.search import is_storable, user_key
 from tokens.models import Session
 from tokens.origin import Actor
 from tokens.revocation import Preview, Revocation, Selection
-from tokens.revocation.preview import LONG, TYPED_ABOVE
+from tokens.revocation.reviews import LONG, TYPED_ABOVE
 from tokens.staff.filters import SessionForm, TokenForm
 from tokens.staff.guards import CUT_OFF, REVOKE, denied, htmx_of, staff_may, wants_fragment
 from tokens.validation.legacy import transition_over

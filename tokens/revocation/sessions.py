@@ -1,4 +1,7 @@
-"""Lock and end sessions and tokens; every revocation is made of these statements."""
+"""Revoke one session or one token, and the statements that every revocation is made of.
+
+The statements lock and end any number of sessions and tokens, and write no event.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,15 +10,17 @@ from typing import cast
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import EmptyResultSet
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import DateTimeField, Model, QuerySet, Value
 from django.db.models.sql import UpdateQuery
 
+from tokens import audit
 from tokens.audit.record import clean_text, name_of
 from tokens.audit.targets import Target
 from tokens.db import clock
-from tokens.models import BlacklistedToken, OutstandingToken, RevokedSession, Session
+from tokens.models import BlacklistedToken, Kind, OutstandingToken, RevokedSession, Session
 from tokens.origin import Actor
+from tokens.revocation.reviews import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,79 @@ class Revocation:
             self.users + other.users,
             self.browsers or other.browsers,
         )
+
+
+def revoke_token(*, jti: str, actor: Actor, reason: str) -> Revocation:
+    """Revoke a token and, with it, its session. An unknown jti ends nothing."""
+    token = (
+        OutstandingToken.objects.select_related("user", "membership__session__user")
+        .filter(jti=jti)
+        .first()
+    )
+    if token is None:
+        return Revocation()
+    require(actor=actor, user=token.user)
+    membership = getattr(token, "membership", None)
+    if membership is not None:
+        return revoke_session(
+            session=membership.session,
+            actor=actor,
+            reason=reason,
+            kind=Kind.REVOKE_TOKEN,
+            jti=jti,
+        )
+    with transaction.atomic():
+        if token.user is not None:
+            # A legacy token that is being refreshed holds this lock until it has a session.
+            lock_user(user=token.user)
+            opened = Session.objects.filter(memberships__token=token).first()
+            if opened is not None:
+                return revoke_session(
+                    session=opened, actor=actor, reason=reason, kind=Kind.REVOKE_TOKEN, jti=jti
+                )
+        ended = end_tokens(tokens=OutstandingToken.objects.filter(pk=token.pk))
+        if ended:
+            audit.record(
+                kind=Kind.REVOKE_TOKEN, actor=actor, subject=token.user, jti=jti, reason=reason
+            )
+        return ended
+
+
+def revoke_session(
+    *,
+    session: Session,
+    actor: Actor,
+    reason: str,
+    kind: Kind = Kind.REVOKE_SESSION,
+    jti: str = "",
+) -> Revocation:
+    """Revoke one session.
+
+    ``kind`` and ``jti`` name the act in the audit trail: a logout, a reuse, the token that a member
+    of staff chose. Raises PermissionDenied for a superuser's session if the actor is staff without
+    ``revoke_superuser``.
+    """
+    if kind is Kind.REVOKE_SESSION:
+        require(actor=actor, user=session.user)
+    with transaction.atomic():
+        chosen = Session.objects.filter(pk=session.pk)
+        lock_sessions(sessions=chosen)
+        ended = end_sessions(sessions=chosen, actor=actor, reason=reason)
+        if ended:
+            audit.record(
+                kind=kind,
+                actor=actor,
+                subject=session.user,
+                subject_name=session.username,
+                session=session.pk,
+                jti=jti,
+                reason=reason,
+                count=ended.tokens,
+            )
+        return ended
+
+
+# --- Statements.
 
 
 def lock_user(*, user: AbstractBaseUser) -> None:

@@ -1,4 +1,4 @@
-"""Revoke one token, one session, or everything of one user."""
+"""Revoke everything of one user."""
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
@@ -7,91 +7,21 @@ from tokens import audit
 from tokens.listing.status import before_their_end, unended_foreign
 from tokens.models import Kind, OutstandingToken, Session
 from tokens.origin import Actor
-from tokens.revocation.authority import require
 from tokens.revocation.browsers import (
     cut_off_browsers,
     keep_acting_browser,
     may_have_browser_sessions,
 )
 from tokens.revocation.cutoffs import set_cutoff
-from tokens.revocation.ending import (
+from tokens.revocation.instants import cutoff_instant
+from tokens.revocation.reviews import require
+from tokens.revocation.sessions import (
     Revocation,
     end_sessions,
     end_tokens,
     lock_sessions,
     lock_user,
 )
-from tokens.revocation.instants import cutoff_instant
-
-
-def revoke_token(*, jti: str, actor: Actor, reason: str) -> Revocation:
-    """Revoke a token and, with it, its session. An unknown jti ends nothing."""
-    token = (
-        OutstandingToken.objects.select_related("user", "membership__session__user")
-        .filter(jti=jti)
-        .first()
-    )
-    if token is None:
-        return Revocation()
-    require(actor=actor, user=token.user)
-    membership = getattr(token, "membership", None)
-    if membership is not None:
-        return revoke_session(
-            session=membership.session,
-            actor=actor,
-            reason=reason,
-            kind=Kind.REVOKE_TOKEN,
-            jti=jti,
-        )
-    with transaction.atomic():
-        if token.user is not None:
-            # A legacy token that is being refreshed holds this lock until it has a session.
-            lock_user(user=token.user)
-            opened = Session.objects.filter(memberships__token=token).first()
-            if opened is not None:
-                return revoke_session(
-                    session=opened, actor=actor, reason=reason, kind=Kind.REVOKE_TOKEN, jti=jti
-                )
-        ended = end_tokens(tokens=OutstandingToken.objects.filter(pk=token.pk))
-        if ended:
-            audit.record(
-                kind=Kind.REVOKE_TOKEN, actor=actor, subject=token.user, jti=jti, reason=reason
-            )
-        return ended
-
-
-def revoke_session(
-    *,
-    session: Session,
-    actor: Actor,
-    reason: str,
-    kind: Kind = Kind.REVOKE_SESSION,
-    jti: str = "",
-) -> Revocation:
-    """Revoke one session.
-
-    ``kind`` and ``jti`` name the act in the audit trail: a logout, a reuse, the token that a member
-    of staff chose. Raises PermissionDenied for a superuser's session if the actor is staff without
-    ``revoke_superuser``.
-    """
-    if kind is Kind.REVOKE_SESSION:
-        require(actor=actor, user=session.user)
-    with transaction.atomic():
-        chosen = Session.objects.filter(pk=session.pk)
-        lock_sessions(sessions=chosen)
-        ended = end_sessions(sessions=chosen, actor=actor, reason=reason)
-        if ended:
-            audit.record(
-                kind=kind,
-                actor=actor,
-                subject=session.user,
-                subject_name=session.username,
-                session=session.pk,
-                jti=jti,
-                reason=reason,
-                count=ended.tokens,
-            )
-        return ended
 
 
 def revoke_user(
