@@ -35,6 +35,7 @@ TRUSTED_PROXIES = env.items("TRUSTED_PROXIES", default=AppSettings.TRUSTED_PROXI
 
 # --- Tokens. tokens/conf.py declares what each of the app's settings means, and its default.
 JWT_SIGNING_KEY = env.text("JWT_SIGNING_KEY", required=True, multiline=True)
+JWT_AUDIENCE = env.text("JWT_AUDIENCE", AppSettings.JWT_AUDIENCE.default)
 JWT_RETIRED_KEYS = env.items("JWT_RETIRED_KEYS", default=AppSettings.JWT_RETIRED_KEYS.default)
 AUDIT_KEY = env.text("AUDIT_KEY", AppSettings.AUDIT_KEY.default)
 AUDIT_KEY_REQUIRED = AppSettings.AUDIT_KEY_REQUIRED.default or not DEBUG
@@ -67,7 +68,6 @@ SIMPLE_JWT: dict[str, Any] = {
     "ALGORITHM": env.text("JWT_ALGORITHM", "HS256"),
     "SIGNING_KEY": JWT_SIGNING_KEY,
     "ISSUER": env.text("JWT_ISSUER", "") or None,
-    "AUDIENCE": env.text("JWT_AUDIENCE", "") or None,
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.integer("ACCESS_TOKEN_MINUTES", 5, 1)),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=env.integer("REFRESH_TOKEN_DAYS", 7, 1, MAX_DAYS)),
     "ROTATE_REFRESH_TOKENS": True,

@@ -72,6 +72,12 @@ class AppSettings:
     JWT_RETIRED_KEYS = Setting[Sequence[str]](
         (), "Keys that signed once and still verify, newest first."
     )
+    JWT_AUDIENCE = Setting(
+        "",
+        "Audience (`aud`) of access tokens. They are then those of RFC 9068 (`typ: at+jwt`), and "
+        "refresh tokens have no audience, so that no other service accepts one as an access token. "
+        "Empty: simplejwt's AUDIENCE, in both.",
+    )
     SESSION_DAYS = Setting(
         30,
         "Absolute lifetime of a session, however often it is refreshed. A project that does not "

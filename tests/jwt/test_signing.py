@@ -3,11 +3,14 @@
 import jwt
 import pytest
 
-from tests.support.tokens import later, pair_of
+from rest_framework_simplejwt.settings import api_settings
+
+from tests.support.tokens import failed, later, pair_of
 from tokens.jwt.claims import parse
 from tokens.jwt.keys import key_ring
 from tokens.jwt.signing import Unreadable, read
 from tokens.models import OutstandingToken
+from tokens.sessions.refresh import rotate
 from tokens.validation.validator import validate
 
 
@@ -39,8 +42,64 @@ def test_custom_claims_are_in_both_tokens(alice):
 
 def test_an_access_token_carries_what_the_contract_names(alice):
     assert set(read(pair_of(alice).access)) == {
-        "token_type", "exp", "iat", "jti", "user_id", "sid",
+        "token_type", "exp", "iat", "jti", "user_id", "sub", "sid",
     }  # fmt: skip
+
+
+def test_access_token_names_the_account_as_its_subject(alice):
+    pair = pair_of(alice)
+    second = rotate(refresh=pair.refresh)
+    for access in (pair.access, second.access):
+        assert read(access)["sub"] == read(access)["user_id"] == str(alice.pk)
+    assert "sub" not in read(pair.refresh) | read(second.refresh)
+
+
+def test_subject_is_the_user_id_of_the_project(alice, monkeypatch):
+    monkeypatch.setattr(api_settings, "USER_ID_FIELD", "username")
+    monkeypatch.setattr(api_settings, "USER_ID_CLAIM", "account")
+    access = read(pair_of(alice).access)
+    assert access["account"] == access["sub"] == "alice"
+
+
+def test_subject_that_the_project_chose_is_kept(alice):
+    pair = pair_of(alice, sub="alice@example.com")
+    for access in (pair.access, rotate(refresh=pair.refresh).access):
+        assert read(access)["sub"] == "alice@example.com"
+
+
+def test_access_token_without_a_subject_is_still_valid(alice):
+    claims = {k: v for k, v in read(pair_of(alice).access).items() if k != "sub"}
+    assert validate(token=forged(claims)).active
+
+
+def test_audience_makes_an_access_token_of_rfc_9068(alice, settings):
+    before = pair_of(alice)
+    settings.JWT_AUDIENCE = "shop"
+    pair = pair_of(alice)
+    second = rotate(refresh=pair.refresh)
+    for access in (pair.access, second.access):
+        assert read(access)["aud"] == "shop"
+        assert parse(access).header["typ"] == "at+jwt"
+    # Issued before the setting: the access token names no audience, the refresh token needs none.
+    assert failed(before.access) == "signature"
+    assert read(rotate(refresh=before.refresh).access)["aud"] == "shop"
+
+
+def test_service_never_takes_a_refresh_token_for_an_access_token(alice, settings):
+    settings.JWT_AUDIENCE = "shop"
+    key = key_ring().current.verifying
+    pair = pair_of(alice)
+    for refresh in (pair.refresh, rotate(refresh=pair.refresh).refresh):
+        assert parse(refresh).header["typ"] == "JWT"
+        with pytest.raises(jwt.MissingRequiredClaimError):
+            jwt.decode(refresh, key, algorithms=["HS256"], audience="shop")
+
+
+def test_refresh_token_for_another_audience_is_refused(alice, settings):
+    settings.JWT_AUDIENCE = "shop"
+    claims = read(pair_of(alice).refresh)
+    assert failed(forged(claims | {"aud": "shop"})) is None
+    assert failed(forged(claims | {"aud": "bank"})) == "signature"
 
 
 @pytest.mark.parametrize("name", ["exp", "jti", "sid", "user_id", "token_type", "aud"])

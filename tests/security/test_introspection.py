@@ -2,8 +2,11 @@
 
 import pytest
 from django.utils import timezone
+from rest_framework_simplejwt.settings import api_settings
 
+from tests.support.tokens import pair_of
 from tests.support.users import make_staff
+from tokens.jwt.claims import parse
 from tokens.models import Event, Kind
 from tokens.revocation import cut_off
 
@@ -20,6 +23,24 @@ def test_an_active_token_shows_its_claims(api, alice, login, resource_server):
     assert body["active"] is True
     assert (body["username"], body["sub"]) == ("alice", str(alice.pk))
     assert {"exp", "iat", "jti", "sid", "user_id", "token_type"} <= body.keys()
+
+
+@pytest.mark.parametrize("kind", ["access", "refresh"])
+def test_subject_in_the_answer_is_that_of_the_token(
+    api, alice, login, resource_server, monkeypatch, kind
+):
+    monkeypatch.setattr(api_settings, "USER_ID_FIELD", "username")
+    resource_server = login(api, make_staff("other", "introspect_token"))
+    bearer = {"HTTP_AUTHORIZATION": f"Bearer {resource_server['access']}"}
+    pair = login(api, alice)
+    body = api.post("/api/introspect", {"token": pair[kind]}, format="json", **bearer).json()
+    assert body["sub"] == parse(pair["access"]).payload["sub"] == "alice"
+
+
+def test_custom_claims_do_not_replace_the_subject_in_the_answer(api, alice, resource_server):
+    token = pair_of(alice, sub="bob", username="bob", active=False).access
+    body = api.post("/api/introspect", {"token": token}, format="json", **resource_server).json()
+    assert (body["sub"], body["username"], body["active"]) == (str(alice.pk), "alice", True)
 
 
 def test_every_refused_token_gets_the_same_bytes(api, alice, bob, login, resource_server):

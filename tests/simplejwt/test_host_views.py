@@ -207,6 +207,22 @@ def test_audience_and_issuer_of_the_project_are_kept(api, post, alice, monkeypat
     assert who(api, second["access"]).status_code == 200
 
 
+def test_app_audience_is_in_the_access_tokens_of_every_view(api, post, alice, settings):
+    settings.JWT_AUDIENCE = "app"
+    for path in ("/jwt/", "/login/"):
+        first = post(path, username="alice", password=PASSWORD).json()
+        second = post("/jwt/refresh/", refresh=first["refresh"]).json()
+        for pair in (first, second):
+            access, refresh = parse(pair["access"]), parse(pair["refresh"])
+            assert (access.header["typ"], access.payload["aud"]) == ("at+jwt", "app")
+            assert access.payload["sub"] == str(alice.pk)
+            assert "aud" not in refresh.payload
+            assert who(api, pair["access"]).status_code == 200
+        bearer = {"HTTP_AUTHORIZATION": f"Bearer {second['access']}"}
+        assert api.post("/logout/", {"refresh": second["refresh"]}, **bearer).status_code < 300
+        assert who(api, second["access"]).status_code == 401
+
+
 # --- RefreshToken.for_user in a view.
 
 

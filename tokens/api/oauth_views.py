@@ -21,6 +21,7 @@ from tokens.api.serializers import (
     InactiveSerializer,
     TokenSerializer,
 )
+from tokens.jwt.signing import user_id
 from tokens.validation import Validation, validate
 
 
@@ -81,5 +82,5 @@ def introspection(validation: Validation) -> dict[str, object]:
     if not validation.active or validation.user is None:
         return {"active": False}
     user = validation.user
-    ours = {"sub": str(user.pk), "username": user.get_username(), "active": True}
+    ours = {"sub": user_id(user), "username": user.get_username(), "active": True}
     return {**validation.claims, **ours}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
 
 import jwt
 from django.core.signals import setting_changed
@@ -23,6 +23,7 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
+from tokens.conf import app_settings
 from tokens.jwt.claims import MAX_TOKEN_CHARS, Claims, Malformed, parse
 from tokens.jwt.keys import KEY_SETTINGS, key_ring
 
@@ -35,6 +36,8 @@ REFRESH = "refresh"
 # was not written by us, so it is refused before the parameter can mean anything (RFC 8725,
 # section 3).
 HEADER = frozenset({"alg", "typ", "kid"})
+# The media type of an access token that names its audience (RFC 9068, section 2.1).
+ACCESS_TYPE = "at+jwt"
 # Claims that each token gets for itself; a successor inherits all others. The claims that
 # simplejwt's JTI_CLAIM and TOKEN_TYPE_CLAIM name are two more.
 PER_TOKEN = frozenset({"exp", "iat", "nbf", "jti", "iss", "aud"})
@@ -96,7 +99,7 @@ def new_refresh(
     holds a claim that the portal sets itself.
     """
     refuse_reserved(claims)
-    owner: Claims = {api_settings.USER_ID_CLAIM: _user_id(user), "sid": str(sid)}
+    owner: Claims = {api_settings.USER_ID_CLAIM: user_id(user), "sid": str(sid)}
     if api_settings.CHECK_REVOKE_TOKEN:
         owner[api_settings.REVOKE_TOKEN_CLAIM] = get_md5_hash_password(user.password)
     return _fill(token_class(), {**claims, **owner}, now, expires_at)
@@ -131,6 +134,26 @@ def new_access(
     inherited = _inherited(refresh.payload)
     copied = {name: value for name, value in inherited.items() if name not in not_copied}
     return _fill(make(), {**copied, **(claims or {}), "sid": str(sid)}, now, expires_at)
+
+
+def address(token: Token) -> None:
+    """Name the subject, the issuer and the audience of a token that is about to be signed.
+
+    Access tokens have ``sub``: the user id as text, unless the project's own claims have one. With
+    JWT_AUDIENCE, refresh tokens have no ``aud``, so no service accepts one as an access token.
+    """
+    payload = token.payload
+    is_access = type_of(payload) == ACCESS
+    if is_access and (owner := payload.get(api_settings.USER_ID_CLAIM)) is not None:
+        payload.setdefault("sub", str(owner))
+    if api_settings.ISSUER is not None:
+        payload["iss"] = api_settings.ISSUER
+    if app_settings.JWT_AUDIENCE:
+        audience = app_settings.JWT_AUDIENCE if is_access else None
+    else:
+        audience = api_settings.AUDIENCE
+    if audience is not None:
+        payload["aud"] = audience
 
 
 def stored_refresh(*, text: str, token_class: TokenClass = STOCK_REFRESH) -> Token:
@@ -192,10 +215,7 @@ def _fill(token: Token, claims: Claims, now: datetime, expires_at: datetime) -> 
     payload = token.payload
     payload.update(claims)
     payload["exp"] = min(payload["exp"], int(expires_at.timestamp()))
-    if api_settings.ISSUER is not None:
-        payload["iss"] = api_settings.ISSUER
-    if api_settings.AUDIENCE is not None:
-        payload["aud"] = api_settings.AUDIENCE
+    address(token)
     return token
 
 
@@ -205,11 +225,14 @@ def sign(token: Token) -> str:
     Raises ValueError if the text would be longer than `parse` accepts.
     """
     ring = key_ring()
+    headers = {"kid": ring.current.kid}
+    if app_settings.JWT_AUDIENCE and type_of(token.payload) == ACCESS:
+        headers["typ"] = ACCESS_TYPE
     signed = _pyjwt().encode(
         token.payload,
         ring.current.signing,
         algorithm=ring.algorithm.name,
-        headers={"kid": ring.current.kid},
+        headers=headers,
         json_encoder=api_settings.JSON_ENCODER,
     )
     if len(signed) > MAX_TOKEN_CHARS:
@@ -227,7 +250,7 @@ VERIFIED_AT_MOST = 4096
 
 
 def _forget_verified(*, setting: str, **_: object) -> None:
-    if setting in KEY_SETTINGS:
+    if setting in KEY_SETTINGS | {"JWT_AUDIENCE"}:
         _verified.clear()
 
 
@@ -253,17 +276,26 @@ def read(token: str) -> Claims:
 
 def _verify(token: str) -> Claims:
     try:
-        header = parse(token).header
+        parts = parse(token)
     except Malformed as error:
         raise Unreadable("signature", error) from error
+    header = parts.header
     if not header.keys() <= HEADER or not isinstance(header.get("kid", ""), str):
         raise Unreadable("signature", _("The header holds parameters that we never issue."))
-    claims = _decode(token, header)
+    claims = _decode(token, header, _expected_audience(parts.payload))
     _check_form(claims)
     return claims
 
 
-def _decode(token: str, header: Claims) -> Claims:
+def _expected_audience(claims: Claims) -> object:
+    """Return the audience that a token must name; None if it needs none."""
+    wanted = app_settings.JWT_AUDIENCE
+    if wanted and type_of(claims) == REFRESH and "aud" not in claims:
+        return None
+    return wanted or api_settings.AUDIENCE
+
+
+def _decode(token: str, header: Claims, audience: Any) -> Claims:
     ring = key_ring()
     kid = header.get("kid")
     if kid is None:
@@ -280,9 +312,9 @@ def _decode(token: str, header: Claims) -> Claims:
                 token,
                 key.verifying,
                 algorithms=[ring.algorithm.name],
-                audience=api_settings.AUDIENCE,
+                audience=audience,
                 issuer=api_settings.ISSUER,
-                options=_options(),
+                options=_options(audience),
             )
         except (InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as error:
             failure = error
@@ -297,15 +329,15 @@ def _leeway() -> float:
     return leeway.total_seconds() if isinstance(leeway, timedelta) else leeway
 
 
-def _options() -> "Options":
+def _options(audience: object) -> "Options":
     required = ["exp", api_settings.JTI_CLAIM]
     if api_settings.ISSUER is not None:
         required.append("iss")
-    if api_settings.AUDIENCE is not None:
+    if audience is not None:
         required.append("aud")
     return {
         "require": required,
-        "verify_aud": api_settings.AUDIENCE is not None,
+        "verify_aud": audience is not None,
         # By the host's clock. `is_expired` and `is_early` decide by the database's.
         "verify_exp": False,
         "verify_nbf": False,
@@ -397,7 +429,7 @@ def speaks_for(claims: Claims, user: Owner) -> bool:
     value = claims.get(api_settings.USER_ID_CLAIM)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return False
-    return str(value) == _user_id(user)
+    return str(value) == user_id(user)
 
 
 def owner_lookup(claims: Claims) -> dict[str, int | str] | None:
@@ -434,5 +466,6 @@ def _is_instant(value: object) -> TypeGuard[float]:
     )
 
 
-def _user_id(user: Owner) -> str:
+def user_id(user: Owner) -> str:
+    """Return what the user id claim and ``sub`` name the account by."""
     return str(getattr(user, api_settings.USER_ID_FIELD))

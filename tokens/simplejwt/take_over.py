@@ -10,7 +10,7 @@ from rest_framework_simplejwt import serializers, tokens, views
 
 from tokens.accounts.last_login import update_last_login
 from tokens.simplejwt.serializers import refresh, verify
-from tokens.simplejwt.tokens import SessionRefreshToken
+from tokens.simplejwt.tokens import SessionRefreshToken, access_text
 
 METHODS = (
     *("_opening", "for_user", "__str__", "access_token"),
@@ -22,6 +22,7 @@ def take_over() -> None:
     """Give simplejwt's classes the methods of this app's classes. Repeating it does no harm."""
     for name in METHODS:
         setattr(tokens.RefreshToken, name, vars(SessionRefreshToken)[name])
+    tokens.AccessToken.__str__ = access_text
     serializers.TokenRefreshSerializer.validate = refresh
     serializers.TokenVerifySerializer.validate = verify
     serializers.update_last_login = update_last_login

@@ -13,7 +13,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 from tokens.conf import app_settings
 from tokens.db import clock
 from tokens.jwt.claims import Claims
-from tokens.jwt.signing import issue_at
+from tokens.jwt.signing import address, issue_at, sign
 from tokens.models import BlacklistedToken, OutstandingToken
 from tokens.revocation.presented import record_token, revoke_presented
 from tokens.sessions.claims import session_claims
@@ -24,6 +24,7 @@ from tokens.validation.legacy import load_account
 
 STOCK_ACCESS_TOKEN = RefreshToken.access_token
 STOCK_STR = RefreshToken.__str__
+STOCK_ACCESS_STR = AccessToken.__str__
 
 
 class SessionRefreshToken(RefreshToken):  # type: ignore[misc]  # simplejwt ships no types
@@ -70,6 +71,7 @@ class SessionRefreshToken(RefreshToken):  # type: ignore[misc]  # simplejwt ship
             access.payload["exp"] = min(access.payload["exp"], end)
         elif app_settings.CLAIMS and "sid" in self.payload:
             access.payload.update(_claims_of(self))
+        address(access)
         return access
 
     def check_blacklist(self) -> None:
@@ -103,6 +105,11 @@ class SessionRefreshToken(RefreshToken):  # type: ignore[misc]  # simplejwt ship
         user = load_account(claims=self.payload)
         key = user.pk if user is not None else None
         return record_token(claims=self.payload, token=str(STOCK_STR(self)), user_key=key)
+
+
+def access_text(token: AccessToken) -> str:
+    """Sign an access token of a session; sign another one as simplejwt does."""
+    return sign(token) if "sid" in token.payload else str(STOCK_ACCESS_STR(token))
 
 
 def _claims_of(token: RefreshToken) -> Claims:
