@@ -1,6 +1,5 @@
 # Needs git, make and Python 3.11 or later with venv. `make` without a target lists the targets.
 PYTHON ?= python3
-PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
@@ -11,7 +10,6 @@ TEST_WORKERS ?= 3
 # The order of the tests. `TEST_SEED=default` tries another one each time.
 TEST_SEED ?= 1
 PYTEST = $(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal --randomly-seed=$(TEST_SEED)
-export PORT
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev run demo test lint types check format bench dist lock audit

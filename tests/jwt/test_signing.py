@@ -2,7 +2,6 @@
 
 import jwt
 import pytest
-
 from rest_framework_simplejwt.settings import api_settings
 
 from tests.support.tokens import failed, later, pair_of

@@ -41,6 +41,7 @@ FAR = "9999-12-31T23:59:59-14:00"
         ("verify_events", "--against", ""),
         ("verify_events", "--against", "12:ab34"),
         ("unlock_login", "alice", "--reason", ""),
+        ("unlock_login", "alicia", "--reason", "asked by phone"),
         ("purge_tokens", "--reason", " "),
         ("purge_events", "--days", "30", "--reason", ""),
         ("revoke_tokens", "--everybody", "--session", "0" * 32, "--dry-run"),

@@ -126,6 +126,7 @@ def test_demo_ends_with_the_address_to_open_and_the_login(clone):
     (password,) = re.findall(r"with the password (\S+)", done.stdout)
     ending = "\n".join(lines[-12:])
     assert f"http://127.0.0.1:{clone.env['PORT']}/staff/" in ending
+    assert f"`make run PORT={clone.env['PORT']}`" in ending
     assert "Log in as admin" in ending
     assert password in ending
     again = clone.quickstart("--demo")

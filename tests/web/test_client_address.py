@@ -162,3 +162,21 @@ def test_request_id_of_anyone_else_is_replaced(proxies):
     found = {request_id_of(request, proxies=proxies) for _ in range(2)}
     assert len(found) == 2
     assert "trace-0123456789" not in found
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("Büro-Gerät".encode(), "Büro-Gerät"),
+        ("電話 📱".encode(), "電話 📱"),
+        ("Büro".encode("latin-1"), "B\ufffdro"),
+        (b"\xed\xa0\x80", "\ufffd" * 3),
+        ("é".encode() * 300, "é" * 100),
+    ],
+)
+def test_names_of_devices_are_read_as_utf_8(sent, kept):
+    request = RequestFactory().get("/", HTTP_X_CLIENT=sent.decode("latin-1"))
+    request.META["HTTP_USER_AGENT"] = sent.decode("latin-1")
+    origin = origin_of(request, request_id="r", proxies=())
+    assert origin.client == kept
+    assert origin.user_agent.startswith(kept)

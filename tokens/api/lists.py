@@ -1,5 +1,6 @@
 """The query parameters of the lists, built from each list's declaration, and their pages."""
 
+from collections.abc import Collection
 from typing import assert_never
 
 from django.db.models import Model
@@ -21,7 +22,7 @@ from tokens.api.fields import (
 from tokens.api.serializers import ExampleSerializer
 from tokens.audit.export import FORMATS
 from tokens.listing.events import EventQuery
-from tokens.listing.pagination import Listing
+from tokens.listing.pagination import InvalidCursor, Listing
 from tokens.listing.query import Chosen, Filter, FilterType, ListQuery
 from tokens.listing.sessions import SessionQuery
 from tokens.listing.tokens import TokenQuery
@@ -36,7 +37,7 @@ class Paging(serializers.Serializer[None]):
         required=False,
         allow_blank=True,
         max_length=300,
-        help_text="next or previous of another page; any other value gives the first page",
+        help_text="`next` or `previous` of another page; empty for the first page",
     )
     limit = NumberField(
         required=False, default=50, min_value=1, max_value=100, help_text="rows of a page"
@@ -87,16 +88,26 @@ class ExportFilters(_form("OfEvents", EventQuery)):  # type: ignore[misc]
 def asked(request: Request, form: Form) -> Chosen:
     """Return the validated parameters.
 
-    A parameter with two different values is an error, as no row can have both.
+    An unknown parameter is an error: a misspelled filter would give a longer list. So is a
+    parameter with two different values, as no row can have both.
     """
     given = request.query_params
     names = [str(name) for name in form().fields]
+    refuse_unknown(request, names)
     twice = [name for name in names if len(set(given.getlist(name))) > 1]
     if twice:
         raise serializers.ValidationError({name: ["Give this parameter once."] for name in twice})
     filled = form(data=given.dict())
     filled.is_valid(raise_exception=True)
     return dict(filled.validated_data)
+
+
+def refuse_unknown(request: Request, names: Collection[str]) -> None:
+    """Raise ValidationError (400) if the query has a parameter that is not among ``names``."""
+    if unknown := [name for name in request.query_params if name not in names]:
+        known = ", ".join(names)
+        errors = {name: [f"Unknown parameter. This call has: {known}."] for name in unknown}
+        raise serializers.ValidationError(errors)
 
 
 def page_of(
@@ -118,7 +129,11 @@ def page(listing: Listing[Model], *, cursor: str, limit: int, row: ExampleSerial
     ``next`` and ``previous`` are cursors, null if there is no such page. ``partial`` says that the
     search stopped at its limit; ``next`` continues it.
     """
-    found = listing.page(cursor=cursor, size=limit)
+    try:
+        found = listing.exact_page(cursor=cursor, size=limit)
+    except InvalidCursor as error:
+        message = "Not a cursor of this list. Use `next` or `previous` of one of its pages."
+        raise serializers.ValidationError({"cursor": [message]}) from error
     return Response(
         {
             "next": found.older or None,

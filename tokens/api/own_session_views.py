@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tokens.api.base import ApiView
-from tokens.api.lists import Paging, asked, page
+from tokens.api.lists import Paging, asked, page, refuse_unknown
 from tokens.api.openapi import OWN_SESSIONS, describe
 from tokens.api.serializers import (
     OwnSessionPageSerializer,
@@ -60,6 +60,7 @@ class OwnSessionsView(ApiView):
     )
     def delete(self, request: Request) -> Response:
         """End all of them. With ``?keep=current``, the session of this call goes on."""
+        refuse_unknown(request, ["keep"])
         keep = request.query_params.get("keep")
         if keep not in {None, "current"}:
             # A misspelled value must not end the session of this call too.

@@ -155,9 +155,7 @@ class RevokedSerializer(ExampleSerializer):
 
 
 class ClaimsSerializer(ExampleSerializer):
-    """The claims of a token: these, `iss` and `aud` where configured, `sub` in an access token, and
-    the host's own.
-    """
+    """The claims of a token: these, `iss` and `aud` where configured, and the host's own."""
 
     token_type = serializers.ChoiceField(choices=["access", "refresh"])
     exp = serializers.IntegerField(help_text="seconds since 1970")

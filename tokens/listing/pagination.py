@@ -36,6 +36,10 @@ Found = list[tuple[Values, Any]]
 Stretch = tuple["QuerySet[M]", Any]
 
 
+class InvalidCursor(ValueError):
+    """Raised for a text that is no cursor of the list."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[M]):
     """Hold the rows of one page.
@@ -92,17 +96,24 @@ class Listing(Generic[M]):
 
     def page(self, *, cursor: str = "", size: int = PAGE) -> Page[M]:
         """Return the page at ``cursor``; the first page if the cursor is invalid."""
-        way, edge = _read(cursor, len(self.key))
+        try:
+            return self.exact_page(cursor=cursor, size=size)
+        except InvalidCursor:
+            return self.exact_page(size=size)
+
+    def exact_page(self, *, cursor: str = "", size: int = PAGE) -> Page[M]:
+        """Return the page at ``cursor``, the first one if it is empty. Raises `InvalidCursor`."""
+        way, edge = _read(cursor, len(self.key)) if cursor else ("older", None)
         forward = way != "newer"
         try:
             stretches = [self._stretch(walk, edge, forward) for walk in self._walks]
-        except (ValidationError, ValueError, TypeError, OverflowError):
+        except (ValidationError, ValueError, TypeError, OverflowError) as error:
             if not cursor:
                 raise
-            return self.page(size=size)
+            raise InvalidCursor from error
         found, stopped = self._find(stretches, forward, size)
         if not forward and not found and stopped is None:
-            return self.page(size=size)
+            return self.exact_page(size=size)
         more, found = len(found) > size, found[:size]
         if not forward:
             found.reverse()
@@ -246,16 +257,19 @@ def _write(way: str, values: Values | None) -> str:
     return base64.urlsafe_b64encode(json.dumps([way, *texts]).encode()).decode().rstrip("=")
 
 
-def _read(cursor: str, columns: int) -> tuple[str, Values | None]:
-    """Return direction and key. All columns except the last, unique one are instants."""
+def _read(cursor: str, columns: int) -> tuple[str, Values]:
+    """Return direction and key. Raises `InvalidCursor`.
+
+    All columns except the last, unique one are instants.
+    """
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         way, *texts = json.loads(raw)
         instants = [datetime.fromisoformat(text) for text in texts[:-1]]
-    except (ValueError, TypeError, RecursionError):
-        return "older", None
-    if len(texts) != columns or not isinstance(texts[-1], str):
-        return "older", None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidCursor from error
+    if len(texts) != columns or not isinstance(texts[-1], str) or way not in ("older", "newer"):
+        raise InvalidCursor
     if any(instant.tzinfo is None for instant in instants):
-        return "older", None
-    return str(way), (*instants, texts[-1])
+        raise InvalidCursor
+    return way, (*instants, texts[-1])

@@ -375,10 +375,22 @@ def request_id_of(request: HttpRequest, *, proxies: tuple[str, ...]) -> str:
 def origin_of(request: HttpRequest, *, request_id: str, proxies: tuple[str, ...]) -> Origin:
     return Origin(
         ip=client_address(request, proxies=proxies),
-        user_agent=_clean(request.headers.get("User-Agent", "")[:USER_AGENT_LENGTH]),
-        client=_clean(request.headers.get("X-Client", "")[:CLIENT_LENGTH]),
+        user_agent=_header_text(request, "User-Agent", USER_AGENT_LENGTH),
+        client=_header_text(request, "X-Client", CLIENT_LENGTH),
         request_id=request_id,
     )
+
+
+def _header_text(request: HttpRequest, name: str, length: int) -> str:
+    """Return a header that was sent as UTF-8; each byte that is not becomes U+FFFD.
+
+    WSGI passes headers as Latin-1 (PEP 3333).
+    """
+    # A character of UTF-8 takes four bytes at most.
+    text = request.headers.get(name, "")[: 4 * length]
+    if not text.isascii():
+        text = text.encode("latin-1", "replace").decode(errors="replace")
+    return _clean(text[:length])
 
 
 def _clean(text: str) -> str:

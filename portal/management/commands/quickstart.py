@@ -46,7 +46,9 @@ class Command(BaseCommand):
             call_command("seed_demo", stdout=self.stdout)
         username, password = self._superuser()
         if demo:
-            self._print("\nStart the portal with `make run`, then open:")
+            port = os.environ.get("PORT")
+            command = f"make run PORT={port}" if port else "make run"
+            self._print(f"\nStart the portal with `{command}`, then open:")
         if not quiet:
             self._print_addresses(address, username, password)
 

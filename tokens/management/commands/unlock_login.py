@@ -1,6 +1,7 @@
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from tokens.accounts.passwords import unlock
+from tokens.listing.users import account_named
 from tokens.management.base import TokensCommand
 from tokens.management.filters import text
 
@@ -16,6 +17,8 @@ class Command(TokensCommand):
         )
 
     def handle(self, *, username: str, reason: str, as_json: bool, **_: object) -> None:
+        if account_named(name=username) is None:
+            raise CommandError(f"No account is named {username!r}.")
         counters = unlock(username=username, actor=None, reason=reason)
         line = f"{username} had no failed logins to reset."
         if counters:
