@@ -13,13 +13,16 @@ from tests.support.services import leave_out, missing
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a module's project on the databases and combinations that it names, or on all.
 
-    The first combination runs on each database, the others on the last one, to save time.
+    The first combination runs on the first database, and the last one on the last, to save time. In
+    a module with ``CROSSED`` the first combination also runs on the last database.
     """
     if "host" in metafunc.fixturenames:
         databases = getattr(metafunc.module, "DATABASES", ("sqlite", "postgresql"))
-        first, *others = getattr(metafunc.module, "COMBINATIONS", combinations())
-        each = [(first, database) for database in databases]
-        each += [(version, databases[-1]) for version in others]
+        versions = getattr(metafunc.module, "COMBINATIONS", combinations())
+        each = [(versions[0], databases[0]), (versions[-1], databases[-1])]
+        if getattr(metafunc.module, "CROSSED", False):
+            each.append((versions[0], databases[-1]))
+        each = list(dict.fromkeys(each))
         ids = [f"{database}-{version}" for version, database in each]
         metafunc.parametrize("host", each, ids=ids, indirect=True)
 

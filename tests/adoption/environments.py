@@ -1,12 +1,12 @@
 """Make the Python environments of the generated projects with uv.
 
-Each combination of Python and Django has one environment, which the workers of a test run share.
-Each project gets its own copy, made of hard links.
+Each combination of Python and Django has one environment, which the workers of a test run share. It
+has the requirements of the app, but not the app. Each project gets an environment of its own beside
+it, which adds only the app.
 """
 
 import fcntl
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -56,7 +56,7 @@ def combinations() -> list[Combination]:
 
 @dataclass(frozen=True)
 class Environment:
-    """Hold the environment of a combination and the wheel of the app, which is installed in it.
+    """Hold the environment of a combination, and the wheel of the app.
 
     ``lacks`` says why the libraries that projects use could not be installed; empty if they were.
     """
@@ -65,20 +65,19 @@ class Environment:
     wheel: Path
     lacks: str
 
-    def copy(self, folder: Path) -> Path:
-        """Copy the environment, without the app, and return its Python."""
-        shutil.copytree(self.folder, folder, symlinks=True, copy_function=os.link)
-        python = folder / "bin/python"
-        remove_app(python)
+    def extend(self, folder: Path) -> Path:
+        """Make an environment that also finds the libraries of this one; return its Python."""
+        python = _new(self.folder / "bin/python", folder)
+        _find_in(folder, _site_packages(self.folder))
         return python
 
     def install_app(self, python: Path) -> None:
-        """Install the wheel in a copy, which has what the wheel requires."""
+        """Install the wheel in an extension, which finds what the wheel requires."""
         _install(python, "--no-deps", str(self.wheel))
 
 
 def remove_app(python: Path) -> None:
-    """Remove the app's package from a copy."""
+    """Remove the app's package from an extension."""
     subprocess.run([*UV, "pip", "uninstall", "--python", str(python), "token-portal"], check=True)
 
 
@@ -99,23 +98,36 @@ def environment(combination: Combination, folder: Path) -> Environment | None:
 
 
 def _make(combination: Combination, made: Path, wheel: Path) -> str:
-    subprocess.run([*UV, "venv", "--python", combination.interpreter, str(made)], check=True)
-    python = made / "bin/python"
+    python = _new(combination.interpreter, made)
     app = f"token-portal[postgresql] @ {wheel.as_uri()}"
     try:
         _install(python, f"django~={combination.django}.0", app, *LIBRARIES)
     except subprocess.CalledProcessError as failed:
         if not any(sign in failed.stderr for sign in NO_INDEX):
             raise AssertionError(failed.stderr) from failed
-        shared = next(made.glob("lib/python*/site-packages")) / "shared.pth"
-        shared.write_text(sysconfig.get_paths()["purelib"] + "\n")
-        _install(python, "--no-deps", str(wheel))
+        _find_in(made, Path(sysconfig.get_paths()["purelib"]))
         return "no package index can be reached"
+    remove_app(python)
     return ""
 
 
+def _new(interpreter: Path, folder: Path) -> Path:
+    subprocess.run([*UV, "venv", "--python", str(interpreter), str(folder)], check=True)
+    return folder / "bin/python"
+
+
+def _site_packages(folder: Path) -> Path:
+    return next(folder.glob("lib/python*/site-packages"))
+
+
+def _find_in(folder: Path, libraries: Path) -> None:
+    """Let an environment import the libraries of another one, and what those libraries find."""
+    line = f"import site; site.addsitedir({str(libraries)!r})\n"
+    (_site_packages(folder) / "shared.pth").write_text(line)
+
+
 def _install(python: Path, *arguments: str) -> None:
-    command = [*UV, "pip", "install", "--compile-bytecode", "--python", str(python), *arguments]
+    command = [*UV, "pip", "install", "--python", str(python), *arguments]
     retries = {"UV_HTTP_RETRIES": "1"}
     subprocess.run(
         command, check=True, capture_output=True, text=True, env={**os.environ, **retries}

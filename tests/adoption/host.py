@@ -125,7 +125,7 @@ class Host(ABC):
     def __init__(self, folder: Path, environment: Environment, database: str) -> None:
         self.folder = folder / "project"
         self.environment = environment
-        self.python = environment.copy(folder / "venv")
+        self.python = environment.extend(folder / "venv")
         self.database = database
         self.url = ""
         self.env = {"PATH": os.environ["PATH"], "PYTHONPATH": "", "PYTHONWARNINGS": "default"}

@@ -6,7 +6,7 @@ import requests
 from tests.adoption.flow import adopted
 from tests.adoption.host import PASSWORD, Host
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 
 class Project(Host):

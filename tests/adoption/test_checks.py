@@ -13,7 +13,7 @@ from tests.adoption.host import SETTINGS, START, URLS, VIEWS, Host
 from tests.docs.markdown import fences
 from tests.support.words import ROOT, tracked_files
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 DATABASES = ["sqlite"]  # No check reads a database.
 COMBINATIONS = combinations()[:1]
 ID = re.compile(r"tokens\.[EWI]\d{3}")
