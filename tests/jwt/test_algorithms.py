@@ -9,6 +9,7 @@ from tests.support.tokens import failed, pair_of
 from tokens.jwt.algorithms import ALGORITHMS
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS)
 def test_generated_key_of_every_algorithm_signs_and_passes_the_checks(alice, settings, algorithm):
     settings.JWT_SIGNING_KEY = algorithm.generate()
@@ -22,18 +23,18 @@ def test_generated_key_of_every_algorithm_signs_and_passes_the_checks(alice, set
 
 
 @pytest.mark.parametrize(
-    ("name", "key"),
+    ("name", "generate"),
     [
-        ("ES256", ec.generate_private_key(ec.SECP384R1())),
-        ("ES256", rsa.generate_private_key(65537, 2048)),
-        ("RS256", ec.generate_private_key(ec.SECP256R1())),
-        ("EdDSA", ec.generate_private_key(ec.SECP256R1())),
+        ("ES256", lambda: ec.generate_private_key(ec.SECP384R1())),
+        ("ES256", lambda: rsa.generate_private_key(65537, 2048)),
+        ("RS256", lambda: ec.generate_private_key(ec.SECP256R1())),
+        ("EdDSA", lambda: ec.generate_private_key(ec.SECP256R1())),
     ],
     ids=["another curve", "RSA for ES256", "EC for RS256", "EC for EdDSA"],
 )
-def test_key_of_another_type_or_curve_is_refused(name, key):
+def test_key_of_another_type_or_curve_is_refused(name, generate):
     with pytest.raises(ValueError, match=name):
-        ALGORITHMS[name].load(pem(key))
+        ALGORITHMS[name].load(pem(generate()))
 
 
 def test_rsa_key_below_the_minimum_fails_the_check(settings):

@@ -30,17 +30,17 @@ def test_repr_of_a_key_shows_no_secret():
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "private"),
+    ("algorithm", "generate"),
     [
-        ("RS256", rsa.generate_private_key(65537, 2048)),
-        ("ES256", ec.generate_private_key(ec.SECP256R1())),
-        ("EdDSA", ed25519.Ed25519PrivateKey.generate()),
+        ("RS256", lambda: rsa.generate_private_key(65537, 2048)),
+        ("ES256", lambda: ec.generate_private_key(ec.SECP256R1())),
+        ("EdDSA", ed25519.Ed25519PrivateKey.generate),
     ],
 )
 def test_asymmetric_key_signs_verifies_and_publishes_its_public_half(
-    alice, settings, algorithm, private
+    alice, settings, algorithm, generate
 ):
-    settings.JWT_SIGNING_KEY = pem(private).replace("\n", "\\n")
+    settings.JWT_SIGNING_KEY = pem(generate()).replace("\n", "\\n")
     settings.SIMPLE_JWT = settings.SIMPLE_JWT | {"ALGORITHM": algorithm}
     assert failed(pair_of(alice).access) is None
     jwk = key_ring().current.jwk
