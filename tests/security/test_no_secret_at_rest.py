@@ -84,6 +84,7 @@ def of_objects(user):
         yield reverse("admin:tokens_event_change", args=[event.pk])
 
 
+@pytest.mark.once
 def test_no_detail_page_shows_a_signature(client, api, alice, sam, login):
     tokens = used(login, api, alice)
     client.force_login(sam)
@@ -154,6 +155,7 @@ def test_no_repr_shows_a_signature(alice):
     assert hidden("\n".join(said), [pair.refresh, pair.access])
 
 
+@pytest.mark.once  # Templates and serializers don't depend on the database.
 @pytest.mark.slow
 def test_no_list_page_shows_a_signature(client, api, alice, sam, login):
     tokens = [*used(login, api, alice), *used(login, api, sam)]
