@@ -44,7 +44,6 @@ def written_down():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_revoke_command_continues_where_it_stopped(transactional_db, alice, how):
     hold(alice, MANY)

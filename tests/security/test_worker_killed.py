@@ -38,7 +38,6 @@ def wait_until(condition):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_acknowledged_revocations_survive_a_killed_worker(serve, db):
     if not Path("/proc/self/task").exists():
         pytest.skip("the children of a process are looked up in /proc")
