@@ -4,7 +4,8 @@ import django
 import pytest
 import rest_framework_simplejwt
 from django.core.checks import run_checks
-from django.db import connections
+from django.db import connection, connections
+from django.db.migrations.loader import MigrationLoader
 from django.urls import include, path
 from rest_framework.authtoken.views import ObtainAuthToken
 from rest_framework.response import Response
@@ -95,6 +96,44 @@ def test_stock_authentication_beside_ours_is_found(settings, classes, expected):
 def test_view_that_knows_nothing_of_the_app_is_found(urls, view, expected):
     urls(path("of-the-host", view.as_view()))
     assert found() == expected
+
+
+def test_naive_datetimes_are_an_error(settings):
+    settings.USE_TZ = False
+    assert found() == {"tokens.E080"}
+
+
+class UsersElsewhere:
+    """Route the users to another database."""
+
+    def db_for_write(self, model, **hints):
+        return "people" if model._meta.model_name == "user" else None
+
+
+def test_users_in_another_database_are_an_error(settings):
+    settings.DATABASE_ROUTERS = [f"{__name__}.UsersElsewhere"]
+    assert found() == {"tokens.E081"}
+
+
+class NoTables:
+    """Keep all tables out of the database."""
+
+    def allow_migrate(self, db, app_label, **hints):
+        return False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_migrations_write_nothing_where_the_router_forbids_it(settings):
+    settings.DATABASE_ROUTERS = [f"{__name__}.NoTables"]
+    loader = MigrationLoader(connection)
+    (leaf,) = loader.graph.leaf_nodes("tokens")
+    state = loader.project_state(leaf)
+    for key in loader.graph.forwards_plan(leaf):
+        if key[0] == "tokens":
+            for operation in loader.get_migration(*key).operations:
+                with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+                    operation.database_forwards("tokens", editor, state, state)
+                assert editor.collected_sql == [], (key, operation)
 
 
 def test_stock_serializer_is_found_where_nothing_is_taken_over(settings, urls):

@@ -10,9 +10,10 @@ import django
 import rest_framework_simplejwt
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Info
 from django.core.checks import Warning as CheckWarning
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.template import engines
 from django.template.backends.django import DjangoTemplates
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -25,6 +26,7 @@ from rest_framework_simplejwt.serializers import TokenObtainSlidingSerializer
 from rest_framework_simplejwt.views import TokenRefreshView, TokenViewBase
 
 from tokens.conf import app_settings
+from tokens.models import OutstandingToken, Session
 from tokens.simplejwt import JWTAuthentication
 from tokens.web import PAGES, PARTS
 
@@ -48,9 +50,11 @@ CONTEXT_PROCESSORS = {
 
 
 def check_project() -> list[CheckMessage]:
-    """Run all checks of this module (W070 to I079)."""
+    """Run all checks of this module (W070 to E081)."""
     return [
         *_versions(),
+        *_time_zones(),
+        *_databases(),
         *_authentication(),
         *_token_views(),
         *_headless(),
@@ -82,6 +86,26 @@ def _versions() -> list[CheckMessage]:
 
 def _text(version: Iterable[int]) -> str:
     return ".".join(map(str, version))
+
+
+def _time_zones() -> list[CheckMessage]:
+    """Check that Django's datetimes are aware, as all instants of the app are (E080)."""
+    if settings.USE_TZ:
+        return []
+    message = "USE_TZ is False: every login would fail, as the app compares aware datetimes."
+    return [Error(message, hint="Set it to True, which is Django's default.", id="tokens.E080")]
+
+
+def _databases() -> list[CheckMessage]:
+    """Check that users, simplejwt's tables and the app's are in the default database (E081)."""
+    models = (get_user_model(), OutstandingToken, Session)
+    elsewhere = [one for one in models if router.db_for_write(one) != DEFAULT_DB_ALIAS]
+    if not elsewhere:
+        return []
+    names = ", ".join(one._meta.label for one in elsewhere)
+    message = f"DATABASE_ROUTERS keep {names} outside the default database, where none is found."
+    hint = "Keep users, token_blacklist and tokens in the default database."
+    return [Error(message, hint=hint, id="tokens.E081")]
 
 
 def _authentication() -> list[CheckMessage]:

@@ -112,9 +112,16 @@ ROWS = [
         "ROOT_URLCONF": "'host.refresh'", **jwt(ROTATE_REFRESH_TOKENS=False)}),
     Row("E076", "MIDDLEWARE", without("MIDDLEWARE", MIDDLEWARE["E076"])),
     Row("E077", "INSTALLED_APPS", without("INSTALLED_APPS", "django_htmx")),
+    Row("E080", "USE_TZ", {"USE_TZ": "False"}),
+    Row("E081", "DATABASE_ROUTERS", {"DATABASE_ROUTERS": "['host.routers.Elsewhere']"}),
     Row("E078", "TEMPLATES", {
         "TEMPLATES": "[settings.TEMPLATES[0] | {'OPTIONS': {'context_processors': []}}]"}),
 ]  # fmt: skip
+ROUTERS = """
+class Elsewhere:
+    def db_for_write(self, model, **hints):
+        return "people" if model._meta.app_label == "auth" else None
+"""
 # The URLs of the rows above, after those that the guide adds.
 MORE_URLS = {
     "stock": """
@@ -201,6 +208,7 @@ class Project(Host):
             title, _, body = block.partition("\n")
             self._append(title.removeprefix("# "), body)
         self._append("settings.py", PRODUCTION)
+        self._append("routers.py", ROUTERS)
         urls = (self.folder / "host/urls.py").read_text()
         for name, more in MORE_URLS.items():
             (self.folder / f"host/{name}.py").write_text(urls + more)

@@ -14,8 +14,9 @@ from tests.support.database.snapshot import events_refused
 from tests.support.tokens import failed, kinds, later, pair_of, refused
 from tests.support.users import PASSWORD, make_user
 from tokens.models import Cutoff, Event, Kind, OutstandingToken
-from tokens.revocation import deactivation, revoke_user
+from tokens.revocation import deactivation, revoke_session, revoke_user
 from tokens.sessions.issue import open_session
+from tokens.sessions.refresh import rotate
 
 
 class Colleague(User):
@@ -284,6 +285,12 @@ def test_app_can_be_removed_and_added_again():
     own = Group.objects.get(name="Token auditors")
     own.permissions.add(Permission.objects.get(codename="view_user"))
     alice.groups.add(own)
+    # Sessions keep the keys of a user and of a used-up token that are deleted.
+    gone, successor = make_user("gone"), rotate(refresh=open_session(user=alice).refresh).session
+    revoke_user(user=make_user("bob"), actor=gone, reason="left")
+    revoke_session(session=open_session(user=alice).session, actor=gone, reason="lost device")
+    gone.delete()
+    OutstandingToken.objects.filter(pk=successor.previous_id).delete()
     try:
         call_command("migrate", "tokens", "zero", verbosity=0)
         assert not has_trigger()

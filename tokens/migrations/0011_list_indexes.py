@@ -42,6 +42,8 @@ class AddIndexGently(migrations.AddIndex):
 
     def database_forwards(self, app_label, schema_editor, from_state, to_state):
         model = to_state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
         if schema_editor.connection.vendor != "postgresql":
             schema_editor.add_index(model, self.index)
             return
@@ -52,6 +54,8 @@ class AddIndexGently(migrations.AddIndex):
 
     def database_backwards(self, app_label, schema_editor, from_state, to_state):
         model = from_state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
         if schema_editor.connection.vendor != "postgresql":
             schema_editor.remove_index(model, self.index)
         else:

@@ -5,6 +5,17 @@ from django.conf import settings
 from django.db import migrations, models
 
 
+def forget_deleted(apps, schema_editor):
+    """Clear keys of rows that were deleted, which the constraints of the earlier schema refuse."""
+    using = schema_editor.connection.alias
+    Session = apps.get_model("tokens", "Session")
+    for name in ("previous", "revoked_by"):
+        related = Session._meta.get_field(name).related_model
+        existing = related._base_manager.using(using).filter(pk=models.OuterRef(f"{name}_id"))
+        named = Session.objects.using(using).filter(**{f"{name}__isnull": False})
+        named.exclude(models.Exists(existing)).update(**{name: None})
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -24,4 +35,6 @@ class Migration(migrations.Migration):
             name='revoked_by',
             field=models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='revoked by'),
         ),
+        # Runs first when the migration is reversed.
+        migrations.RunPython(migrations.RunPython.noop, forget_deleted),
     ]

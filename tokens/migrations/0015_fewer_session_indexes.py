@@ -19,8 +19,10 @@ class RemoveIndexGently(migrations.RemoveIndex):
         if schema_editor.connection.vendor != "postgresql":
             super().database_forwards(app_label, schema_editor, from_state, to_state)
             return
-        quietly(schema_editor)
         model = from_state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
+        quietly(schema_editor)
         index = from_state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
         schema_editor.remove_index(model, index, concurrently=True)
 
