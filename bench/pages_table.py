@@ -39,11 +39,11 @@ SAID = {
     "client": "client=mobile+app",
 }
 STATUSES = {name: f"status={name}" for name in ("active", "revoked", "rotated", "expired")}
-PAST = ("hour", "day", "week", "month", "older")
-ISSUED = {f"issued: {span}": f"issued={span}" for span in PAST}
-USED = {f"used: {span}": f"used={span}" for span in PAST}
-WHEN = {f"when: {span}": f"when={span}" for span in PAST}
-EXPIRES = {f"expires: {span}": f"expires={span}" for span in ("past", "day", "week", "later")}
+PAST = ("1h", "24h", "yesterday", "7d", "30d")
+ISSUED = {f"issued: {span}": f"issued_within={span}" for span in PAST}
+USED = {f"used: {span}": f"used_within={span}" for span in PAST}
+WHEN = {f"when: {span}": f"within={span}" for span in PAST}
+EXPIRES = {f"expires: {span}": f"expires_within={span}" for span in ("1h", "24h", "7d", "30d")}
 RANGES = {
     "issued from": "issued_after={yesterday}",
     "issued until": "issued_before={last_week}",

@@ -17,6 +17,7 @@ from tokens.origin import Origin
 from tokens.revocation import revoke_session
 from tokens.sessions.issue import open_session
 from tokens.sessions.refresh import rotate
+from tokens.validation.validator import TokenRejected
 
 HOME, NEAR, AWAY = "203.0.113.7", "203.0.113.8", "198.51.100.9"
 MINUTE = timedelta(minutes=1)
@@ -84,6 +85,60 @@ def test_retry_from_another_network(alice, ip, finds) -> None:
     rotate(refresh=pair.refresh, origin=Origin(ip=HOME))
     rotate(refresh=pair.refresh, origin=Origin(ip=ip))
     assert (("retried", str(pair.session.pk)) in found()) is finds
+
+
+def test_reuse_stays_until_staff_have_looked(client, sam, auditor, alice) -> None:
+    first = opened(alice)
+    second = rotate(refresh=first.refresh, origin=Origin(ip=HOME))
+    rotate(refresh=second.refresh, origin=Origin(ip=HOME))
+    assert found() == []
+    with pytest.raises(TokenRejected):
+        rotate(refresh=first.refresh, origin=Origin(ip=HOME))
+    assert found() == [("reuse", str(first.session.pk))]
+    client.force_login(auditor)
+    assert f"/staff/events/?session={first.session.pk}" in client.get("/staff/").text
+    client.force_login(sam)
+    assert f"/staff/revoke/?user={alice.pk}&amp;next=" in client.get("/staff/").text
+    client.post("/staff/looks-fine/", {"rule": "reuse", "key": str(first.session.pk)})
+    assert found() == []
+
+
+FIREFOX, NEWER = "Mozilla/5.0 Firefox/133.0", "Mozilla/5.0 Firefox/134.1"
+
+
+@pytest.mark.parametrize(
+    ("ip", "agent", "detail"),
+    [
+        (AWAY, "curl/8.0", "new device and network"),
+        (HOME, "curl/8.0", "new device"),
+        (AWAY, FIREFOX, "new network"),
+        (NEAR, NEWER, None),
+    ],
+)
+def test_login_from_a_new_device_or_network(alice, ip, agent, detail) -> None:
+    open_session(user=alice, origin=Origin(ip=HOME, user_agent=FIREFOX))
+    with later(hours=25):
+        session = open_session(user=alice, origin=Origin(ip=ip, user_agent=agent)).session
+        found = [(one.rule.name, one.key, str(one.detail)) for one in find_attention()]
+    assert found == ([("new-place", str(session.pk), detail)] if detail else [])
+
+
+def test_first_login_and_the_networks_of_travellers_are_no_findings(alice, bob) -> None:
+    opened(bob)
+    for at in range(5):
+        opened(alice, f"10.{at}.0.1")
+    with later(hours=25):
+        opened(alice, AWAY)
+        assert found() == []
+
+
+def test_network_that_a_session_moved_to_is_known(alice) -> None:
+    pair = opened(alice)
+    rotate(refresh=pair.refresh, origin=Origin(ip=AWAY))
+    rotate(refresh=opened(alice).refresh, origin=Origin(ip=HOME))
+    with later(hours=25):
+        opened(alice, AWAY)
+        assert found() == []
 
 
 @pytest.mark.parametrize(("number", "finds"), [(10, True), (9, False)])

@@ -45,6 +45,9 @@ REVOCABLE: dict[str, Choice] = {
     "q": ("alice", "alice", "nothing like it"),
     "status": ("alice", "active", "rotated"),
     "user": ("alice", account_of_alice, 0),
+    "issued_within": ("alice", "7d", "1h"),
+    "used_within": ("alice", "7d", "1h"),
+    "expires_within": ("bob", "24h", "1h"),
     "issued_after": LATE,
     "issued_before": EARLY,
     "used_after": LATE,
@@ -61,6 +64,7 @@ CHOICES: dict[object, dict[str, Choice]] = {
     UserQuery: {
         "q": ("alice", "alice", "nothing like it"),
         "status": ("alice", "active", "nothing like it"),
+        "used_within": ("alice", "7d", "1h"),
     },
     EventQuery: {
         "q": ("alice", "alice", "nothing like it"),
@@ -71,6 +75,7 @@ CHOICES: dict[object, dict[str, Choice]] = {
         "jti": ("alice", "jti-of-alice", "nothing like it"),
         "request_id": ("alice", "request-of-alice", "nothing like it"),
         "ip": ("alice", "10.0.0.1", "10.0.0.99"),
+        "within": ("alice", "7d", "1h"),
         "after": LATE,
         "before": EARLY,
     },

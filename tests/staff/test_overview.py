@@ -40,13 +40,27 @@ def test_figures_are_those_of_the_last_day_against_the_day_before(client, sam, a
     assert logins.change == "50% fewer than the day before"
 
 
-def test_reuse_and_locks_of_the_last_day_need_a_look(client, sam, alice):
-    audit.record(kind=Kind.REUSE, subject=alice)
+def test_locks_of_the_last_day_need_attention(client, sam):
     audit.record(kind=Kind.LOGIN_LOCKED, subject_name="bob")
-    happened(Kind.REUSE, ago=timedelta(days=2))
+    happened(Kind.LOGIN_LOCKED, ago=timedelta(days=2))
     client.force_login(sam)
-    look = client.get(URL).context["look"]
-    assert (len(look.reuse), len(look.locked)) == (1, 1)
+    assert len(client.get(URL).context["look"].locked) == 1
+
+
+def test_staff_read_what_they_cannot_see(client, sam, viewer, auditor, inspector):
+    for user, hidden in (
+        (viewer, "guessed password, retry from elsewhere, locked accounts, retired keys"),
+        (auditor, "many accounts, users with many sessions"),
+        (inspector, "reuse, guessed password"),
+    ):
+        client.force_login(user)
+        page = client.get(URL).text
+        assert "Nothing needs attention" not in page
+        assert "Nothing that you may see needs attention." in page
+        told = page.split("You lack the permission to see: ")[1].split("</p>")[0]
+        assert hidden in told or set(hidden.split(", ")) <= set(told.strip(" .\n").split(", "))
+    client.force_login(sam)
+    assert "Nothing needs attention" in client.get(URL).text
 
 
 def test_a_user_with_many_sessions_needs_a_look(alice, bob):
@@ -54,7 +68,9 @@ def test_a_user_with_many_sessions_needs_a_look(alice, bob):
         open_session(user=alice)
     open_session(user=bob)
     (crowd,) = crowded_users(at_least=3)
-    assert (crowd.user_id, crowd.sessions) == (alice.pk, 3)
+    assert (crowd.user_id, crowd.sessions, crowd.exact) == (alice.pk, 3, True)
+    (crowd,) = crowded_users(at_least=2, among=3)
+    assert (crowd.sessions, crowd.exact) == (2, False)
 
 
 def test_number_of_live_sessions_opens_their_list(client, sam, viewer, alice):
@@ -91,7 +107,7 @@ def test_staff_without_the_permission_see_no_events(client, viewer, alice):
     answer = client.get(URL)
     assert answer.status_code == 200
     assert "figures" not in answer.context
-    assert not answer.context["look"].reuse
+    assert not answer.context["look"].findings
 
 
 def test_others_do_not_come_in(client, alice):

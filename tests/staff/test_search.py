@@ -39,6 +39,9 @@ def test_exact_match_leads_straight_to_it(staff, pair, alice):
         (f"#{alice.pk}", f"/staff/users/{alice.pk}/"),
         (session, f"/staff/sessions/{session}/"),
         (session.upper(), f"/staff/sessions/{session}/"),
+        (f"{session[:4]}…{session[-4:]}", f"/staff/sessions/{session}/"),
+        (f"{session[:4].upper()}...{session[-4:]}", f"/staff/sessions/{session}/"),
+        (f"{token[:4]}…{token[-4:]}", f"/staff/tokens/{token}/"),
         (token, f"/staff/tokens/{token}/"),
         (OFFICE.request_id, f"/staff/events/?request_id={OFFICE.request_id}"),
     ):
@@ -67,6 +70,21 @@ def test_text_that_may_mean_several_things_shows_all_of_them(staff, pair):
     assert "/staff/users/?q=bert" in page.text
     (token,) = staff.get(SEARCH, {"q": jti(pair.refresh)[:6]}).context["found"].tokens
     assert token.jti == jti(pair.refresh)
+
+
+def test_start_of_a_session_id_finds_the_session_in_lists_too(staff, pair):
+    session = str(pair.session.pk)
+    found = staff.get(SEARCH, {"q": session[:13]}).context["found"]
+    assert [row.pk for row in found.sessions] == [pair.session.pk]
+    for text in (session[:6], f"{session[:4]}…{session[-4:]}"):
+        for of in ("sessions", "tokens"):
+            for status in ("", "active"):
+                page = staff.get(f"/staff/{of}/", {"q": text, "status": status}).context["page"]
+                assert page.rows, (of, text, status)
+        review = staff.get("/staff/revoke/", {"matching": "tokens", "q": text}).context["found"]
+        assert review.sessions == 1
+    other = staff.get("/staff/sessions/", {"q": f"{session[:4]}…zzzz"}).context["page"]
+    assert not other.rows
 
 
 @pytest.mark.parametrize("text", ["203.0.113.7", "203.0.113.0/24", "2001:db8::5", "2001:db8::/32"])

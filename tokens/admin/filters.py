@@ -5,7 +5,6 @@ They read what was chosen; the list's query finds the rows.
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Any, assert_never
 from urllib.parse import urlencode
 
@@ -15,28 +14,10 @@ from django.contrib.auth import get_user_model
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.translation import gettext_lazy as _
 
-from tokens.db import clock
 from tokens.listing.query import Chosen, Filter, FilterType, ListQuery, Text
 from tokens.listing.readers import READERS
 from tokens.listing.search import UserKey
-
-Span = tuple[Text, timedelta | None, timedelta | None]
-PAST: dict[str, Span] = {
-    "hour": (_("Past hour"), timedelta(hours=-1), None),
-    "day": (_("Past 24 hours"), timedelta(days=-1), None),
-    "week": (_("Past 7 days"), timedelta(days=-7), None),
-    "month": (_("Past 30 days"), timedelta(days=-30), None),
-    "older": (_("Earlier"), None, timedelta(days=-30)),
-}
-FUTURE: dict[str, Span] = {
-    "past": (_("Has expired"), None, timedelta()),
-    "day": (_("Within 24 hours"), timedelta(), timedelta(days=1)),
-    "week": (_("Within 7 days"), timedelta(), timedelta(days=7)),
-    "later": (_("Later"), timedelta(days=7), None),
-}
-
 
 # PostgreSQL stores no text with this character, and doesn't compare with one.
 NUL = "\0"
@@ -69,27 +50,6 @@ class ChoiceFilter(QueryFilter, admin.SimpleListFilter):
         if value and NUL in value:
             return None
         return {str(self.parameter_name): value} if value else {}
-
-
-class SpanFilter(ChoiceFilter):
-    """Time spans before or after now, for the two limits of a range."""
-
-    spans: dict[str, Span] = {}
-    limits: tuple[str, str] = ("", "")
-
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        """Return the spans."""
-        return [(name, str(span[0])) for name, span in self.spans.items()]
-
-    def chosen(self) -> Chosen | None:
-        """Return the limits of the span that was chosen."""
-        if self.value() is None:
-            return {}
-        if self.value() not in self.spans:
-            return None
-        now = clock.now()
-        ends = zip(self.limits, self.spans[str(self.value())][1:], strict=True)
-        return {name: now + end for name, end in ends if end is not None}
 
 
 class TextFilter(QueryFilter, admin.ListFilter):
@@ -152,38 +112,28 @@ def list_filters(
 ) -> tuple[type[admin.ListFilter], ...]:
     """Return the admin's filter classes of a list, in the order of its declaration.
 
-    The search is the admin's own search box.
+    The search is the admin's own search box. Of a range, the admin has the relative limits.
     """
-    found: list[type[admin.ListFilter]] = []
-    ranges: set[str] = set()
-    for name, declared in query.filters().items():
-        if declared.type is FilterType.SEARCH or declared.range in ranges:
-            continue
-        ranges |= {declared.range} - {""}
-        if not only or name in only:
-            found.append(_filter_class(query, name, declared))
-    return tuple(found)
+    return tuple(
+        _filter_class(name, declared)
+        for name, declared in query.filters().items()
+        if declared.type not in (FilterType.SEARCH, FilterType.INSTANT)
+        and (not only or name in only)
+    )
 
 
-def _filter_class(
-    query: type[ListQuery[Model]], name: str, declared: Filter
-) -> type[admin.ListFilter]:
+def _filter_class(name: str, declared: Filter) -> type[admin.ListFilter]:
     own: dict[str, object] = {"title": declared.label, "parameter_name": name}
     match declared.type:
-        case FilterType.CHOICE:
+        case FilterType.CHOICE | FilterType.PERIOD:
             return type("Choice", (ChoiceFilter,), own | {"options": declared.choices})
-        case FilterType.INSTANT:
-            limits = tuple(n for n, d in query.filters().items() if d.range == declared.range)
-            own |= {"title": declared.range_label, "parameter_name": declared.range}
-            spans = FUTURE if declared.future else PAST
-            return type("Range", (SpanFilter,), own | {"spans": spans, "limits": limits})
         case FilterType.USER:
             read = staticmethod(_user_key)
             return type("Account", (TextFilter,), own | {"read": read, "completed": True})
         case FilterType.SESSION | FilterType.NUMBER | FilterType.ADDRESS:
             own |= {"read": staticmethod(READERS[declared.type].read)}
             return type("Value", (TextFilter,), own)
-        case FilterType.SEARCH | FilterType.TEXT:
+        case FilterType.SEARCH | FilterType.TEXT | FilterType.INSTANT:
             return type("Text", (TextFilter,), own)
         case _:
             assert_never(declared.type)

@@ -50,7 +50,7 @@ def _field(declared: Filter) -> AnyField:
     if declared.help:
         options["help_text"] = declared.help
     match declared.type:
-        case FilterType.CHOICE:
+        case FilterType.CHOICE | FilterType.PERIOD:
             return serializers.ChoiceField(choices=[v for v, _label in declared.choices], **options)
         case FilterType.INSTANT:
             return InstantField(**options)

@@ -1,66 +1,101 @@
-"""Find live sessions that are worth a look, by rules that need no data from elsewhere.
+"""Find sessions that are worth a look, by rules that need no data from elsewhere.
 
 Each rule reads a bounded number of the newest rows of the last day, in the order of an index.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 from itertools import pairwise
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from tokens.db import clock
+from tokens.db.latest_sessions import latest_sessions
 from tokens.listing.query import Text
 from tokens.listing.search import UserKey
 from tokens.listing.status import live
 from tokens.models import Event, Kind, Session, SessionOrigin
+from tokens.origin import Actor, may
 
 WINDOW = timedelta(days=1)
 # How many sessions, addresses of sessions and events a rule reads, and how many findings it shows.
 SESSIONS, ORIGINS, EVENTS, SHOWN = 5_000, 1_000, 1_000, 5
-MANY_ACCOUNTS = 10
+REUSES, MANY_ACCOUNTS = 50, 10
 CLOSE = timedelta(minutes=5)
 REFUSALS, BEFORE_LOGIN = 5, timedelta(minutes=15)
+# How many logins are compared with how many earlier sessions of the account. The networks of an
+# account that has used many say nothing.
+LOGINS, KNOWN, ROAMING = 200, 20, 5
+VERSION = re.compile(r"\d[\d._]*")
+VIEW_EVENTS, VIEW_SESSIONS = "tokens.view_event", "tokens.view_session"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Hold what a rule found: one live session, or all of an ``address``.
+    """Hold what a rule found: a session, all of its ``user``, or all of an ``address``.
 
-    ``key`` names it, so that staff can set it aside. ``detail`` names the two addresses of a move.
+    ``key`` names it, so that staff can set it aside. ``detail`` names the two addresses of a move,
+    or what is new.
     """
 
     rule: "Rule"
     key: str
     at: datetime
-    detail: str
+    detail: str | Promise = ""
     session: Session | None = None
+    user: UserKey | None = None
     address: str = ""
+
+    @property
+    def revoke(self) -> str:
+        """Return the query string of the review that ends what was found, "" if nothing is left."""
+        if self.address:
+            return urlencode({"matching": "sessions", "ip": self.address})
+        if self.user is not None:
+            return urlencode({"user": self.user})
+        return urlencode({"session": self.session.pk}) if self.session else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Declare one rule: its name in the trail, its label, and what it means for staff."""
+    """Declare one rule: its name in the trail, its label, and what it means for staff.
+
+    ``needs`` are the permissions to see what it finds.
+    """
 
     name: str
     label: Text
     meaning: Text
     find: "Callable[[Rule, datetime], list[Finding]]"
+    needs: tuple[str, ...] = (VIEW_EVENTS, VIEW_SESSIONS)
 
 
-def find_attention(*, now: datetime | None = None) -> list[Finding]:
-    """Return what the rules find in the last day, without what staff have set aside."""
+def rules_for(viewer: Actor) -> list[Rule]:
+    """Return the rules whose findings ``viewer`` may see."""
+    return [rule for rule in RULES if viewer is None or may(viewer, *rule.needs)]
+
+
+def find_attention(*, viewer: Actor = None, now: datetime | None = None) -> list[Finding]:
+    """Return what the rules find in the last day, without what staff have set aside.
+
+    Only rules whose findings ``viewer`` may see are asked.
+    """
     since = (now or clock.now()) - WINDOW
+    rules = rules_for(viewer)
     fine: dict[tuple[object, object], datetime] = {}
-    for data, at in _events(Kind.LOOKS_FINE, since).values_list("data", "at")[:EVENTS]:
-        fine.setdefault((data.get("rule"), data.get("key")), at)
+    if rules:
+        for data, at in _events(Kind.LOOKS_FINE, since).values_list("data", "at")[:EVENTS]:
+            fine.setdefault((data.get("rule"), data.get("key")), at)
     found = []
-    for rule in RULES:
+    for rule in rules:
         rest = [one for one in rule.find(rule, since) if not _is_fine(one, fine)]
         found += rest[:SHOWN]
     return found
@@ -139,7 +174,46 @@ def _guessed(rule: Rule, since: datetime) -> list[Finding]:
     return _of_sessions(rule, found)
 
 
-def _of_sessions(rule: Rule, found: dict[UUID, tuple[datetime, str]]) -> list[Finding]:
+def _reused(rule: Rule, since: datetime) -> list[Finding]:
+    events = _events(Kind.REUSE, since).exclude(session_id=None)
+    times: dict[UUID, datetime] = {}
+    for sid, at in events.values_list("session_id", "at")[:EVENTS]:
+        times.setdefault(sid, at)
+    sessions = Session.objects.select_related("user").in_bulk(list(times)[:REUSES])
+    found = []
+    for sid, at in times.items():
+        if (session := sessions.get(sid)) is not None:
+            found.append(Finding(rule, str(sid), at, session=session, user=session.user_id))
+    return found
+
+
+def _new_places(rule: Rule, since: datetime) -> list[Finding]:
+    newest = live(Session.objects.filter(created_at__gt=since).exclude(user=None).exclude(ip=None))
+    logins = list(newest.order_by("-created_at", "-id")[:LOGINS])
+    keys = latest_sessions(users={login.user_id for login in logins}, each=KNOWN)
+    known: dict[UserKey, list[Session]] = defaultdict(list)
+    for session in Session.objects.filter(pk__in=keys):
+        known[session.user_id].append(session)
+    networks: dict[UUID, set[str]] = defaultdict(set)
+    for sid, ip in SessionOrigin.objects.filter(session__in=keys).values_list("session", "ip"):
+        networks[sid].add(_network(ip))
+    found = {}
+    for login in logins:
+        before = [one for one in known[login.user_id] if one.created_at < login.created_at]
+        devices = {_device(one.user_agent) for one in before}
+        seen = set().union(*(networks[one.pk] | {_network(one.ip)} for one in before))
+        new_device = _device(login.user_agent) not in devices
+        new_network = len(seen) < ROAMING and _network(login.ip) not in seen
+        if before and (new_device or new_network):
+            what = _("new device") if new_device else _("new network")
+            found[login.pk] = (
+                login.created_at,
+                _("new device and network") if new_device and new_network else what,
+            )
+    return _of_sessions(rule, found)
+
+
+def _of_sessions(rule: Rule, found: "dict[UUID, tuple[datetime, Text]]") -> list[Finding]:
     """Return the findings about live sessions, the latest first."""
     rows = live(Session.objects.filter(pk__in=found)).select_related("user") if found else ()
     findings = [Finding(rule, str(row.pk), *found[row.pk], session=row) for row in rows]
@@ -153,12 +227,28 @@ def _events(kind: Kind, since: datetime) -> "QuerySet[Event]":
 
 
 def _is_elsewhere(one: str, other: str) -> bool:
-    """Return whether two addresses are in different networks (/24, or /48 of IPv6)."""
-    networks = [ip_network((ip, 48 if ":" in ip else 24), strict=False) for ip in (one, other)]
-    return networks[0] != networks[1]
+    """Return whether two addresses are in different networks."""
+    return _network(one) != _network(other)
+
+
+def _network(ip: str | None) -> str:
+    """Return the network of an address: /24, or /48 of IPv6."""
+    return str(ip_network((ip, 48 if ":" in ip else 24), strict=False)) if ip else ""
+
+
+def _device(user_agent: str) -> str:
+    """Return a user agent without its versions, which change with each update."""
+    return VERSION.sub("", user_agent)
 
 
 RULES = (
+    Rule(
+        "reuse",
+        _("reuse"),
+        _("A used or revoked token was presented again. Its session is revoked."),
+        _reused,
+        needs=(VIEW_EVENTS,),
+    ),
     Rule(
         "guessed",
         _("guessed password"),
@@ -170,6 +260,7 @@ RULES = (
         _("two places"),
         _("A session that was used in two networks within 5 minutes."),
         _moved,
+        needs=(VIEW_SESSIONS,),
     ),
     Rule(
         "retried",
@@ -178,9 +269,17 @@ RULES = (
         _retried,
     ),
     Rule(
+        "new-place",
+        _("new device or network"),
+        _("A login unlike the account's last 20 sessions. New networks of travellers don't count."),
+        _new_places,
+        needs=(VIEW_SESSIONS,),
+    ),
+    Rule(
         "crowded-address",
         _("many accounts"),
         _("At least 10 accounts logged in from one address within a day."),
         _many_accounts,
+        needs=(VIEW_SESSIONS,),
     ),
 )

@@ -106,6 +106,14 @@ class EventQuery(ListQuery[Event]):
         words=gettext_lazy("from %s"),
         help="address that the event came from, or a network such as 203.0.113.0/24",
     )
+    within: str = declare(
+        "",
+        type=FilterType.PERIOD,
+        label=gettext_lazy("When"),
+        words="%s",
+        help="a time span that ends now, or begins at midnight",
+        range="when",
+    )
     after: datetime | None = declare(
         None,
         type=FilterType.INSTANT,
@@ -113,7 +121,6 @@ class EventQuery(ListQuery[Event]):
         words=gettext_lazy("since %s"),
         help="from this instant on",
         range="when",
-        range_label=gettext_lazy("time"),
     )
     before: datetime | None = declare(
         None,
@@ -255,7 +262,7 @@ class EventQuery(ListQuery[Event]):
         return replace(self, q="", subject=meant if len(meant) > 1 else meant[0])
 
     def _between(self) -> Q:
-        return between("at", self.after, self.before)
+        return between("at", *self.limits("when"))
 
     def _linked(self) -> dict[str, list[int]]:
         """Return the ids of the acts upon many that belong to a filter, by the filter's name.

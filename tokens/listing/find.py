@@ -4,12 +4,18 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db.models import F
 
 from tokens.listing.events import EventQuery
 from tokens.listing.refusals import REQUEST_ID, find_refusal
-from tokens.listing.search import email_of, match, starting_with, user_key
-from tokens.listing.sessions import SessionQuery, session_row
+from tokens.listing.search import (
+    Match,
+    email_of,
+    match,
+    matching_sessions,
+    matching_tokens,
+    user_key,
+)
+from tokens.listing.sessions import SessionQuery, active_first, session_rows
 from tokens.listing.tokens import token_rows
 from tokens.listing.users import user_rows
 from tokens.models import Event, OutstandingToken, Refusal, Session
@@ -28,9 +34,10 @@ Row: TypeAlias = AbstractBaseUser | Session | OutstandingToken | Event | Refusal
 class Found:
     """Hold what a text names, up to `SHOWN` rows of each kind.
 
-    ``exact`` is the only row that the whole text names, if there is one: for the id of a request
-    its refusal, or its first event. ``network`` is the address or network that the text is;
-    ``sessions`` were then seen there. ``more`` has the kinds of which there are more rows.
+    ``exact`` is the only row that the whole text names, if there is one. A shortened id such as
+    "d3b0…380a" names a row; the id of a request names its refusal, or its first event.
+    ``network`` is the address or network that the text is; ``sessions`` were then seen there.
+    ``more`` has the kinds of which there are more rows.
     """
 
     users: tuple[AbstractBaseUser, ...] = ()
@@ -54,7 +61,7 @@ def find(*, text: str, viewer: Actor) -> Found:
     sees_events, sees_sessions = may(viewer, VIEW_EVENTS), may(viewer, VIEW_SESSIONS)
     if meant.ip:
         query = SessionQuery(ip=meant.ip)
-        page = query.listing().page(size=SHOWN) if sees_sessions else None
+        page = active_first(query=query, size=SHOWN) if sees_sessions else None
         return Found(
             network=meant.ip,
             sessions=tuple(page.rows) if page else (),
@@ -62,20 +69,20 @@ def find(*, text: str, viewer: Actor) -> Found:
             more=frozenset({"sessions"} if page and page.older else ()),
         )
     users = _users(text, meant.users) if may(viewer, VIEW_TOKENS) else []
-    session = session_row(pk=meant.sid) if meant.sid and sees_sessions else None
-    tokens = _tokens(meant.jti_start) if meant.jti_start and may(viewer, VIEW_TOKENS) else []
+    sessions = _sessions(meant) if sees_sessions else []
+    tokens = _tokens(meant) if meant.jti_start and may(viewer, VIEW_TOKENS) else []
     events = _events(text) if sees_events else []
     refusal = find_refusal(text) if may(viewer, INSPECT) else None
     exact: list[Row] = [
         *(user for user in users if _names(text, user)),
-        *([session] if session else []),
-        *(token for token in tokens if token.jti == meant.jti_start),
+        *(sessions if meant.sid or meant.id_end else []),
+        *(token for token in tokens if meant.id_end or token.jti == meant.jti_start),
         *([refusal] if refusal else events[:1]),
     ]
-    lists = {"users": users, "tokens": tokens, "events": events}
+    lists = {"users": users, "sessions": sessions, "tokens": tokens, "events": events}
     return Found(
         users=tuple(users[:SHOWN]),
-        sessions=(session,) if session else (),
+        sessions=tuple(sessions[:SHOWN]),
         tokens=tuple(tokens[:SHOWN]),
         events=tuple(events[:SHOWN]),
         exact=exact[0] if len(exact) == 1 else None,
@@ -95,8 +102,14 @@ def _names(text: str, user: AbstractBaseUser) -> bool:
     return text.casefold() in {name.casefold() for name in names if name}
 
 
-def _tokens(start: str) -> list[OutstandingToken]:
-    rows = starting_with(OutstandingToken.objects.order_by(), F("jti"), start)
+def _sessions(meant: Match) -> list[Session]:
+    sids = matching_sessions(meant, limit=SHOWN + 1)
+    rows = session_rows(pks=[meant.sid] if meant.sid else sids)
+    return sorted(rows.values(), key=lambda row: row.last_used_at, reverse=True)
+
+
+def _tokens(meant: Match) -> list[OutstandingToken]:
+    rows = matching_tokens(meant)
     return token_rows(pks=list(rows.values_list("pk", flat=True)[: SHOWN + 1]))
 
 

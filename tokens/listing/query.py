@@ -10,7 +10,7 @@ show of each row. An instance holds the values of one request; `listing` pages t
 import uuid
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -21,10 +21,12 @@ from django.db.models import Model, Q
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 
 from tokens.jwt.redaction import redact_text
 from tokens.listing.columns import Column, Place
 from tokens.listing.pagination import Listing
+from tokens.listing.periods import FUTURE, PAST, Limits, Period
 
 M = TypeVar("M", bound=Model, covariant=True)
 T = TypeVar("T")
@@ -47,6 +49,7 @@ class FilterType(StrEnum):
     TEXT = "text"
     NUMBER = "number"
     INSTANT = "instant"
+    PERIOD = "period"
     ADDRESS = "address"
     USER = "user"
     SESSION = "session"
@@ -60,8 +63,8 @@ class Filter:
     choice. ``help`` describes the value in the API and for commands, and ``max_length`` limits a
     text. ``lookup`` is the lookup on the session that the filter adds, such as
     ``user_agent__icontains``, and ``indexed`` says whether an index finds its rows. An instant
-    names the range that it limits; the range's first instant also gives its label. ``future``
-    ranges lie ahead. ``admin_only`` filters appear in the admin alone.
+    or a period names the range that it limits. ``future`` ranges lie ahead. The choices of a period
+    are those of `tokens.listing.periods`. ``admin_only`` filters appear in the admin alone.
     """
 
     type: FilterType
@@ -74,9 +77,19 @@ class Filter:
     lookup: str = ""
     indexed: bool = True
     range: str = ""
-    range_label: Text = ""
     future: bool = False
     admin_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.type is FilterType.PERIOD:
+            choices = tuple((name, period.label) for name, period in self.periods.items())
+            object.__setattr__(self, "choices", choices)
+            object.__setattr__(self, "any_label", gettext_lazy("Any time"))
+
+    @property
+    def periods(self) -> dict[str, Period]:
+        """Return the relative ranges that can be chosen."""
+        return FUTURE if self.future else PAST
 
     def shown(self, value: object, *, names: Names | None = None) -> str:
         """Return ``value`` as text for a person, in the current language and time zone.
@@ -87,7 +100,7 @@ class Filter:
             return date_format(timezone.localtime(value), "SHORT_DATETIME_FORMAT")
         if self.type is FilterType.USER:
             return user_names(value if isinstance(value, tuple) else (value,), names=names)
-        if self.type is FilterType.CHOICE:
+        if self.choices:
             return str(dict(self.choices).get(str(value), value))
         return str(value)
 
@@ -141,9 +154,14 @@ class ListQuery(Generic[M]):
     def __post_init__(self) -> None:
         """Redact tokens in what was typed: a query is shown, recorded and stored.
 
-        A search for spaces alone is no search.
+        A search for spaces alone is no search. An unknown period selects nothing.
         """
         for name, declared in self.filters().items():
+            if declared.type is FilterType.PERIOD and getattr(self, name) not in (
+                "",
+                *declared.periods,
+            ):
+                object.__setattr__(self, "unsatisfiable", True)
             if isinstance(text := getattr(self, name), str):
                 text = text.strip() if declared.type is FilterType.SEARCH else text
                 object.__setattr__(self, name, redact_text(text))
@@ -172,6 +190,33 @@ class ListQuery(Generic[M]):
         """Return the values of the filters that are set. Each of them narrows the list."""
         values = {name: getattr(self, name) for name in self.filters()}
         return {name: value for name, value in values.items() if is_chosen(value)}
+
+    def limits(self, name: str) -> Limits:
+        """Return the two limits of a range, either of them None.
+
+        A relative range and exact limits must hold together.
+        """
+        given = {f: d for f, d in self.filters().items() if d.range == name}
+        ends = {_side(filter_name): getattr(self, filter_name) for filter_name in given}
+        after, before = ends.get("after"), ends.get("before")
+        for filter_name, declared in given.items():
+            if declared.type is FilterType.PERIOD:
+                period = declared.periods.get(getattr(self, filter_name))
+                since, until = period.limits() if period else (None, None)
+                after = max(filter(None, (after, since)), default=None)
+                before = min(filter(None, (before, until)), default=None)
+        return after, before
+
+    def pinned(self) -> Self:
+        """Return the query with exact limits for its relative ranges, which move with the time."""
+        filters = self.filters()
+        exact: Chosen = {}
+        for name in self.chosen():
+            if filters[name].type is FilterType.PERIOD:
+                stem = name.removesuffix("within")
+                limits = self.limits(filters[name].range)
+                exact |= {name: "", f"{stem}after": limits[0], f"{stem}before": limits[1]}
+        return replace(self, **exact) if exact else self
 
     def described(self) -> list[tuple[str, str]]:
         """Return label and value of each filter that is set, for a person."""
@@ -209,6 +254,11 @@ class ListQuery(Generic[M]):
         unsatisfiable = bool(values.pop("unsatisfiable", False))
         read = {name: _from_json(filters[name], value) for name, value in values.items()}
         return cls(**read, unsatisfiable=unsatisfiable)
+
+
+def _side(name: str) -> str:
+    """Return which end of its range a filter limits: after, before, or within for both."""
+    return name.rpartition("_")[2]
 
 
 def _to_json(value: object) -> object:

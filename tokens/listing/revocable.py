@@ -33,8 +33,6 @@ from tokens.listing.search import (
 from tokens.listing.status import Status
 from tokens.models import OutstandingToken, Session
 
-Limits = tuple[datetime | None, datetime | None]
-
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
@@ -80,7 +78,7 @@ class RevocableQuery(ListQuery[M]):
         type=FilterType.SEARCH,
         label=gettext_lazy("Search"),
         words=gettext_lazy("matching “%s”"),
-        help="a user name, an e-mail address, a jti or its start, a session id, a network",
+        help="a user name, an e-mail address, a jti or session id or its start, a network",
         max_length=300,
     )
     status: str = declare(
@@ -99,6 +97,14 @@ class RevocableQuery(ListQuery[M]):
         words=gettext_lazy("of %s"),
         help="id of an account",
     )
+    issued_within: str = declare(
+        "",
+        type=FilterType.PERIOD,
+        label=gettext_lazy("Issued"),
+        words=gettext_lazy("issued %s"),
+        help="a time span that ends now, or begins at midnight",
+        range="issued",
+    )
     issued_after: datetime | None = declare(
         None,
         type=FilterType.INSTANT,
@@ -106,7 +112,6 @@ class RevocableQuery(ListQuery[M]):
         words=gettext_lazy("issued since %s"),
         help="from this instant on",
         range="issued",
-        range_label=gettext_lazy("issued"),
     )
     issued_before: datetime | None = declare(
         None,
@@ -116,6 +121,14 @@ class RevocableQuery(ListQuery[M]):
         help="before this instant",
         range="issued",
     )
+    used_within: str = declare(
+        "",
+        type=FilterType.PERIOD,
+        label=gettext_lazy("Last used"),
+        words=gettext_lazy("last used %s"),
+        help="a time span that ends now, or begins at midnight",
+        range="used",
+    )
     used_after: datetime | None = declare(
         None,
         type=FilterType.INSTANT,
@@ -123,7 +136,6 @@ class RevocableQuery(ListQuery[M]):
         words=gettext_lazy("last used since %s"),
         help="from this instant on",
         range="used",
-        range_label=gettext_lazy("last used"),
     )
     used_before: datetime | None = declare(
         None,
@@ -133,6 +145,15 @@ class RevocableQuery(ListQuery[M]):
         help="before this instant",
         range="used",
     )
+    expires_within: str = declare(
+        "",
+        type=FilterType.PERIOD,
+        label=gettext_lazy("Expires"),
+        words=gettext_lazy("that expire %s"),
+        help="a time span that begins now",
+        range="expires",
+        future=True,
+    )
     expires_after: datetime | None = declare(
         None,
         type=FilterType.INSTANT,
@@ -140,7 +161,6 @@ class RevocableQuery(ListQuery[M]):
         words=gettext_lazy("that expire at %s or later"),
         help="from this instant on",
         range="expires",
-        range_label=gettext_lazy("expires"),
         future=True,
     )
     expires_before: datetime | None = declare(
@@ -202,20 +222,19 @@ class RevocableQuery(ListQuery[M]):
 
         `issued_before` in the future is an example.
         """
-        now = clock.now()
+        query, now = self.pinned(), clock.now()
         longest = max(timedelta(days=app_settings.SESSION_DAYS), refresh_lifetime())
         vacuous = {
-            "q": not self.q,
-            "status": self.status in ("", Status.ACTIVE),
-            **{name: _later(getattr(self, name), now) for name in ("issued_before", "used_before")},
-            **{
-                name: not _later(getattr(self, name), now - longest)
-                for name in ("issued_after", "used_after")
-            },
-            "expires_before": _later(self.expires_before, now + longest),
-            "expires_after": not _later(self.expires_after, now),
+            "q": not query.q,
+            "status": query.status in ("", Status.ACTIVE),
+            "issued_before": _later(query.issued_before, now),
+            "used_before": _later(query.used_before, now),
+            "issued_after": not _later(query.issued_after, now - longest),
+            "used_after": not _later(query.used_after, now - longest),
+            "expires_before": _later(query.expires_before, now + longest),
+            "expires_after": not _later(query.expires_after, now),
         }
-        return not self.unsatisfiable and all(vacuous.get(name) for name in self.chosen())
+        return not query.unsatisfiable and all(vacuous.get(name) for name in query.chosen())
 
     @property
     def user_keys(self) -> tuple[UserKey, ...]:
@@ -228,10 +247,6 @@ class RevocableQuery(ListQuery[M]):
     def shows_live_rows(self) -> bool:
         """Return whether a row of this list can be live, as far as the status says."""
         return not self.unsatisfiable and self.status in ("", Status.ACTIVE)
-
-    def limits(self, name: str) -> Limits:
-        """Return the two limits of a range, either of them None."""
-        return getattr(self, f"{name}_after"), getattr(self, f"{name}_before")
 
     def _narrow(self, *, sid: str, key: str) -> Narrowing:
         """Resolve search, user and the filters on a session's columns.

@@ -1,14 +1,14 @@
 """Read the text of a search box.
 
-It can be a user name, an e-mail address, a jti or its start, a session id, an IP address or a
-network. Each reading uses an index, and none searches inside a text.
+It can be a user name, an e-mail address, a jti, a session id or the start of one of both, an IP
+address or a network. Each reading uses an index, and none searches inside a text.
 """
 
 import re
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
@@ -24,6 +24,7 @@ from tokens.origin import is_subnet, network_text, parse_network
 UserKey = int | str
 # The conditions of one index lookup, as keyword arguments of `QuerySet.filter`.
 Lookups = dict[str, Any]
+M = TypeVar("M", bound=Model)
 NOTHING: Lookups = {"pk__in": ()}
 # How many users, and how many tokens, one search text can mean.
 USERS = 20
@@ -31,15 +32,22 @@ FIRST_INSTANT, LAST_INSTANT = datetime(1, 1, 3), datetime(9999, 12, 29)  # noqa:
 TOKENS = 100
 # A shorter text is not read as the start of a jti.
 JTI_START = re.compile(r"[0-9A-Za-z_-]{4,255}")
+SID_START = re.compile(r"[0-9a-f-]{4,36}", re.IGNORECASE)
+# An id as pages shorten it: its first and its last four characters.
+SHORT_ID = re.compile(r"([0-9A-Za-z_-]{4})(?:…|\.{3})([0-9A-Za-z_-]{4})")
+# How many sessions whose ids start alike are read to find those that also end alike.
+ALIKE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """The possible readings of one search text."""
+    """The possible readings of one search text. ``id_end`` ends a shortened id."""
 
     users: tuple[UserKey, ...] = ()
     sid: uuid.UUID | None = None
+    sid_start: str = ""
     jti_start: str = ""
+    id_end: str = ""
     ip: str | None = None
 
 
@@ -106,8 +114,34 @@ def match(text: str) -> Match:
     if sid := as_uuid(text):
         # simplejwt's jti is the hexadecimal form of a UUID.
         return Match(sid=sid, jti_start=sid.hex if "-" not in text else text)
-    jti_start = text if JTI_START.fullmatch(text) else ""
-    return Match(users=matching_users(text), jti_start=jti_start)
+    short = SHORT_ID.fullmatch(text)
+    start, end = short.groups() if short else (text, "")
+    return Match(
+        users=matching_users(text),
+        sid_start=start if SID_START.fullmatch(start) else "",
+        jti_start=start if JTI_START.fullmatch(start) else "",
+        id_end=end,
+    )
+
+
+def matching_sessions(found: Match, *, limit: int) -> list[uuid.UUID]:
+    """Return the ids of up to ``limit`` sessions whose id starts, and ends, as in the text."""
+    digits = found.sid_start.replace("-", "")
+    if not 0 < len(digits) < 32:
+        return []
+    first, last = (uuid.UUID(digits.ljust(32, digit)) for digit in "0f")
+    alike = Session.objects.order_by("pk").filter(pk__gte=first, pk__lte=last)
+    sids = alike.values_list("pk", flat=True)[: ALIKE if found.id_end else limit]
+    return [sid for sid in sids if sid.hex.endswith(found.id_end.lower())][:limit]
+
+
+def matching_tokens(found: Match) -> "QuerySet[OutstandingToken]":
+    """Return the tokens whose jti starts, and ends, as in the text."""
+    rows: QuerySet[OutstandingToken] = OutstandingToken.objects.order_by()
+    if not found.jti_start:
+        return rows.none()
+    alike = starting_with(rows, F("jti"), found.jti_start)
+    return alike.filter(Q(jti__endswith=found.id_end)) if found.id_end else alike
 
 
 def matching_users(text: str, *, limit: int = USERS) -> tuple[UserKey, ...]:
@@ -130,12 +164,12 @@ def matching_users(text: str, *, limit: int = USERS) -> tuple[UserKey, ...]:
     return tuple(found)
 
 
-def starting_with(rows: "QuerySet[Model]", expression: Combinable, start: str) -> "QuerySet[Model]":
+def starting_with(rows: "QuerySet[M]", expression: Combinable, start: str) -> "QuerySet[M]":
     """Filter for rows whose ``expression`` starts with ``start``, by an index.
 
     PostgreSQL uses LIKE with a pattern index, and SQLite a range, because it compares bytes.
     """
-    searched: QuerySet[Model] = rows.alias(searched=expression)
+    searched: QuerySet[M] = rows.alias(searched=expression)
     if connection.vendor == "postgresql":
         return searched.filter(Q(searched__startswith=start))
     return searched.filter(Q(searched__gte=start, searched__lt=start + "\U0010ffff"))
@@ -159,10 +193,11 @@ def alternatives(text: str, *, sid: str, key: str) -> tuple[list[Lookups], str |
         return [{sid: found.sid}], None
     lookups: list[Lookups] = [{"user_id": user} for user in found.users]
     if found.jti_start:
-        starts = starting_with(OutstandingToken.objects.order_by(), F("jti"), found.jti_start)
-        held = starts.filter(**{f"{key}__isnull": False}).values_list(key, flat=True)
-        if keys := set(held[:TOKENS]):
+        starts = matching_tokens(found).filter(**{f"{key}__isnull": False})
+        if keys := set(starts.values_list(key, flat=True)[:TOKENS]):
             lookups.append({"pk__in": keys})
+    if sids := matching_sessions(found, limit=TOKENS):
+        lookups.append({f"{sid}__in": sids})
     return lookups or [NOTHING], None
 
 

@@ -50,6 +50,11 @@ class Selection:
     matching: RevocableQuery[Model] | None = None
     spare_superusers: bool = False
 
+    def __post_init__(self) -> None:
+        """Fix relative ranges: the review, the act and the trail hold the same rows."""
+        if self.matching is not None:
+            object.__setattr__(self, "matching", self.matching.pinned())
+
     @property
     def empty(self) -> bool:
         """Return whether nothing was asked for.

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar
 
@@ -24,7 +24,7 @@ from tokens.listing.columns import (
     ColumnType,
 )
 from tokens.listing.estimates import Estimate, counted
-from tokens.listing.pagination import FAR_LOOK, LOOK, SHORT_LOOK, Listing, Walk, unchanged
+from tokens.listing.pagination import FAR_LOOK, LOOK, SHORT_LOOK, Listing, Page, Walk, unchanged
 from tokens.listing.query import FilterType, Text, declare
 from tokens.listing.revocable import RevocableQuery, any_of
 from tokens.listing.search import between
@@ -231,6 +231,19 @@ def add_origins(sessions: Iterable[Session]) -> None:
 def session_rows(*, pks: Collection[uuid.UUID]) -> dict[uuid.UUID, Session]:
     """Return several sessions as a list shows them, by their ids."""
     return {row.pk: row for row in _finish(Session.objects.filter(pk__in=pks))} if pks else {}
+
+
+def active_first(*, query: SessionQuery, size: int) -> Page[Session]:
+    """Return the first sessions of a list, the active ones before those that have ended.
+
+    ``older`` is set if the list has more sessions.
+    """
+    active = replace(query, status=Status.ACTIVE).listing().page(size=size)
+    found = query.listing().page(size=size)
+    known = {row.pk for row in active.rows}
+    rows = active.rows + [row for row in found.rows if row.pk not in known]
+    more = active.older or found.older or len(rows) > size
+    return Page(rows[:size], older="more" if more else "")
 
 
 def live_sessions_of(*, user: AbstractBaseUser) -> Estimate:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from tokens.db import clock
 from tokens.listing.estimates import Estimate, counted
 from tokens.listing.events import EventQuery
-from tokens.listing.status import live
+from tokens.listing.status import Status, live, with_session_status
 from tokens.models import Event, Rollup, Session, TrailReader
 from tokens.models.kinds import MEASURED_KINDS
 from tokens.validation.token_context import EPOCH
@@ -125,22 +125,26 @@ def _zone_of(*, midnight: datetime) -> tzinfo:
 
 
 def live_sessions(*, limit: int = 10_000) -> Estimate:
-    """Count the sessions that can still be refreshed, up to ``limit``.
+    """Count the live sessions, up to ``limit``.
 
     The count walks the index of ``ends_at``. If many sessions are revoked, it stops after
     ``limit`` and a quarter more rows.
     """
     look = limit + limit // 4 + 1
-    unended = Session.objects.filter(ends_at__gt=clock.now()).order_by("-ends_at", "-id")
-    found = unended[:look].aggregate(seen=Count("pk"), live=Count("pk", filter=Q(revoked_at=None)))
+    newest = Session.objects.filter(ends_at__gt=clock.now()).order_by("-ends_at", "-id")[:look]
+    live = Count("pk", filter=Q(status=Status.ACTIVE))
+    found = with_session_status(newest).aggregate(seen=Count("pk"), live=live)
     return counted(found["live"], limit, stopped=found["seen"] == look)
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
+    """Hold a user with many live sessions. If it isn't ``exact``, there may be more of them."""
+
     user_id: int
     username: str
     sessions: int
+    exact: bool
 
 
 def crowded_users(*, at_least: int = 10, among: int = 5_000, most: int = 5) -> list[Crowd]:
@@ -151,7 +155,12 @@ def crowded_users(*, at_least: int = 10, among: int = 5_000, most: int = 5) -> l
     newest = live(Session.objects.exclude(user=None)).order_by("-created_at")
     rows = list(newest.values_list("user_id", "username")[:among])
     names, held = dict(rows), Counter(key for key, _name in rows)
-    crowds = [Crowd(key, names[key], number) for key, number in held.items() if number >= at_least]
+    all_read = len(rows) < among
+    crowds = [
+        Crowd(key, names[key], number, all_read)
+        for key, number in held.items()
+        if number >= at_least
+    ]
     return sorted(crowds, key=lambda crowd: (-crowd.sessions, crowd.user_id))[:most]
 
 

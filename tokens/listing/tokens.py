@@ -32,7 +32,12 @@ BY_REVOCATION = ("turn",)
 SESSION = "membership__session__"
 # How the search and the user name a token's row, and how they name the session of which it is the
 # current token.
-AS_SESSION = {"pk__in": "current__in", "membership__session": "pk", "user_id": "user_id"}
+AS_SESSION = {
+    "pk__in": "current__in",
+    "membership__session": "pk",
+    "membership__session__in": "pk__in",
+    "user_id": "user_id",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,10 +219,10 @@ class TokenQuery(RevocableQuery[OutstandingToken]):
         A session is used when a token of it is issued, so `issued_after` bounds the last
         use too.
         """
-        bounds = (self.issued_after, self.used_after)
+        used_after, before = self.limits("used")
+        bounds = (self.limits("issued")[0], used_after)
         since = max((bound for bound in bounds if bound is not None), default=None)
         span: Lookups = {} if since is None else {"last_used_at__gte": since}
-        before = self.used_before
         return span if before is None else span | {"last_used_at__lt": before}
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import connection
-from django.db.models import Field, OuterRef, Q, QuerySet, Subquery, TextChoices
+from django.db.models import Exists, Field, OuterRef, Q, QuerySet, Subquery, TextChoices
 from django.db.models.lookups import Exact
 from django.db.models.manager import BaseManager
 from django.utils.translation import gettext_lazy
@@ -22,7 +22,8 @@ from tokens.listing.status import has_field
 from tokens.models import Session
 
 Users = QuerySet[AbstractBaseUser]
-# No index knows which users are active, so a page looks at up to this many rows of one table.
+# No index knows which users are active, or were lately, so a page looks at up to this many rows
+# of one table.
 LOOK = 20_000
 
 
@@ -58,6 +59,14 @@ class UserQuery(ListQuery[AbstractBaseUser]):
         help="status of the account",
         any_label=gettext_lazy("Any status"),
         choices=tuple((status.value, status.label) for status in Account),
+    )
+    used_within: str = declare(
+        "",
+        type=FilterType.PERIOD,
+        label=gettext_lazy("Last used"),
+        words=gettext_lazy("with a session used %s"),
+        help="when a session of the account was used: a time span up to now",
+        range="used",
     )
     columns: ClassVar[tuple[Column, ...]] = (
         Column("id", API, type=ColumnType.ACCOUNT_KEY, path="pk", example=7),
@@ -100,7 +109,14 @@ class UserQuery(ListQuery[AbstractBaseUser]):
         if self.q:
             accounts = accounts.filter(pk__in=matching_users(self.q))
 
-        def of_status(rows: Users) -> Users:
+        since, _until = self.limits("used")
+
+        def narrowed(rows: Users) -> Users:
+            if since is not None:
+                used = Session.objects.filter(user=OuterRef("pk"), last_used_at__gte=since)
+                rows = rows.filter(Exists(used))
+            if not self.status:
+                return rows
             wanted = self.status == Account.ACTIVE
             if has_field("is_active"):
                 return rows.filter(Q(is_active=wanted))
@@ -110,7 +126,7 @@ class UserQuery(ListQuery[AbstractBaseUser]):
             rows=accounts,
             key=("pk",),
             finish=_with_last_use,
-            coarse=of_status if self.status else unchanged,
+            coarse=narrowed if self.status or since else unchanged,
             look=LOOK,
         )
 

@@ -31,7 +31,7 @@ def read_filters(query: type[ListQuery[Model]], options: Mapping[str, object]) -
 def _options(declared: Filter) -> dict[str, Any]:
     described: dict[str, Any] = {"help": declared.help or None}
     match declared.type:
-        case FilterType.CHOICE:
+        case FilterType.CHOICE | FilterType.PERIOD:
             return described | {"choices": [value for value, _label in declared.choices]}
         case FilterType.INSTANT:
             return described | {"type": parse_instant, "metavar": "INSTANT"}

@@ -103,7 +103,7 @@ class QueryForm(forms.Form):
         """Return the form field of one filter."""
         options: dict[str, Any] = {"label": declared.label, "required": False}
         match declared.type:
-            case FilterType.CHOICE:
+            case FilterType.CHOICE | FilterType.PERIOD:
                 choices = [("", declared.any_label), *declared.choices]
                 return forms.ChoiceField(choices=choices, **options)
             case FilterType.INSTANT:

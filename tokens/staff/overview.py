@@ -11,9 +11,10 @@ from django.views.decorators.http import require_GET
 
 from tokens.conf import app_settings
 from tokens.db import clock
-from tokens.listing.attention import RULES, Finding, find_attention
+from tokens.listing.attention import RULES, Finding, find_attention, rules_for
 from tokens.listing.events import EventQuery, latest
 from tokens.listing.jobs import unfinished_jobs
+from tokens.listing.query import Text
 from tokens.listing.stats import (
     Bucket,
     Crowd,
@@ -49,17 +50,20 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Hold what needs attention now. False if nothing does."""
+    """Hold what needs attention now. False if nothing does.
 
-    reuse: list[Event]
+    ``hidden`` names what the viewer may not see of it.
+    """
+
     locked: list[Event]
     crowds: list[Crowd]
     key_until: datetime | None
     jobs: list[RevocationJob]
     findings: list[Finding]
+    hidden: list[Text]
 
     def __bool__(self) -> bool:
-        return any((self.reuse, self.locked, self.crowds, self.key_until, self.jobs, self.findings))
+        return any((self.locked, self.crowds, self.key_until, self.jobs, self.findings))
 
 
 @require_GET
@@ -80,7 +84,6 @@ def index(request: HttpRequest) -> HttpResponse:
             ],
             "security": latest(kinds=SECURITY_KINDS, number=SHOWN),
         }
-    context["rules"] = RULES
     context["look"] = attention(user=request.user, now=now)
     return render(request, "tokens/staff/overview.html", context)
 
@@ -108,15 +111,19 @@ def attention(*, user: AbstractUser | AnonymousUser, now: datetime) -> Attention
     sees_sessions = user.has_perm("tokens.view_session")
     sees_events = user.has_perm("tokens.view_event")
     since = now - DAY
+    shown = rules_for(user)
+    hidden = [rule.label for rule in RULES if rule not in shown]
+    hidden += [] if sees_events else [_("locked accounts"), _("retired keys")]
+    hidden += [] if sees_sessions else [_("users with many sessions")]
     return Attention(
-        reuse=list(EventQuery(kind=Kind.REUSE, after=since).rows()[:SHOWN]) if sees_events else [],
         locked=list(EventQuery(kind=Kind.LOGIN_LOCKED, after=since).rows()[:SHOWN])
         if sees_events
         else [],
         crowds=crowded_users() if sees_sessions else [],
         key_until=_key_until(now) if sees_events else None,
-        findings=find_attention(now=now) if sees_events and sees_sessions else [],
+        findings=find_attention(viewer=user, now=now),
         jobs=list(unfinished_jobs()[:SHOWN]) if user.has_perm(REVOKE) else [],
+        hidden=hidden if user.has_perm(REVOKE) else [*hidden, _("unfinished revocations")],
     )
 
 

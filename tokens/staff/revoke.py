@@ -19,7 +19,7 @@ from django.shortcuts import redirect, render, resolve_url
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
@@ -155,12 +155,22 @@ def _review(
         "browsers": _browsers_in_words(request, selection, users, ahead) if found.browsers else "",
         "long": _takes_long(selection, found),
         "form": form,
+        "address": _address(request, selection),
         "selection": selection,
         "listed": request.POST.get("listed"),
         "back": _back(request),
         "remembered": request.session.get(REMEMBERED, []),
     }
     return _page(request, "revoke", context)
+
+
+def _address(request: HttpRequest, selection: Selection) -> str:
+    """Return the query string that selects the same rows at the act as at the review."""
+    if selection.matching is None:
+        query = request.GET.copy()
+        query.pop("next", None)
+        return query.urlencode()
+    return urlencode({"matching": request.GET["matching"], **selection.matching.as_json()})
 
 
 def _names(selection: Selection, found: Preview) -> str:

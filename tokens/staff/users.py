@@ -6,7 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from tokens import audit
-from tokens.listing.sessions import SessionQuery, live_sessions_of
+from tokens.listing.sessions import SessionQuery, active_first, live_sessions_of
 from tokens.listing.tokens import foreign_tokens_of
 from tokens.listing.users import account_with_key
 from tokens.models import Kind
@@ -36,7 +36,7 @@ def detail(request: HttpRequest, pk: str) -> HttpResponse:
         "person": person,
         "may_revoke": may_revoke(actor=request.user, user=person),
         "held": live_sessions_of(user=person),
-        "sessions": SessionQuery(user=person.pk).listing().page(size=SHOWN),
+        "sessions": active_first(query=SessionQuery(user=person.pk), size=SHOWN),
         "strays": foreign_tokens_of(user=person, most=SHOWN),
     }
     return render(request, "tokens/staff/user.html", context)

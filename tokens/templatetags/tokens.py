@@ -251,6 +251,7 @@ def request_id() -> str:
     return current_origin().request_id
 
 
+# The lists of tokens and sessions open on what is active: most rows have ended.
 NAV = (
     ("overview", gettext_lazy("Overview"), ""),
     ("tokens", gettext_lazy("Tokens"), "token_blacklist.view_outstandingtoken"),
@@ -274,6 +275,8 @@ def nav_links(request: HttpRequest) -> list[dict[str, object]]:
             continue
         href = reverse(f"tokens_staff:{name}")
         current = request.path == href or (href != overview and request.path.startswith(href))
+        if name in ("tokens", "sessions"):
+            href = f"{href}?status=active"
         found.append({"href": href, "name": words, "current": current})
     return found
 
