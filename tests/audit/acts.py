@@ -27,7 +27,7 @@ from tests.audit.faces import (
     with_legacy_token,
 )
 from tests.support.users import PASSWORD
-from tokens.models import Kind
+from tokens.models import Kind, SavedView
 
 TOKENS = "token_blacklist/outstandingtoken"
 ENDED, CUT = ("sessions", "targets"), ("not_before", "everybody", "targets")
@@ -168,6 +168,13 @@ READING = [
     Act(Kind.LOOKS_FINE, "staff", lambda w: w.staff.post(
         "/staff/looks-fine/", {"rule": "moved", "key": w.sid}), actor="sam", about="s",
         data=("key", "rule")),
+    Act(Kind.VIEW_SAVED, "staff", lambda w: w.staff.post(
+        "/staff/views/new/?list=sessions&status=active", {"name": "live"}), actor="sam", subject="",
+        data=("filters", "list", "name", "shared")),
+    Act(Kind.VIEW_DELETED, "staff", lambda w: w.staff.post(
+        f"/staff/views/{SavedView.objects.get().pk}/delete/"), first=lambda w: w.staff.post(
+        "/staff/views/new/?list=sessions&status=active", {"name": "live"}), actor="sam", subject="",
+        data=("filters", "list", "name", "shared")),
     Act(Kind.TOKEN_INSPECTED, "staff", lambda w: w.staff.post(
         "/staff/inspect/", {"token": w.pair.access}), actor="sam", about="sa", data=("verdict",)),
     Act(Kind.TOKEN_INSPECTED, "command", inspected, about="sa", data=("verdict",), request=False),

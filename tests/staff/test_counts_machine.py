@@ -28,7 +28,7 @@ AGES = (1, 3600, 4 * 86_400, 8 * 86_400)
 
 
 class Acts:
-    """What happens to the sessions of three people. ``which`` chooses one of each kind."""
+    """Act on the sessions of three people. ``which`` chooses one of each kind."""
 
     def __init__(self, clock):
         self.clock = clock

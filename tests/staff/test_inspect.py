@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from tests.support.hidden_tokens import corpus
 from tests.support.tokens import later
+from tests.support.users import make_staff
 from tokens.models import Event, Kind, Session
 from tokens.revocation import cut_off, revoke_session
 from tokens.sessions.issue import open_session
@@ -213,6 +214,16 @@ def test_inspector_without_the_right_to_revoke_has_no_act(inspect, pair, alice) 
     assert states(answer) == [(True, "active")] * 2
     assert "/staff/revoke/" not in answer.text
     assert "alice" not in answer.text
+
+
+def test_page_names_the_tokens_of_superusers_that_it_leaves_out(client, alice, sam) -> None:
+    client.force_login(make_staff("desk", "inspect_token", "revoke_token"))
+    text = " ".join(open_session(user=user).access for user in (sam, alice))
+    page = client.post("/staff/inspect/", {"token": text})
+    assert "1 token belongs to a superuser. You have no permission to revoke it." in page.text
+    assert page.context["listed_number"] == 1
+    client.force_login(sam)
+    assert "You have no permission" not in client.post("/staff/inspect/", {"token": text}).text
 
 
 def test_long_text_is_read_for_those_who_may_inspect(desk) -> None:

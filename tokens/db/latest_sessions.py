@@ -35,7 +35,7 @@ def latest_sessions(*, users: Collection[object], each: int) -> list[UUID]:
 @lru_cache(maxsize=4)
 def _statement(vendor: str, each: int) -> str:
     user, quote = get_user_model()._meta, connection.ops.quote_name
-    key, session = quote(user.pk.column), quote(Session._meta.db_table)
+    key, session = quote(str(user.pk.column)), quote(Session._meta.db_table)
     latest = LATEST.format(session=session, key=key, each=each)
     join = JOINS[vendor].format(latest=latest, session=session)
     return f"SELECT s.id FROM {quote(user.db_table)} u {join} WHERE u.{key}"  # noqa: S608

@@ -5,7 +5,7 @@ Each rule reads a bounded number of the newest rows of the last day, in the orde
 
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_network
@@ -175,10 +175,11 @@ def _guessed(rule: Rule, since: datetime) -> list[Finding]:
 
 
 def _reused(rule: Rule, since: datetime) -> list[Finding]:
-    events = _events(Kind.REUSE, since).exclude(session_id=None)
+    events = _events(Kind.REUSE, since)
     times: dict[UUID, datetime] = {}
     for sid, at in events.values_list("session_id", "at")[:EVENTS]:
-        times.setdefault(sid, at)
+        if sid is not None:
+            times.setdefault(sid, at)
     sessions = Session.objects.select_related("user").in_bulk(list(times)[:REUSES])
     found = []
     for sid, at in times.items():
@@ -191,7 +192,7 @@ def _new_places(rule: Rule, since: datetime) -> list[Finding]:
     newest = live(Session.objects.filter(created_at__gt=since).exclude(user=None).exclude(ip=None))
     logins = list(newest.order_by("-created_at", "-id")[:LOGINS])
     keys = latest_sessions(users={login.user_id for login in logins}, each=KNOWN)
-    known: dict[UserKey, list[Session]] = defaultdict(list)
+    known: dict[UserKey | None, list[Session]] = defaultdict(list)
     for session in Session.objects.filter(pk__in=keys):
         known[session.user_id].append(session)
     networks: dict[UUID, set[str]] = defaultdict(set)
@@ -213,7 +214,7 @@ def _new_places(rule: Rule, since: datetime) -> list[Finding]:
     return _of_sessions(rule, found)
 
 
-def _of_sessions(rule: Rule, found: "dict[UUID, tuple[datetime, Text]]") -> list[Finding]:
+def _of_sessions(rule: Rule, found: "Mapping[UUID, tuple[datetime, Text]]") -> list[Finding]:
     """Return the findings about live sessions, the latest first."""
     rows = live(Session.objects.filter(pk__in=found)).select_related("user") if found else ()
     findings = [Finding(rule, str(row.pk), *found[row.pk], session=row) for row in rows]

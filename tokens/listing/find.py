@@ -1,5 +1,6 @@
 """Find whatever a text names: users, sessions, tokens, a request, or who was seen at an address."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -79,7 +80,12 @@ def find(*, text: str, viewer: Actor) -> Found:
         *(token for token in tokens if meant.id_end or token.jti == meant.jti_start),
         *([refusal] if refusal else events[:1]),
     ]
-    lists = {"users": users, "sessions": sessions, "tokens": tokens, "events": events}
+    lists: dict[str, Sequence[object]] = {
+        "users": users,
+        "sessions": sessions,
+        "tokens": tokens,
+        "events": events,
+    }
     return Found(
         users=tuple(users[:SHOWN]),
         sessions=tuple(sessions[:SHOWN]),

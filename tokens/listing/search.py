@@ -8,7 +8,7 @@ import re
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
@@ -169,7 +169,7 @@ def starting_with(rows: "QuerySet[M]", expression: Combinable, start: str) -> "Q
 
     PostgreSQL uses LIKE with a pattern index, and SQLite a range, because it compares bytes.
     """
-    searched: QuerySet[M] = rows.alias(searched=expression)
+    searched = cast("QuerySet[M]", rows.alias(searched=expression))
     if connection.vendor == "postgresql":
         return searched.filter(Q(searched__startswith=start))
     return searched.filter(Q(searched__gte=start, searched__lt=start + "\U0010ffff"))

@@ -13,6 +13,7 @@ from tokens.models.kinds import Kind, Measure
 from tokens.models.reader import TrailReader
 from tokens.models.refusal import Refusal
 from tokens.models.rollup import Rollup
+from tokens.models.saved_view import SavedView
 from tokens.models.seal import Seal
 from tokens.models.session import RevokedSession, Session, SessionOrigin, SessionToken
 from tokens.models.target import EventTarget
@@ -34,6 +35,7 @@ __all__ = [
     "RevocationJob",
     "RevokedSession",
     "Rollup",
+    "SavedView",
     "Seal",
     "Session",
     "SessionOrigin",

@@ -294,6 +294,16 @@ class Kind(models.TextChoices):
         Traits(ecs=ACCESS, severity=Severity.NOTICE, security=True),
         _("trail exported"),
     )
+    VIEW_SAVED = (
+        "view_saved",
+        Traits(ecs=Ecs(("configuration",), ("creation",))),
+        _("view saved"),
+    )
+    VIEW_DELETED = (
+        "view_deleted",
+        Traits(ecs=Ecs(("configuration",), ("deletion",))),
+        _("view deleted"),
+    )
     PURGED = (
         "purged",
         Traits(ecs=Ecs(("configuration",), ("deletion",)), severity=Severity.NOTICE),

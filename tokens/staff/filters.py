@@ -8,6 +8,8 @@ from typing import Any, ClassVar, assert_never
 from django import forms
 from django.db.models import Model
 from django.http import QueryDict
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
@@ -40,6 +42,14 @@ class InstantInput(forms.DateTimeInput):
     def __init__(self) -> None:
         attrs = {"class": "input", "aria-describedby": "zone-help"}
         super().__init__(attrs=attrs, format="%Y-%m-%dT%H:%M")
+
+    def format_value(self, value: object) -> str | None:
+        """Return the local time also of a text that names its zone."""
+        try:
+            at = parse_datetime(value) if isinstance(value, str) else None
+        except ValueError:
+            at = None
+        return super().format_value(at if at and timezone.is_aware(at) else value)
 
 
 class InstantField(forms.DateTimeField):
@@ -146,6 +156,16 @@ class QueryForm(forms.Form):
     def narrowed(self) -> dict[str, str]:
         """Return the filters that are set, for a query string."""
         return {name: self.data[name] for name in self.fields if self.data.get(name)}
+
+    def as_stored(self) -> dict[str, str]:
+        """Return the filters that are set, for a saved view; {} if one is invalid.
+
+        Instants get their zone: a colleague may be in another one.
+        """
+        given = self.given() or {}
+        texts = {name: self.narrowed[name] for name in given if name in self.narrowed}
+        exact = {name: at.isoformat() for name, at in given.items() if isinstance(at, datetime)}
+        return texts | exact
 
     @property
     def holds_token(self) -> bool:

@@ -16,6 +16,7 @@ from tokens.web.login import login_url
 
 VIEW_TOKENS = "token_blacklist.view_outstandingtoken"
 VIEW_SESSIONS = "tokens.view_session"
+VIEW_EVENTS = "tokens.view_event"
 REVOKE = "tokens.revoke_token"
 CUT_OFF = "tokens.add_cutoff"
 

@@ -42,7 +42,8 @@ class Found:
 
     ``session`` is annotated with its status, ``cutoff`` is the cutoff that the token fails by.
     ``revoke`` is the query string of the review that ends what the token belongs to, "" if there is
-    nothing to end. ``malformed`` says why the text is no token.
+    nothing to end. ``spared`` says that there is, but it belongs to a superuser, and the viewer may
+    not revoke it. ``malformed`` says why the text is no token.
     """
 
     validation: Validation = field(repr=False)
@@ -51,6 +52,7 @@ class Found:
     session: Session | None = None
     cutoff: Cutoff | None = None
     revoke: str = ""
+    spared: bool = False
     malformed: str = ""
 
     @property
@@ -156,6 +158,8 @@ def describe(
     found = []
     for token, validation in zip(tokens, validations, strict=False):
         session = sessions.get(validation.session.pk) if validation.session else None
+        review = _review_of(validation, session, strays)
+        allowed = may_revoke(actor=actor, user=validation.user)
         parts: dict[str, object] = {}
         try:
             parsed = parse(token)
@@ -168,19 +172,16 @@ def describe(
                 validation=validation,
                 session=session,
                 cutoff=cutoffs.get(session.pk) if session else None,
-                revoke=_review_of(validation, session, strays, actor),
+                revoke=review if allowed else "",
+                spared=bool(review) and not allowed,
                 **parts,  # type: ignore[arg-type]
             )
         )
     return found
 
 
-def _review_of(
-    validation: Validation, session: Session | None, strays: set[str], actor: Actor
-) -> str:
+def _review_of(validation: Validation, session: Session | None, strays: set[str]) -> str:
     """Return the query string of the review that ends what a token belongs to."""
-    if not may_revoke(actor=actor, user=validation.user):
-        return ""
     if session is not None:
         live = session.status == Status.ACTIVE  # type: ignore[attr-defined]
         return urlencode({"session": str(session.pk)}) if live else ""
@@ -207,6 +208,7 @@ def result(found: list[Found], *, more: bool) -> dict[str, object]:
         "validation": found[0].validation if len(found) == 1 else None,
         "accepted": accepted,
         "refused": len(found) - accepted,
+        "spared": sum(one.spared for one in found),
         "more": more,
         "full": len(found) <= IN_FULL,
         "listed": urlencode(listed, doseq=True),

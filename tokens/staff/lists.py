@@ -1,10 +1,14 @@
 """Show the page of a list."""
 
+from typing import cast
+
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from tokens.listing.estimates import estimate
+from tokens.listing.saved_views import saved_views
 from tokens.staff.filters import QueryForm
 from tokens.staff.guards import wants_fragment
 
@@ -20,6 +24,9 @@ def render_list(
     page = filters.query.listing().page(cursor=request.GET.get("page", ""))
     fragment = wants_fragment(request)
     context = {"filters": filters, "page": page, "fragment": fragment}
-    if counted is not None and not fragment:
-        context["about"] = estimate(counted)
+    if not fragment:
+        viewer = cast(AbstractBaseUser, request.user)
+        context["saved_views"] = saved_views(viewer=viewer, lists=(name,))
+        if counted is not None:
+            context["about"] = estimate(counted)
     return render(request, f"tokens/staff/{'_' if fragment else ''}{name}.html", context)

@@ -170,7 +170,8 @@ def _address(request: HttpRequest, selection: Selection) -> str:
         query = request.GET.copy()
         query.pop("next", None)
         return query.urlencode()
-    return urlencode({"matching": request.GET["matching"], **selection.matching.as_json()})
+    filters = {name: str(value) for name, value in selection.matching.as_json().items()}
+    return urlencode({"matching": request.GET["matching"], **filters})
 
 
 def _names(selection: Selection, found: Preview) -> str:

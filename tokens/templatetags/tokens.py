@@ -282,6 +282,12 @@ def nav_links(request: HttpRequest) -> list[dict[str, object]]:
 
 
 @register.simple_tag
+def list_label(name: str) -> str:
+    """Return the label of a list, as the navigation has it."""
+    return next(str(words) for other, words, _permission in NAV if other == name)
+
+
+@register.simple_tag
 def home_link(request: HttpRequest) -> str:
     """Return the first page that the viewer may open: the overview or their own sessions."""
     staff, own = address_of("tokens_staff:overview"), address_of("tokens_account:sessions")

@@ -71,13 +71,19 @@ class Command(TokensCommand):
             self.tell(facts, "\n".join(lines), as_json=as_json)
             sys.exit(1)
         rest = count_unsealed()
-        facts = {"intact": True, "events": events, "seals": number - 1, "unsealed": rest}
+        seals = number - 1
+        facts = {"intact": True, "events": events, "seals": seals, "unsealed": rest}
         line = (
-            f"Intact: {events} events under {number - 1} seals. {rest} events are not sealed yet."
+            f"Intact: {_counted(events, 'event')} under {_counted(seals, 'seal')}. "
+            f"Not sealed yet: {_counted(rest, 'event')}."
         )
         if not kept:
             line += "\nWithout --against, removed newest seals go unnoticed."
         self.tell(facts, line, as_json=as_json)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _facts(found: Tampered) -> dict[str, str | int | None]:
