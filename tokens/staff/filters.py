@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, ClassVar, assert_never
 
 from django import forms
@@ -164,7 +164,9 @@ class QueryForm(forms.Form):
         """
         given = self.given() or {}
         texts = {name: self.narrowed[name] for name in given if name in self.narrowed}
-        exact = {name: at.isoformat() for name, at in given.items() if isinstance(at, datetime)}
+        exact = {
+            n: at.astimezone(UTC).isoformat() for n, at in given.items() if isinstance(at, datetime)
+        }
         return texts | exact
 
     @property

@@ -19,7 +19,7 @@ from tokens.listing.saved_views import KEPT, saved_views
 from tokens.models import Kind, SavedView
 from tokens.staff.filters import EventForm, QueryForm, SessionForm, TokenForm, UserForm
 from tokens.staff.guards import VIEW_EVENTS, VIEW_SESSIONS, VIEW_TOKENS, denied, staff_only
-from tokens.web.visible_text import visible
+from tokens.web.pages import visible
 
 DELETE_OTHERS = "tokens.delete_savedview"
 # The form of each list's filters, and the permission to see the list.
