@@ -63,7 +63,7 @@ ESCAPINGS: dict[str, Callable[[str, random.Random], str]] = {
     "numbered lines": lambda token, chance: _numbered(token, chance.choice(NUMBERS), chance),
     "bytes": lambda token, chance: _bytes(token, chance),
 }
-DOTS = (
+DOTS: tuple[str, ...] = (
     *(
         "=2E",
         " . ",
@@ -106,7 +106,7 @@ DOTS = (
         "~",
     ),
 )
-LABELS = (
+LABELS: tuple[str, ...] = (
     "Header: {}\nPayload: {}\nSignature: {}",
     "Header: {} Payload: {} Signature: {}",
     "HEADER\n{}\nPAYLOAD\n{}\nSIGNATURE\n{}",
@@ -122,7 +122,7 @@ LABELS = (
     "'{}.' + '{}.' + '{}'",
     'strcat("{}", ".", "{}", ".", "{}")',
 )
-GLUES = (
+GLUES: tuple[str, ...] = (
     *("\\\n", "<br>", "<br />\n", "&lt;br&gt;", "\u00a0", '" "', '"\n    "', '" +\n  "', "` + `"),
     *(
         "\\n",
@@ -137,7 +137,7 @@ GLUES = (
     ),
     *("' . '", "\n\n", " \\\n  ", "…", "\t", "|", " "),
 )
-NUMBERS = (
+NUMBERS: tuple[str, ...] = (
     "{:>4} ",
     "{}: ",
     "{}\t",
