@@ -101,21 +101,16 @@ def test_valid_filter_is_a_200(api, sam, login, query):
 @pytest.mark.parametrize(
     "path", ["staff/tokens", "staff/sessions", "staff/events", "staff/users/{pk}", "sessions"]
 )
-def test_error_names_an_unknown_parameter_or_a_bad_cursor(api, sam, login, path):
+def test_error_names_an_unknown_or_invalid_parameter(api, sam, login, path):
     staff, path = as_(api, login, sam), f"/api/{path.format(pk=sam.pk)}"
-    for query, name in (("stauts=active", "stauts"), ("cursor=x", "cursor"), ("limit=0", "limit")):
+    for query, name in (
+        ("stauts=active", "stauts"),
+        ("cursor=%2B", "cursor"),
+        ("limit=0", "limit"),
+    ):
         answer = api.get(f"{path}?{query}", **staff)
         assert (answer.status_code, list(answer.json())) == (400, [name]), answer.content
     assert "limit" in api.get(f"{path}?stauts=active", **staff).json()["stauts"][0]
-
-
-def test_cursor_of_another_list_is_a_400(api, sam, login):
-    for _ in range(3):
-        staff = as_(api, login, sam)
-    cursor = api.get("/api/staff/sessions?limit=1", **staff).json()["next"]
-    assert api.get(f"/api/staff/sessions?cursor={cursor}", **staff).status_code == 200
-    answer = api.get(f"/api/staff/events?cursor={cursor}", **staff)
-    assert (answer.status_code, list(answer.json())) == (400, ["cursor"])
 
 
 def test_misspelled_parameter_ends_no_session(api, alice, login):

@@ -22,7 +22,7 @@ from tokens.api.fields import (
 from tokens.api.serializers import ExampleSerializer
 from tokens.audit.export import FORMATS
 from tokens.listing.events import EventQuery
-from tokens.listing.pagination import InvalidCursor, Listing
+from tokens.listing.pagination import Listing
 from tokens.listing.query import Chosen, Filter, FilterType, ListQuery
 from tokens.listing.sessions import SessionQuery
 from tokens.listing.tokens import TokenQuery
@@ -37,7 +37,7 @@ class Paging(serializers.Serializer[None]):
         required=False,
         allow_blank=True,
         max_length=300,
-        help_text="`next` or `previous` of another page; empty for the first page",
+        help_text="next or previous of another page; any other value gives the first page",
     )
     limit = NumberField(
         required=False, default=50, min_value=1, max_value=100, help_text="rows of a page"
@@ -129,11 +129,7 @@ def page(listing: Listing[Model], *, cursor: str, limit: int, row: ExampleSerial
     ``next`` and ``previous`` are cursors, null if there is no such page. ``partial`` says that the
     search stopped at its limit; ``next`` continues it.
     """
-    try:
-        found = listing.exact_page(cursor=cursor, size=limit)
-    except InvalidCursor as error:
-        message = "Not a cursor of this list. Use `next` or `previous` of one of its pages."
-        raise serializers.ValidationError({"cursor": [message]}) from error
+    found = listing.page(cursor=cursor, size=limit)
     return Response(
         {
             "next": found.older or None,
