@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from django.db import connection as default_connection
 from django.db import connections, transaction
 
+from tokens.db.triggers import ensure_trigger
+
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -23,6 +25,7 @@ REFUSAL = "the audit trail is append-only"
 # transaction that adds the row removes it before it commits, so no other connection sees it.
 PERMISSION = "tokens_retention"
 
+SQLITE_PERMISSION = f"CREATE TABLE IF NOT EXISTS {PERMISSION} (granted integer NOT NULL)"
 PG_FUNCTION = f"""
 CREATE OR REPLACE FUNCTION tokens_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -37,11 +40,17 @@ END $$
 
 
 def install(connection: "BaseDatabaseWrapper") -> None:
-    """Create the triggers that are missing, on the tables that exist."""
+    """Create the triggers that are missing or have changed, on the tables that exist."""
     with connection.cursor() as cursor:
         present = set(connection.introspection.table_names(cursor))
-        for statement in _install(connection.vendor, [t for t in TABLES if t in present]):
-            cursor.execute(statement)
+        if present.isdisjoint(TABLES):
+            return
+        cursor.execute(PG_FUNCTION if connection.vendor == "postgresql" else SQLITE_PERMISSION)
+    for table in TABLES:
+        if table in present:
+            names = _names(connection.vendor, table)
+            for name, definition in zip(names, _definitions(connection.vendor, table), strict=True):
+                ensure_trigger(connection, name=name, table=table, definition=definition)
 
 
 def after_migrate(*, using: str, **_: object) -> None:
@@ -77,32 +86,20 @@ def _names(vendor: str, table: str) -> tuple[str, ...]:
     return (f"{table}_no_update", f"{table}_no_delete")
 
 
-def _install(vendor: str, tables: list[str]) -> Iterator[str]:
+def _definitions(vendor: str, table: str) -> Iterator[str]:
+    """Yield the definitions of the triggers on a table, in the order of `_names`."""
     if vendor == "postgresql":
-        if tables:
-            yield PG_FUNCTION
-        for table in tables:
-            # A trigger for each statement costs an INSERT nothing, and also refuses an UPDATE
-            # that matches no row.
-            yield (
-                f"CREATE OR REPLACE TRIGGER {table}_append_only "
-                f"BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-                "FOR EACH STATEMENT EXECUTE FUNCTION tokens_append_only()"
-            )
+        # A trigger for each statement costs an INSERT nothing, and also refuses an UPDATE that
+        # matches no row.
+        yield (
+            f"BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION tokens_append_only()"
+        )
         return
-    if tables:
-        yield f"CREATE TABLE IF NOT EXISTS {PERMISSION} (granted integer NOT NULL)"
-    for table in tables:
-        refuse = f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
-        unless = f"WHEN NOT EXISTS (SELECT 1 FROM {PERMISSION}) " if table in REMOVABLE else ""  # noqa: S608
-        yield (
-            f"CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE UPDATE ON {table} "
-            f"FOR EACH ROW {refuse}"
-        )
-        yield (
-            f"CREATE TRIGGER IF NOT EXISTS {table}_no_delete BEFORE DELETE ON {table} "
-            f"FOR EACH ROW {unless}{refuse}"
-        )
+    refuse = f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
+    unless = f"WHEN NOT EXISTS (SELECT 1 FROM {PERMISSION}) " if table in REMOVABLE else ""  # noqa: S608
+    yield f"BEFORE UPDATE ON {table} FOR EACH ROW {refuse}"
+    yield f"BEFORE DELETE ON {table} FOR EACH ROW {unless}{refuse}"
 
 
 @contextmanager

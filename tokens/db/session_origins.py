@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from django.db import connections, transaction
 from django.db.migrations import Migration
 
+from tokens.db.triggers import ensure_trigger
 from tokens.models import Session, SessionOrigin
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ BEGIN
 {act}
 RETURN NULL;
 END $$"""
-PG_TRIGGER = "CREATE TRIGGER {name} AFTER {when} EXECUTE FUNCTION {name}()"
-SQLITE_TRIGGER = """CREATE TRIGGER {name} AFTER {when}
+PG_TRIGGER = "AFTER {when} EXECUTE FUNCTION {name}()"
+SQLITE_TRIGGER = """AFTER {when}
 BEGIN
 {act}
 END"""
@@ -59,7 +60,7 @@ def after_migrate(*, using: str, **_: object) -> None:
 
 
 def install(connection: "BaseDatabaseWrapper") -> None:
-    """Create the triggers, or replace them if they exist."""
+    """Create the triggers that are missing or have changed."""
     postgresql = connection.vendor == "postgresql"
     session = connection.ops.quote_name(Session._meta.db_table)
     origin = connection.ops.quote_name(SessionOrigin._meta.db_table)
@@ -73,14 +74,15 @@ def install(connection: "BaseDatabaseWrapper") -> None:
         present = set(connection.introspection.table_names(cursor))
         if not present >= {model._meta.db_table for model in (Session, SessionOrigin)}:
             return
-        drop(connection)
         for name, when, act in (
             (MOVED, move, _move(origin)),
             (DELETED, delete, DELETE.format(origin=origin)),
         ):
             words = {"name": name, "when": when, "act": act}
-            for part in (PG_FUNCTION, PG_TRIGGER) if postgresql else (SQLITE_TRIGGER,):
-                cursor.execute(part.format(**words))
+            if postgresql:
+                cursor.execute(PG_FUNCTION.format(**words))
+            definition = (PG_TRIGGER if postgresql else SQLITE_TRIGGER).format(**words)
+            ensure_trigger(connection, name=name, table=session, definition=definition)
 
 
 def _move(origin: str) -> str:

@@ -16,6 +16,7 @@ from django.db import connections
 from django.db.migrations import Migration
 from django.db.models import AutoField, BooleanField, Field, Model
 
+from tokens.db.triggers import ensure_trigger
 from tokens.models import BlacklistedToken, Cutoff, Event, Kind, OutstandingToken, Session
 
 if TYPE_CHECKING:
@@ -55,16 +56,16 @@ BEGIN
     RETURN NULL;
 END $$"""
 # It names no column: a project's own trigger may clear ``is_active`` when another one is updated.
-PG_TRIGGER = """CREATE TRIGGER {name} AFTER UPDATE ON {user} FOR EACH ROW
+PG_TRIGGER = """AFTER UPDATE ON {user} FOR EACH ROW
 WHEN (OLD.{active} AND NOT NEW.{active}) EXECUTE FUNCTION {name}()"""
-SQLITE_TRIGGER = """CREATE TRIGGER {name} AFTER UPDATE OF {active} ON {user} FOR EACH ROW
+SQLITE_TRIGGER = """AFTER UPDATE OF {active} ON {user} FOR EACH ROW
 WHEN OLD.{active} AND NOT NEW.{active} AND NOT ({settled})
 BEGIN
     {cutoff};
     {event};
 END"""
 # INSERT OR REPLACE deletes the old row without running a trigger.
-SQLITE_REPLACED = """CREATE TRIGGER {replaced} AFTER INSERT ON {user} FOR EACH ROW
+SQLITE_REPLACED = """AFTER INSERT ON {user} FOR EACH ROW
 WHEN NOT NEW.{active} AND {known} AND NOT ({settled})
 BEGIN
     {cutoff};
@@ -91,7 +92,7 @@ def after_migrate(*, using: str, **_: object) -> None:
 
 
 def install(connection: "BaseDatabaseWrapper") -> None:
-    """Create the trigger, or replace it if it exists.
+    """Create the trigger if it is missing or has changed.
 
     A user model without a column ``is_active`` gets none.
     """
@@ -99,22 +100,15 @@ def install(connection: "BaseDatabaseWrapper") -> None:
     if not isinstance(active, BooleanField) or not _all_present(connection, active.model):
         return
     words = _words(connection, active)
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
             cursor.execute(PG_FUNCTION.format(**words))
-            # One that runs for single columns only is replaced.
-            cursor.execute(
-                "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = %s::regclass "
-                "AND tgattr = ''",
-                [NAME, words["user"]],
-            )
-            if cursor.fetchone() is None:
-                cursor.execute(f"DROP TRIGGER IF EXISTS {NAME} ON {words['user']}")
-                cursor.execute(PG_TRIGGER.format(**words))
-        else:
-            for name, trigger in ((NAME, SQLITE_TRIGGER), (REPLACED, SQLITE_REPLACED)):
-                cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
-                cursor.execute(trigger.format(**words))
+        triggers = {NAME: PG_TRIGGER}
+    else:
+        triggers = {NAME: SQLITE_TRIGGER, REPLACED: SQLITE_REPLACED}
+    for name, trigger in triggers.items():
+        definition = trigger.format(**words)
+        ensure_trigger(connection, name=name, table=words["user"], definition=definition)
 
 
 def drop(connection: "BaseDatabaseWrapper") -> None:
@@ -156,7 +150,6 @@ def _words(connection: "BaseDatabaseWrapper", active: AnyField) -> dict[str, str
         "cutoff_table": quote(Cutoff._meta.db_table),
         "event_table": quote(Event._meta.db_table),
         "session": quote(Session._meta.db_table),
-        "replaced": REPLACED,
         "kind": Kind.USER_DEACTIVATED.value,
         "now": "clock_timestamp()" if postgresql else "strftime('%Y-%m-%d %H:%M:%f', 'now')",
         "after_last_login": "",

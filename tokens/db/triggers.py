@@ -1,0 +1,42 @@
+"""Create triggers, and leave those alone that the database has already.
+
+On PostgreSQL, creating a trigger waits for every transaction that writes to the table, and holds up
+those that begin meanwhile. `manage.py migrate` runs beside a portal that serves, so it must create
+a trigger only if that is missing, was disabled or has changed.
+"""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+# PostgreSQL stores a trigger in a form of its own, so a comment keeps the digest of the statement.
+PG_UNCHANGED = """SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = %s::regclass
+AND tgenabled = 'O' AND obj_description(oid, 'pg_trigger') = %s"""
+SQLITE_KEPT = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = %s"
+
+
+def ensure_trigger(
+    connection: "BaseDatabaseWrapper", *, name: str, table: str, definition: str
+) -> None:
+    """Create the trigger, or replace one with another definition.
+
+    ``table`` is a quoted name. ``definition`` is what follows the name in the statement. On
+    PostgreSQL the function that the trigger calls has to exist.
+    """
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            digest = hashlib.sha256(definition.encode()).hexdigest()
+            cursor.execute(PG_UNCHANGED, [name, table, digest])
+            if cursor.fetchone() is None:
+                cursor.execute(f"CREATE OR REPLACE TRIGGER {name} {definition}")
+                cursor.execute(f"COMMENT ON TRIGGER {name} ON {table} IS '{digest}'")
+            return
+        statement = f"CREATE TRIGGER {name} {definition}"
+        cursor.execute(SQLITE_KEPT, [name])
+        if cursor.fetchone() != (statement,):
+            cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
+            cursor.execute(statement)
