@@ -10,6 +10,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth import aauthenticate, authenticate
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from tests.support.tokens import kinds, later
 from tests.support.users import PASSWORD, make_user
@@ -45,6 +46,18 @@ def test_login_lock_ends_with_its_window_and_does_not_grow(alice):
         attempt()
     with later(seconds=301):
         assert attempt(password=PASSWORD) is True
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("ip", [AWAY, None])
+def test_statement_that_counts_attempts_reads_the_time_once(alice, ip):
+    """Otherwise a window that ends between two readings keeps a count that is over."""
+    with CaptureQueriesContext(connection) as ran:
+        for _ in range(4):
+            attempt(ip=ip)
+    counting = [one["sql"] for one in ran if "attempts + 1" in (one["sql"] or "")]
+    assert len(counting) >= 4
+    assert {sql.count("clock_timestamp()") for sql in counting} == {1}
 
 
 def test_refused_login_says_how_long_to_wait(alice):

@@ -166,20 +166,24 @@ def _count_below_limits(any_address: str, this_address: str, known: str, address
     return {key for (key,) in rows}
 
 
+# One reading of the time for the whole statement, so that all of its comparisons agree.
+INSTANTS = "clock (now, ends) AS ({instants})"
+NOW = "(SELECT now FROM clock)"
 # Start again at one if the window has ended.
-COUNT_AGAIN = """ON CONFLICT (key) DO UPDATE SET
-    attempts = CASE WHEN t.resets_at <= {now} THEN 1 ELSE t.attempts + 1 END,
-    resets_at = CASE WHEN t.resets_at <= {now} THEN EXCLUDED.resets_at ELSE t.resets_at END"""
-COUNT = """INSERT INTO {table} AS t (key, attempts, resets_at) VALUES (%s, 1, {ends})
-{on_conflict} RETURNING attempts, resets_at, {clock}"""
-COUNT_BELOW_LIMITS = """WITH account (key) AS (SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM {table} WHERE key = %s AND resets_at > {now}) THEN %s ELSE %s END)
-INSERT INTO {table} AS t (key, attempts, resets_at)
-SELECT key, 1, {ends} FROM account
-UNION ALL SELECT %s, 1, {ends} FROM account WHERE NOT EXISTS (
-    SELECT 1 FROM {table} c WHERE c.key = account.key AND c.resets_at > {now} AND c.attempts >= %s)
-{on_conflict} WHERE t.resets_at <= {now} OR t.attempts < CASE WHEN t.key = %s THEN %s ELSE %s END
-RETURNING key"""
+COUNT_AGAIN = f"""ON CONFLICT (key) DO UPDATE SET
+    attempts = CASE WHEN t.resets_at <= {NOW} THEN 1 ELSE t.attempts + 1 END,
+    resets_at = CASE WHEN t.resets_at <= {NOW} THEN EXCLUDED.resets_at ELSE t.resets_at END"""
+COUNT = f"""WITH {INSTANTS}
+INSERT INTO {{table}} AS t (key, attempts, resets_at) SELECT %s, 1, ends FROM clock WHERE true
+{COUNT_AGAIN} RETURNING attempts, resets_at, {{read}}"""  # noqa: S608
+COUNT_BELOW_LIMITS = f"""WITH {INSTANTS}, account (key) AS (SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM {{table}} WHERE key = %s AND resets_at > {NOW}) THEN %s ELSE %s END)
+INSERT INTO {{table}} AS t (key, attempts, resets_at)
+SELECT key, 1, ends FROM account, clock
+UNION ALL SELECT %s, 1, ends FROM account, clock WHERE NOT EXISTS (SELECT 1 FROM {{table}} c
+    WHERE c.key = account.key AND c.resets_at > now AND c.attempts >= %s)
+{COUNT_AGAIN} WHERE t.resets_at <= {NOW} OR t.attempts < CASE WHEN t.key = %s THEN %s ELSE %s END
+RETURNING key"""  # noqa: S608
 UNCOUNT = """INSERT INTO {table} AS t (key, attempts, resets_at) VALUES {rows}
 ON CONFLICT (key) DO UPDATE SET
     attempts = CASE WHEN t.key = %s OR t.attempts = 0 THEN 0 ELSE t.attempts - 1 END,
@@ -189,13 +193,11 @@ RETURNING key"""
 
 def _words() -> dict[str, str]:
     """Return the parts of a statement that counts."""
-    now = clock.sql()
     return {
         "table": _table(),
-        "now": now,
-        "ends": clock.sql(plus=_window()),
-        "clock": clock.column(),
-        "on_conflict": COUNT_AGAIN.format(now=now),
+        "instants": clock.now_and(plus=_window()),
+        # SQLite has no clock that `clock.read` would take.
+        "read": NOW if connection.vendor == "postgresql" else "NULL",
     }
 
 

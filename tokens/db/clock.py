@@ -57,6 +57,17 @@ def sql(*, plus: timedelta = timedelta(0)) -> str:
     return f"'{at}'" if connection.vendor != "postgresql" else f"timestamptz '{at}'"
 
 
+def now_and(*, plus: timedelta) -> str:
+    """Return a SELECT of the time and of the instant that much later, from one reading.
+
+    PostgreSQL runs it once if it is a common table expression, however often that is named.
+    """
+    if connection.vendor != "postgresql" or _source.follows_host:
+        return f"SELECT {sql()}, {sql(plus=plus)}"
+    later = f"at + interval '{plus.total_seconds()} seconds'"
+    return f"SELECT at, {later} FROM (SELECT clock_timestamp()) AS reading (at)"  # noqa: S608
+
+
 def read(value: datetime | None) -> datetime:
     """Return the time from the value of `column`."""
     if value is None or _source.follows_host:
