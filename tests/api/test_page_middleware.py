@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from tokens.web import middleware
 from tokens.web.middleware import skips_page_middleware
 
 POLICY = "Content-Security-Policy"
@@ -22,6 +23,16 @@ def test_api_call_skips_the_middleware_of_pages(path: str) -> None:
 )
 def test_page_or_unknown_path_goes_through_all_middleware(path: str) -> None:
     assert not skips_page_middleware(path, URLCONF)
+
+
+@pytest.mark.django_db
+def test_path_is_resolved_once_for_all_marks(client: Client, monkeypatch) -> None:
+    asked, resolve = [], middleware.resolve
+    monkeypatch.setattr(
+        middleware, "resolve", lambda *given: asked.append(given) or resolve(*given)
+    )
+    assert client.get("/api/staff/tokens/never-asked-before").status_code == 401
+    assert len(asked) == 1
 
 
 @pytest.mark.django_db

@@ -51,6 +51,8 @@ Handler = Callable[[HttpRequest], HttpResponseBase]
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Bytes. A view that takes more names the permission for it (``large_body_for``).
 MAX_BODY = 64 * 1024
+# Attributes with which a view tells `ApiSkipsPageMiddleware` how to treat its calls.
+MARKS = ("skips_page_middleware", "answers_any_host")
 # The access log cuts longer paths.
 MAX_LOGGED_PATH = 2048
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -255,17 +257,17 @@ class ApiSkipsPageMiddleware:
 
 def skips_page_middleware(path: str, urlconf: str) -> bool:
     """Return whether the view at a path is marked to skip the pages' middleware."""
-    return _is_marked(path, urlconf, "skips_page_middleware")
+    return "skips_page_middleware" in _marks(path, urlconf)
 
 
 def answers_any_host(path: str, urlconf: str) -> bool:
     """Return whether the view at a path is marked to answer under any Host header."""
-    return _is_marked(path, urlconf, "answers_any_host")
+    return "answers_any_host" in _marks(path, urlconf)
 
 
 @lru_cache(maxsize=512)
-def _is_marked(path: str, urlconf: str, mark: str) -> bool:
-    """Return whether the view at a path has an attribute that is true.
+def _marks(path: str, urlconf: str) -> frozenset[str]:
+    """Return the names of `MARKS` that the view at a path has as true attributes.
 
     Django resolves the path again in its handler. The cache spares the calls with a fixed path,
     which are the frequent ones, from resolving twice.
@@ -273,8 +275,9 @@ def _is_marked(path: str, urlconf: str, mark: str) -> bool:
     try:
         view = resolve(path, urlconf).func
     except Resolver404:
-        return False
-    return bool(getattr(getattr(view, "cls", view), mark, False))
+        return frozenset()
+    marked = getattr(view, "cls", view)
+    return frozenset(mark for mark in MARKS if getattr(marked, mark, False))
 
 
 def innermost_handler(handler: Handler) -> Handler:
