@@ -56,6 +56,18 @@ def deliver(settings, batch=3, timeout=30.0):
     raise AssertionError("never through")
 
 
+@pytest.mark.parametrize("shape", ["", "caep"])
+def test_position_is_stored_once_for_each_delivery(hook, settings, monkeypatch, shape):
+    settings.WEBHOOK_FORMAT = shape or settings.WEBHOOK_FORMAT
+    stored, store = [], webhook._store
+    monkeypatch.setattr(webhook, "_store", lambda lease, at: stored.append(at) or store(lease, at))
+    record(kind=Kind.REVOKE_SESSION, session=uuid.uuid4())
+    deliver(settings)
+    record(kind=Kind.REFRESH, session=uuid.uuid4())
+    deliver(settings)
+    assert [at.last_id for at in stored] == ids()
+
+
 def test_every_event_arrives_in_order_after_failures(hook, settings):
     sessions = [uuid.uuid4() for _ in range(3)]
     for n in range(30):

@@ -101,7 +101,7 @@ def deliver(*, receiver: Receiver, wait: float = 30.0, batch: int = BATCH) -> It
             )
             if not events:
                 return
-            sent = 0
+            sent, reached, end = 0, Position(row.last_id, row.targets), Position(events[-1].pk)
             for message in _messages(row, events):
                 lease.check()
                 try:
@@ -115,8 +115,10 @@ def deliver(*, receiver: Receiver, wait: float = 30.0, batch: int = BATCH) -> It
                 if sent >= batch:
                     break
             else:
-                reached = Position(events[-1].pk)
-                _store(lease, reached)
+                # The last events may have no form for this receiver.
+                if reached != end:
+                    reached = end
+                    _store(lease, reached)
             yield Delivered(sent, reached.last_id)
 
 
