@@ -16,8 +16,7 @@ from portal.environment import Environment
 from portal.startup import check_port, exit_with
 
 env = Environment()
-port = env.integer("PORT", 8000, 1, 65535)
-bind = env.text("BIND") or f"127.0.0.1:{port}"
+bind = env.bind()
 workers = env.integer("WEB_CONCURRENCY", 2, 1, 1000)
 threads = env.integer("WEB_THREADS", 4, 1, 1000)
 drain_seconds = env.integer("DRAIN_SECONDS", 0, 0, 600)

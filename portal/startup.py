@@ -48,8 +48,7 @@ def listening_address() -> tuple[str, int] | str:
     from gunicorn.util import parse_address
 
     env = Environment()
-    port = env.integer("PORT", 8000, 1, 65535)
-    bind = env.text("BIND") or f"127.0.0.1:{port}"
+    bind = env.bind()
     if env.problems:
         exit_with(env.problems)
     try:
