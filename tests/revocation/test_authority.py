@@ -1,16 +1,19 @@
 """Whatever reaches everybody needs one permission, and so does whatever ends a superuser."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.db import connection
 from django.utils import timezone
 
 from tests.support.users import make_staff, make_user
 from tokens.listing.sessions import SessionQuery
 from tokens.listing.tokens import TokenQuery
 from tokens.models import Cutoff, Event, Kind, OutstandingToken, RevocationJob, Session
+from tokens.origin import Origin
 from tokens.revocation import (
     Selection,
     cut_off,
@@ -24,6 +27,7 @@ from tokens.revocation import (
     within_authority,
     work_off,
 )
+from tokens.revocation.reviews import FEW, handful
 from tokens.sessions.issue import open_session
 
 FAR = timezone.now() + timedelta(days=36500)
@@ -89,8 +93,48 @@ def test_more_users_than_a_person_picks_can_be_everybody(revoker):
         open_session(user=user)
     everyone = Selection(users=tuple(user.pk for user in users))
     assert missing(revoker, everyone) == "tokens.add_cutoff"
-    open_session(user=make_user("another"))
+    for number in range(FEW):
+        open_session(user=make_user(f"another{number}"))
+    assert missing(revoker, everyone) == "tokens.add_cutoff"
+    open_session(user=make_user("yet another"))
     assert missing(revoker, everyone) == ""
+
+
+@pytest.mark.parametrize("query", [SessionQuery, TokenQuery])
+def test_leaving_out_the_sessions_of_the_actor_alone_still_reaches_everybody(
+    revoker, alice, bob, query
+):
+    """The actor opened the first session, so a later beginning selects those of all others."""
+    oldest = open_session(user=revoker).session
+    for user in (alice, bob):
+        open_session(user=user)
+    since = oldest.created_at + timedelta(microseconds=1)
+    if connection.vendor == "sqlite":
+        since = Session.objects.order_by("created_at")[1].created_at
+    others = Selection(matching=query(issued_after=since))
+    assert preview(selection=others).sessions == 2
+    assert missing(revoker, others) == "tokens.add_cutoff"
+    assert missing(make_staff("both", "revoke_token", "add_cutoff"), others) == ""
+    open_session(user=make_user("carol"))
+    assert missing(revoker, Selection(matching=query(q="alice"))) == ""
+
+
+@pytest.mark.parametrize(("reached", "left_out"), [(2, 0), (25, 0), (26, 25), (500, 50)])
+def test_leaving_out_a_handful_still_reaches_everybody(revoker, reached, left_out):
+    """The filter leaves out those of another address, and what the actor has counts for nothing."""
+    assert handful(reached) == left_out
+    if reached > 50:
+        return
+    open_session(user=revoker)
+    Session.objects.update(ip="10.0.0.2")
+    for number in range(reached):
+        open_session(user=make_user(f"user{number}"), origin=Origin(ip="10.0.0.1"))
+    for number in range(left_out):
+        open_session(user=make_user(f"other{number}"), origin=Origin(ip="10.0.0.2"))
+    by_address = Selection(matching=SessionQuery(ip="10.0.0.1"))
+    assert missing(revoker, by_address) == "tokens.add_cutoff"
+    open_session(user=make_user("last"), origin=Origin(ip="10.0.0.2"))
+    assert missing(revoker, by_address) == ""
 
 
 @pytest.mark.parametrize("filters", [{"q": "user"}, {"expires_after": timezone.now()}])
@@ -124,7 +168,10 @@ def test_every_account_is_everybody_if_browser_sessions_are_all_there_is(revoker
         make_user(f"user{number}", last_login=timezone.now())
     everyone = Selection(users=tuple(User.objects.values_list("pk", flat=True)))
     assert missing(revoker, everyone) == "tokens.add_cutoff"
-    make_user("another", last_login=timezone.now())
+    for number in range(FEW):
+        make_user(f"another{number}", last_login=timezone.now())
+    assert missing(revoker, everyone) == "tokens.add_cutoff"
+    make_user("yet another", last_login=timezone.now())
     assert missing(revoker, everyone) == ""
 
 
@@ -189,6 +236,24 @@ def test_looking_at_a_review_is_recorded(client, held, revoker, face):
     event = Event.objects.get(kind=Kind.CLAIMS_VIEWED)
     assert (event.actor, event.session_id, event.count) == (revoker, held[0].pk, 1)
     assert event.data == {"review": {"sessions": [str(held[0].pk)], "spare_superusers": True}}
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["token=never-issued", f"session={uuid4()}", "user=99999", "token=never-issued&user={bob}"],
+)
+def test_review_of_what_does_not_exist_is_not_recorded(client, revoker, bob, query):
+    client.force_login(revoker)
+    assert client.get(f"/staff/revoke/?{query.format(bob=bob.pk)}").status_code == 200
+    assert not Event.objects.filter(kind=Kind.CLAIMS_VIEWED).exists()
+
+
+def test_review_records_of_what_was_named_what_exists(client, held, revoker):
+    client.force_login(revoker)
+    client.get(f"/staff/revoke/?session={held[0].pk}&session={uuid4()}&session={held[1].pk}")
+    event = Event.objects.get(kind=Kind.CLAIMS_VIEWED)
+    assert event.data["review"]["sessions"] == [str(session.pk) for session in held]
+    assert event.session_id is None
 
 
 def test_review_says_that_superusers_stay(client, held, sam):

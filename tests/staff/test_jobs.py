@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from tests.support.users import make_staff
 from tokens.listing.sessions import SessionQuery
 from tokens.models import Event, Kind, RevocationJob, Session
 from tokens.revocation import Selection, preview, reviews, start_job
@@ -119,6 +120,32 @@ def test_only_who_may_revoke_sees_or_works_on_it(client: Client, viewer, auditor
         assert client.get(f"/staff/revoke/{job.pk}/").status_code == 403
         assert client.post(f"/staff/revoke/{job.pk}/").status_code == 403
     assert live() == 1
+
+
+def test_staff_who_may_not_view_sessions_read_only_what_they_decided(
+    client: Client, alice, job
+) -> None:
+    half, decider = make_staff("half", "revoke_token"), make_staff("decider", "revoke_token")
+    RevocationJob.objects.update(actor=decider)
+    client.force_login(half)
+    for method in (client.get, client.post):
+        assert method(f"/staff/revoke/{job.pk}/").status_code == 403
+    assert f"/staff/revoke/{job.pk}/" not in client.get("/staff/").text
+    assert live() == 1
+    client.force_login(decider)
+    assert f"/staff/revoke/{job.pk}/" in client.get("/staff/").text
+    page = client.get(f"/staff/revoke/{job.pk}/")
+    assert page.status_code == 200
+    assert "alice" not in page.text
+
+
+def test_reading_a_job_is_recorded(client: Client, revoker: User, job) -> None:
+    client.force_login(revoker)
+    client.get(f"/staff/revoke/{job.pk}/")
+    event = Event.objects.get(kind=Kind.CLAIMS_VIEWED)
+    assert (event.actor, event.data) == (revoker, {"job": job.pk, "review": job.selection})
+    client.post(f"/staff/revoke/{job.pk}/", headers=HTMX)
+    assert Event.objects.filter(kind=Kind.CLAIMS_VIEWED).count() == 1
 
 
 def test_everybodys_wants_the_permission_for_that(client: Client, revoker, sam, many) -> None:

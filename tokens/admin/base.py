@@ -11,10 +11,12 @@ from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_http_methods
 
 from tokens.admin.changelist import QueryChangeList
 from tokens.listing.columns import Place
@@ -38,6 +40,8 @@ else:
             return cls
 
 
+# For views whose GET writes an event. A HEAD or OPTIONS would show nothing that could be recorded.
+get_or_post = method_decorator(require_http_methods(["GET", "POST"]))
 # No key of a database is as far from zero.
 BIG = 2**63
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tokens import audit
-from tokens.admin.base import session_link, short, user_link
+from tokens.admin.base import get_or_post, session_link, short, user_link
 from tokens.admin.detail import claims_of
 from tokens.admin.fast_rows import instant
 from tokens.admin.filters import list_filters
@@ -40,6 +40,7 @@ class OutstandingTokenAdmin(RevocableAdmin[OutstandingToken]):
         except (ValueError, OverflowError):
             return None
 
+    @get_or_post
     def change_view(
         self,
         request: HttpRequest,
@@ -84,6 +85,7 @@ class OutstandingTokenAdmin(RevocableAdmin[OutstandingToken]):
             "staff_url": address_of("tokens_staff:token", token.jti),
         }
 
+    @get_or_post
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         token = self.get_object(request, object_id)
         if not self.has_view_permission(request, token):

@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tokens.admin.base import ReadOnlyAdmin
+from tokens.admin.base import ReadOnlyAdmin, get_or_post
 from tokens.admin.revoking import Review, review
 from tokens.listing.revocable import RevocableQuery
 from tokens.revocation import Revocation, Selection, revoke_matching
@@ -43,6 +43,7 @@ class RevocableAdmin(ReadOnlyAdmin[M]):
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Review the revocation of one row."""
 
+    @get_or_post
     def revoke_matching_view(self, request: HttpRequest) -> HttpResponse:
         """Review the revocation of everything that the list shows with these filters."""
         if not self.has_view_permission(request):

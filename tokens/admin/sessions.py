@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tokens import audit
-from tokens.admin.base import short, user_link
+from tokens.admin.base import get_or_post, short, user_link
 from tokens.admin.filters import list_filters
 from tokens.admin.outstanding import TIMELINE
 from tokens.admin.revocable import RevocableAdmin
@@ -42,6 +42,7 @@ class SessionAdmin(RevocableAdmin[Session]):
             return None
 
     @transaction.atomic
+    @get_or_post
     def change_view(
         self,
         request: HttpRequest,
@@ -78,6 +79,7 @@ class SessionAdmin(RevocableAdmin[Session]):
             )
         return super().change_view(request, object_id, form_url, extra)
 
+    @get_or_post
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         session = self.get_object(request, object_id)
         if not self.has_view_permission(request, session):

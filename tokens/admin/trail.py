@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tokens.admin.base import ReadOnlyAdmin, session_link, user_link
+from tokens.admin.base import ReadOnlyAdmin, get_or_post, session_link, user_link
 from tokens.admin.filters import list_filters
 from tokens.admin.revoking import begin, describe_end, describe_ended
 from tokens.listing.columns import ADMIN, ADMIN_PAGE, Column
@@ -118,6 +118,7 @@ class CutoffAdmin(ReadOnlyAdmin[Cutoff]):
         name = match.url_name or "" if match is not None else ""
         return name.endswith(("_delete", "_changelist")) and not name.startswith("tokens_cutoff_")
 
+    @get_or_post
     def add_view(
         self,
         request: HttpRequest,

@@ -22,7 +22,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tokens.admin.base import BaseAdmin
+from tokens.admin.base import BaseAdmin, get_or_post
 from tokens.admin.changelist import AccountChangeList
 from tokens.admin.revoking import Review, review
 from tokens.listing.estimates import estimate
@@ -114,6 +114,7 @@ class TokensOfUser(BaseAdmin[AbstractBaseUser]):
             return queryset.filter(pk__in=matching_users(text, limit=FOUND)), False
         return super().get_search_results(request, queryset, search_term)
 
+    @get_or_post
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         user = self.get_object(request, object_id)
         if not self.has_view_permission(request, user):

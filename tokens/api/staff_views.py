@@ -62,6 +62,12 @@ class StaffView(ApiView):
     permission_classes = [StaffMay]
 
 
+class RecordedView(StaffView):
+    """A view whose GET writes an event. A HEAD would show nothing that could be recorded."""
+
+    http_method_names = ["get", "options"]
+
+
 class TokensView(StaffView):
     permission = "token_blacklist.view_outstandingtoken"
 
@@ -76,7 +82,7 @@ class TokensView(StaffView):
         return page_of(request, form=Filters, query=TokenQuery, row=OutstandingTokenSerializer)
 
 
-class TokenView(StaffView):
+class TokenView(RecordedView):
     permission = "token_blacklist.view_outstandingtoken"
 
     @describe(
@@ -113,7 +119,7 @@ class SessionsView(StaffView):
         return page_of(request, form=SessionFilters, query=SessionQuery, row=SessionSerializer)
 
 
-class SessionView(StaffView):
+class SessionView(RecordedView):
     permission = "tokens.view_session"
 
     @describe(
@@ -147,7 +153,7 @@ def account_or_404(pk: str) -> AbstractBaseUser:
     return found
 
 
-class UserView(StaffView):
+class UserView(RecordedView):
     """An account, and a page of its sessions."""
 
     permission = "tokens.view_session"

@@ -5,9 +5,9 @@ The review counts a `Selection` and the act ends it.
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -28,6 +28,7 @@ from tokens.listing.users import superusers
 from tokens.models import OutstandingToken, Session, SessionToken
 from tokens.validation.legacy import transition_over
 
+T = TypeVar("T")
 LISTS: dict[str, type[RevocableQuery[Model]]] = {"tokens": TokenQuery, "sessions": SessionQuery}
 
 
@@ -283,6 +284,33 @@ def selected_browser_users(*, selection: Selection) -> "QuerySet[AbstractBaseUse
     if not selection.whole_users:
         return accounts.none()
     return accounts.filter(last_login__isnull=False) if has_field("last_login") else accounts
+
+
+def existing(*, selection: Selection) -> Selection | None:
+    """Return the selection without names that nothing has, or None if a named sort is then empty.
+
+    It says what a review showed, and must not be revoked: a selection with fewer names can hold
+    more.
+    """
+    jtis, sessions, users = selection.jtis, selection.sessions, selection.users
+    if jtis:
+        jtis = _known(OutstandingToken.objects.all(), "jti", jtis)
+    if sessions:
+        sessions = _known(Session.objects.all(), "pk", sessions)
+    if users:
+        users = _known(get_user_model()._base_manager.all(), "pk", users)
+    for named, known in zip(
+        (selection.jtis, selection.sessions, selection.users), (jtis, sessions, users), strict=True
+    ):
+        if named and not known:
+            return None
+    return replace(selection, jtis=jtis, sessions=sessions, users=users)
+
+
+def _known(rows: "QuerySet[Any]", name: str, keys: tuple[T, ...]) -> tuple[T, ...]:
+    """Return the keys that a row has."""
+    found = set(rows.filter(**{f"{name}__in": keys}).values_list(name, flat=True))
+    return tuple(key for key in keys if key in found)
 
 
 def issued_before(instant: datetime) -> Q:

@@ -13,7 +13,7 @@ Every act can be repeated without harm. ``actor`` is None for an act of the syst
 from tokens.listing.selection import Selection
 from tokens.revocation.cutoffs import cut_off, settle
 from tokens.revocation.instants import cutoff_instant
-from tokens.revocation.jobs import start_job, work_off
+from tokens.revocation.jobs import may_read_job, read_job, start_job, work_off
 from tokens.revocation.many import revoke_in_batches, revoke_matching
 from tokens.revocation.reviews import (
     Preview,
@@ -35,10 +35,12 @@ __all__ = [
     "count_all",
     "cut_off",
     "cutoff_instant",
+    "may_read_job",
     "may_revoke",
     "may_see_rows",
     "missing_permission",
     "preview",
+    "read_job",
     "review",
     "revoke_in_batches",
     "revoke_matching",

@@ -12,10 +12,11 @@ from time import monotonic
 from django.db import transaction
 from django.db.models import Q
 
+from tokens import audit
 from tokens.audit.record import clean_text, name_of
 from tokens.db import clock
 from tokens.listing.selection import Selection, selected_foreign_tokens, selected_sessions
-from tokens.models import RevocationJob
+from tokens.models import Kind, RevocationJob
 from tokens.origin import Actor, current_actor
 from tokens.revocation.batches import (
     BATCH,
@@ -28,7 +29,13 @@ from tokens.revocation.batches import (
 from tokens.revocation.browsers import end_browsers
 from tokens.revocation.cutoffs import declare
 from tokens.revocation.instants import cutoff_instant
-from tokens.revocation.reviews import Preview, count_all, reaches_everybody, within_authority
+from tokens.revocation.reviews import (
+    Preview,
+    count_all,
+    may_see_rows,
+    reaches_everybody,
+    within_authority,
+)
 from tokens.validation.legacy import transition_over
 
 
@@ -53,7 +60,7 @@ def start_job(*, selection: Selection, found: Preview, actor: Actor, reason: str
             expected=found.sessions,
             people=found.users,
             created_at=decided,
-            reaches_everybody=reaches_everybody(selection=selection, found=found),
+            reaches_everybody=reaches_everybody(selection=selection, found=found, actor=actor),
         )
         if (until := cutoff_of(selection)) is not None:
             until = min(until, decided)
@@ -63,6 +70,23 @@ def start_job(*, selection: Selection, found: Preview, actor: Actor, reason: str
         else:
             end_browsers(selection=selection, actor=actor, reason=reason)
         return job
+
+
+def may_read_job(*, job: RevocationJob, actor: Actor) -> bool:
+    """Return whether ``actor`` decided the job, or may see whose sessions it names."""
+    decided = actor is not None and actor.pk == job.actor_id
+    return decided or may_see_rows(actor)
+
+
+def read_job(*, job: RevocationJob, actor: Actor) -> Selection:
+    """Return what a job ends, and record who looked."""
+    audit.record(
+        kind=Kind.CLAIMS_VIEWED,
+        actor=actor,
+        count=job.expected,
+        data={"job": job.pk, "review": job.selection},
+    )
+    return Selection.from_json(job.selection)
 
 
 def _same_job(selection: Selection, actor: Actor) -> RevocationJob | None:

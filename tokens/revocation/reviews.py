@@ -6,18 +6,21 @@ own sessions need neither.
 """
 
 import heapq
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, QuerySet
 
 from tokens import audit
 from tokens.db import clock
 from tokens.jwt.signing import access_lifetime
 from tokens.listing.selection import (
     Selection,
+    existing,
     selected_browser_users,
     selected_foreign_tokens,
     selected_sessions,
@@ -111,17 +114,19 @@ def preview(*, selection: Selection) -> Preview:
 def review(*, selection: Selection, actor: Actor, found: Preview) -> Preview:
     """Return as much of a preview as ``actor`` may see, and record who looked.
 
-    ``found`` is the preview of ``selection``. Names and devices need `VIEW_SESSIONS`; without it
-    only the counts are shown.
+    ``found`` is the preview of ``selection``. What was named but does not exist is not recorded,
+    and a review that shows nothing else writes no event. Names and devices need `VIEW_SESSIONS`;
+    without it only the counts are shown.
     """
-    audit.record(
-        kind=Kind.CLAIMS_VIEWED,
-        actor=actor,
-        session=selection.sessions[0] if len(selection.sessions) == 1 else None,
-        jti=selection.jtis[0] if len(selection.jtis) == 1 else "",
-        count=found.sessions,
-        data={"review": selection.as_json()},
-    )
+    if known := existing(selection=selection):
+        audit.record(
+            kind=Kind.CLAIMS_VIEWED,
+            actor=actor,
+            session=known.sessions[0] if len(selection.sessions) == 1 else None,
+            jti=known.jtis[0] if len(selection.jtis) == 1 else "",
+            count=found.sessions,
+            data={"review": known.as_json()},
+        )
     return found if may_see_rows(actor) else replace(found, sample=())
 
 
@@ -165,11 +170,15 @@ def may_end_browsers(*, selection: Selection) -> bool:
 # --- What an actor may revoke.
 
 
-def reaches_everybody(*, selection: Selection, found: Preview) -> bool:
-    """Return whether a selection leaves out no live session, apart from those opened later.
+def reaches_everybody(*, selection: Selection, found: Preview, actor: Actor) -> bool:
+    """Return whether a selection leaves out at most a handful of the live sessions of others.
 
-    ``found`` is its preview. How it is spelled makes no difference. A few named rows, and the
-    sessions of one user, are never everybody's.
+    What the actor has is not counted: leaving it out changes nothing for all the others. Sessions
+    that are opened later are not counted either. How the selection is spelled makes no difference.
+    A few named rows, and what one user has, are never everybody's. Where others have no sessions,
+    the same holds for their legacy tokens, and for their browser sessions.
+
+    ``found`` is the preview of ``selection``.
     """
     unfiltered = selection.matching is not None and selection.matching.everything_live
     if selection.everything or (unfiltered and not selection.named):
@@ -177,46 +186,71 @@ def reaches_everybody(*, selection: Selection, found: Preview) -> bool:
     if selection.empty or 0 < selection.named <= FEW:
         return False
     spans = selection.matching is not None and selection.matching.spans_everything
-    if not spans and not _of_several(selection, found) and not _all_without_sessions(selection):
+    if not spans and found.users < 2 and not selection.whole_users:
         return False
-    sessions = count_all(selection=selection).sessions if found.more else found.sessions
-    all_live = Selection(everybody=True, spare_superusers=selection.spare_superusers)
-    live = selected_sessions(selection=all_live).order_by().values("pk")
-    return live[: sessions + 1].count() <= sessions
+    sessions, *others = _reached(selection, actor)
+    if not sessions.leaves_out_a_handful():
+        return False
+    return (
+        spans
+        or sessions.of_several()
+        or any(rows.of_several() and rows.leaves_out_a_handful() for rows in others)
+    )
 
 
-def _of_several(selection: Selection, found: Preview) -> bool:
-    """Return whether a selection holds sessions of more than one user."""
-    if found.users < 2 or found.tokens == found.sessions:
-        return found.users > 1
-    users = selected_sessions(selection=selection).order_by().exclude(user=None)
-    return users.values("user").distinct()[:2].count() > 1
+def handful(reached: int) -> int:
+    """Return how many rows a selection may leave out and still reach everybody.
 
-
-def _all_without_sessions(selection: Selection) -> bool:
-    """Return whether nothing is left out of what has no row in the table of sessions.
-
-    These are the legacy tokens of several users, and the browser sessions of named users.
+    A choice of up to `FEW` rows is a choice of these rows, unless it leaves out no other.
     """
+    return 0 if reached <= FEW else max(FEW, reached // 10)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """Hold what a selection ends of all but the actor, and what they have, of one sort of rows.
+
+    ``owner`` is the lookup of the user.
+    """
+
+    chosen: "QuerySet[Any]"
+    every: "QuerySet[Any]"
+    owner: str
+
+    def of_several(self) -> bool:
+        """Return whether what it ends belongs to more than one user."""
+        owners = self.chosen.exclude(**{self.owner: None}).values(self.owner)
+        return owners.distinct()[:2].count() > 1
+
+    def leaves_out_a_handful(self) -> bool:
+        """Return whether at most a handful stays."""
+        reached = self.chosen.count()
+        most = reached + handful(reached)
+        return self.every.values("pk")[: most + 1].count() <= most
+
+
+def _reached(selection: Selection, actor: Actor) -> Iterator[_Reached]:
+    """Yield the sessions, and then what else there may be."""
     everybody = Selection(everybody=True, spare_superusers=selection.spare_superusers)
+    sorts: list[tuple[Callable[..., QuerySet[Any]], str]] = [(selected_sessions, "user")]
+    if not transition_over():
+        sorts.append((selected_foreign_tokens, "user"))
     if selection.whole_users:
-        return (
-            not selected_browser_users(selection=everybody).exclude(pk__in=selection.users).exists()
-        )
-    if transition_over():
-        return False
-    chosen = selected_foreign_tokens(selection=selection)
-    if chosen.order_by().values("user").distinct()[:2].count() < 2:
-        return False
-    count = chosen.count()
-    return selected_foreign_tokens(selection=everybody).values("pk")[: count + 1].count() <= count
+        sorts.append((selected_browser_users, "pk"))
+    for rows, owner in sorts:
+        chosen, every = rows(selection=selection).order_by(), rows(selection=everybody).order_by()
+        if actor is not None:
+            chosen, every = (one.exclude(**{owner: actor.pk}) for one in (chosen, every))
+        yield _Reached(chosen, every, owner)
 
 
 def missing_permission(*, actor: Actor, selection: Selection, found: Preview) -> str:
     """Return the permission that ``actor`` lacks to revoke ``selection``, or an empty text."""
     if _spares(actor) and _is_superusers(selection, actor):
         return REVOKE_SUPERUSER
-    everybody = not _may(actor, CUT_OFF) and reaches_everybody(selection=selection, found=found)
+    if _may(actor, CUT_OFF):
+        return ""
+    everybody = reaches_everybody(selection=selection, found=found, actor=actor)
     return CUT_OFF if everybody else ""
 
 

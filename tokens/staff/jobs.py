@@ -9,18 +9,26 @@ from django_htmx.http import trigger_client_event
 
 from tokens import revocation
 from tokens.models import RevocationJob
-from tokens.revocation import Selection
-from tokens.staff.guards import CUT_OFF, REVOKE, denied, staff_may, wants_fragment
+from tokens.staff.guards import (
+    CUT_OFF,
+    REVOKE,
+    VIEW_SESSIONS,
+    denied,
+    staff_may,
+    wants_fragment,
+)
 
 # How long one poll works. Without JavaScript, a button is pressed and works for longer.
 POLL_SECONDS, PRESS_SECONDS = 1.0, 5.0
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_http_methods(["GET", "POST"])
 @staff_may(REVOKE)
 def job(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the job. A POST revokes its next batches."""
     found = get_object_or_404(RevocationJob, pk=pk)
+    if not revocation.may_read_job(job=found, actor=request.user):
+        denied(request, VIEW_SESSIONS)
     everybody = found.everybody or found.reaches_everybody
     if everybody and not request.user.has_perm(CUT_OFF):
         denied(request, CUT_OFF)
@@ -30,8 +38,12 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
         found = revocation.work_off(job=found, seconds=POLL_SECONDS if fragment else PRESS_SECONDS)
     if request.method == "POST" and not fragment:
         return redirect(request.path)
-    selection = Selection.from_json(found.selection)
-    context = {"job": found, "selection": selection, "parts": selection.described()}
+    context: dict[str, object] = {"job": found}
+    if not fragment:
+        # A fragment has the counts alone.
+        selection = revocation.read_job(job=found, actor=request.user)
+        named = revocation.may_see_rows(request.user)
+        context |= {"selection": selection, "parts": selection.described() if named else []}
     response = render(
         request, "tokens/staff/_job.html" if fragment else "tokens/staff/job.html", context
     )

@@ -28,6 +28,7 @@ from tokens.listing.stats import (
 )
 from tokens.models import Event, Kind, Measure, RevocationJob
 from tokens.models.kinds import SECURITY_KINDS
+from tokens.revocation import may_read_job
 from tokens.staff.charts import SHORTEST_DAY, TRAFFIC, TROUBLE, change, chart, sparkline
 from tokens.staff.guards import REVOKE, staff_only
 
@@ -122,9 +123,14 @@ def attention(*, user: AbstractUser | AnonymousUser, now: datetime) -> Attention
         crowds=crowded_users() if sees_sessions else [],
         key_until=_key_until(now) if sees_events else None,
         findings=find_attention(viewer=user, now=now),
-        jobs=list(unfinished_jobs()[:SHOWN]) if user.has_perm(REVOKE) else [],
+        jobs=_readable_jobs(user) if user.has_perm(REVOKE) else [],
         hidden=hidden if user.has_perm(REVOKE) else [*hidden, _("unfinished revocations")],
     )
+
+
+def _readable_jobs(user: AbstractUser | AnonymousUser) -> list[RevocationJob]:
+    jobs = [job for job in unfinished_jobs() if may_read_job(job=job, actor=user)]
+    return jobs[:SHOWN]
 
 
 def _key_until(now: datetime) -> datetime | None:

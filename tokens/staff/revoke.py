@@ -85,7 +85,7 @@ class RevokeForm(forms.Form):
         return detail if reason == "other" else f"{reason}: {detail}" if detail else reason
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_http_methods(["GET", "POST"])
 @staff_may(REVOKE)
 def revoke(request: HttpRequest) -> HttpResponse:
     """Show what would be revoked, and revoke it after a reason is given."""
