@@ -248,6 +248,16 @@ def parse_network(text: str) -> Network | None:
     return network
 
 
+def client_network(ip: str | None) -> str | None:
+    """Return what counts as one client: an IPv4 address, or for IPv6 its /64 network.
+
+    One site owns a /64 and can use any address in it (RFC 4291, section 2.5.4; RFC 8981).
+    """
+    if ip is None or ":" not in ip:
+        return ip
+    return str(ip_network((ip, 64), strict=False))
+
+
 def is_subnet(network: Network, *, of: Network) -> bool:
     """Return whether all addresses of ``network`` are in the other one."""
     return network.network_address in of and network.prefixlen >= of.prefixlen

@@ -2,8 +2,8 @@
 
 import pytest
 from django.test import Client
+from django.urls import ResolverMatch, resolve
 
-from tokens.web import middleware
 from tokens.web.middleware import skips_page_middleware
 
 POLICY = "Content-Security-Policy"
@@ -27,10 +27,13 @@ def test_page_or_unknown_path_goes_through_all_middleware(path: str) -> None:
 
 @pytest.mark.django_db
 def test_path_is_resolved_once_for_all_marks(client: Client, monkeypatch) -> None:
-    asked, resolve = [], middleware.resolve
-    monkeypatch.setattr(
-        middleware, "resolve", lambda *given: asked.append(given) or resolve(*given)
-    )
+    asked = []
+
+    def counted(*given: str) -> ResolverMatch:
+        asked.append(given)
+        return resolve(*given)
+
+    monkeypatch.setattr("tokens.web.middleware.resolve", counted)
     assert client.get("/api/staff/tokens/never-asked-before").status_code == 401
     assert len(asked) == 1
 

@@ -60,7 +60,12 @@ def deliver(settings, batch=3, timeout=30.0):
 def test_position_is_stored_once_for_each_delivery(hook, settings, monkeypatch, shape):
     settings.WEBHOOK_FORMAT = shape or settings.WEBHOOK_FORMAT
     stored, store = [], webhook._store
-    monkeypatch.setattr(webhook, "_store", lambda lease, at: stored.append(at) or store(lease, at))
+
+    def noted(lease, reached):
+        stored.append(reached)
+        store(lease, reached)
+
+    monkeypatch.setattr(webhook, "_store", noted)
     record(kind=Kind.REVOKE_SESSION, session=uuid.uuid4())
     deliver(settings)
     record(kind=Kind.REFRESH, session=uuid.uuid4())

@@ -13,7 +13,7 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from tests.support.tokens import failed, jti, kinds, later
 from tests.support.users import PASSWORD
 from tokens.jwt.claims import parse, redact
-from tokens.models import BlacklistedToken, Kind, OutstandingToken, Session
+from tokens.models import BlacklistedToken, Kind, OutstandingToken, Refusal, Session
 from tokens.revocation import revoke_session, revoke_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.simplejwt.host")]
@@ -106,6 +106,20 @@ def test_all_views_work_under_atomic_requests(api, post, alice, monkeypatch):
     assert post("/jwt/verify/", token=pair["access"]).status_code == 200
     assert post("/jwt/blacklist/", refresh=pair["refresh"]).status_code == 200
     assert who(api, pair["access"]).status_code == 401
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["/who/", "/jwt/refresh/", "/jwt/verify/", "/jwt/blacklist/"])
+def test_refusal_is_remembered_under_atomic_requests(api, post, pair, monkeypatch, path):
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    revoke_session(session=Session.objects.get(), actor=None, reason="lost")
+    if path == "/who/":
+        answer = who(api, pair["access"])
+    else:
+        name = "token" if "verify" in path else "refresh"
+        answer = post(path, **{name: pair["refresh"]})
+    assert answer.status_code == 401
+    assert Refusal.objects.get().request_id == answer["X-Request-ID"]
 
 
 def test_refresh_without_rotation_returns_an_access_token_alone(post, pair, monkeypatch):

@@ -12,7 +12,6 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_network
 from math import ceil
 from unicodedata import normalize
 
@@ -28,7 +27,7 @@ from tokens.conf import app_settings
 from tokens.db import clock
 from tokens.db.statements import fetch_all, read_datetime
 from tokens.models import Kind, LoginThrottle
-from tokens.origin import current_origin
+from tokens.origin import client_network, current_origin
 
 # How long an address stays known after the account's last login from there.
 KNOWN_FOR = timedelta(days=90)
@@ -67,7 +66,7 @@ def record_attempt(*, username: str, durable: bool = True) -> AttemptKeys:
 
     Not ``durable`` is for invented data only: if the caller rolls back, the attempt is not counted.
     """
-    ip = _counted_address(current_origin().ip)
+    ip = client_network(current_origin().ip)
     any_address = _key("account", username)
     if ip is None:
         _count_or_lock(any_address, app_settings.LOGIN_ATTEMPTS, username, "account", durable)
@@ -92,7 +91,7 @@ def record_attempt(*, username: str, durable: bool = True) -> AttemptKeys:
 
 def is_known_address(*, username: str) -> bool:
     """Tell whether the account has logged in from the current address before."""
-    ip = _counted_address(current_origin().ip)
+    ip = client_network(current_origin().ip)
     if ip is None:
         return False
     known = _key("known", username, ip)
@@ -203,16 +202,6 @@ def _words() -> dict[str, str]:
 
 def _window() -> timedelta:
     return timedelta(seconds=app_settings.LOGIN_WINDOW_SECONDS)
-
-
-def _counted_address(ip: str | None) -> str | None:
-    """Return what counts as one address: for IPv6 the /64 network.
-
-    One site owns a /64 and can use any address in it (RFC 4291, section 2.5.4; RFC 8981).
-    """
-    if ip is None or ":" not in ip:
-        return ip
-    return str(ip_network((ip, 64), strict=False))
 
 
 def _table() -> str:

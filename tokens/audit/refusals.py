@@ -2,14 +2,19 @@
 
 An accepted call costs nothing. A flood of refused calls writes a bounded number of rows in each
 minute, and the table never has more rows than `KNOWN_SLOTS` and `UNKNOWN_SLOTS`. Refusals of tokens
-without a valid signature, which anyone can cause, have a budget and slots of their own.
+without a valid signature, which anyone can cause, have a budget and slots of their own. Each
+client has a small share of the budget and of the slots: one that floods hides its own refusals.
 """
 
 import logging
 import random
 import threading
 import time
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
+from zlib import crc32
 
 from django.db import Error, connection, transaction
 
@@ -17,62 +22,79 @@ from tokens.audit.record import clean_text, name_of
 from tokens.db import clock
 from tokens.jwt.signing import jti_of, session_id
 from tokens.models import Refusal
-from tokens.origin import CLIENT_LENGTH, USER_AGENT_LENGTH, current_origin
+from tokens.origin import (
+    CLIENT_LENGTH,
+    USER_AGENT_LENGTH,
+    after_view,
+    client_network,
+    current_origin,
+)
 from tokens.validation.validator import Validation
 
 logger = logging.getLogger(__name__)
 KNOWN_SLOTS, UNKNOWN_SLOTS = 45_000, 5_000
-# How many refusals one process writes in a minute: of one session, of all known ones, and others.
-PER_SESSION, PER_KNOWN, PER_UNKNOWN = 5, 300, 60
+# The slots that the refusals of one client replace.
+SLOTS_OF_CLIENT = 100
+# How many refusals one process writes in a minute: of one session, of one client, and of all, for
+# those of known sessions and for others.
+PER_SESSION, PER_CLIENT, PER_KNOWN = 5, 30, 300
+PER_UNKNOWN_CLIENT, PER_UNKNOWN = 10, 60
 FIELDS = [field.name for field in Refusal._meta.concrete_fields if not field.primary_key]
 
 
 class Budget:
-    """Limit how often each key may act within a minute, and all of them together."""
+    """Limit how often all together may act within a minute, and each of several keys."""
 
-    def __init__(self, *, each: int, together: int) -> None:
-        self.each, self.together = each, together
+    def __init__(self, *, together: int) -> None:
+        self.together = together
         self._lock = threading.Lock()
         self.reset()
 
     def reset(self) -> None:
         """Start a new minute."""
         self._minute = time.monotonic() // 60
-        self._spent: dict[object, int] = {}
+        # A key enters only when it acts, so there are no more of them than acts.
+        self._spent: Counter[object] = Counter()
         self._all = 0
 
-    def spend(self, key: object) -> bool:
-        """Return whether ``key`` may act once more."""
+    def spend(self, shares: Mapping[object, int]) -> bool:
+        """Return whether one act is left, of all and of the share of each key."""
         with self._lock:
             if time.monotonic() // 60 != self._minute:
                 self.reset()
-            if self._all >= self.together or self._spent.get(key, 0) >= self.each:
+            if self._all >= self.together:
                 return False
-            self._spent[key] = self._spent.get(key, 0) + 1
+            if any(self._spent[key] >= share for key, share in shares.items()):
+                return False
+            self._spent.update(shares.keys())
             self._all += 1
             return True
 
 
-known_budget = Budget(each=PER_SESSION, together=PER_KNOWN)
-unknown_budget = Budget(each=PER_UNKNOWN, together=PER_UNKNOWN)
+known_budget = Budget(together=PER_KNOWN)
+unknown_budget = Budget(together=PER_UNKNOWN)
 
 
 def record_refusal(validation: Validation) -> None:
     """Remember why a call was refused, unless there have been too many in this minute.
 
+    The row is written after the view: a project's transaction around it would roll the row back.
     A fault of the database is logged: the call is refused whether it is remembered or not.
     """
+    origin, user = current_origin(), validation.user
+    client = client_network(origin.ip) or ""
     # Without a valid signature there are no claims.
     claims = validation.claims
     sid, jti = session_id(claims), jti_of(claims) if claims else ""
-    if not (known_budget.spend(sid or jti) if claims else unknown_budget.spend("")):
+    if claims:
+        allowed = known_budget.spend({("session", sid or jti): PER_SESSION, client: PER_CLIENT})
+    else:
+        allowed = unknown_budget.spend({client: PER_UNKNOWN_CLIENT})
+    if not allowed:
         return
-    # A new row takes a random slot of its kind, whatever was there.
     first, slots = (0, KNOWN_SLOTS) if claims else (KNOWN_SLOTS, UNKNOWN_SLOTS)
-    slot = first + random.randrange(slots)  # noqa: S311
-    origin, user = current_origin(), validation.user
     refusal = Refusal(
-        slot=slot,
+        slot=first + _slot_of(client, slots),
         request_id=clean_text(origin.request_id, 64),
         check_name=validation.failed or "",
         why=clean_text(validation.why, 500),
@@ -85,6 +107,16 @@ def record_refusal(validation: Validation) -> None:
         user_agent=clean_text(origin.user_agent, USER_AGENT_LENGTH),
         client=clean_text(origin.client, CLIENT_LENGTH),
     )
+    after_view(partial(_write, refusal))
+
+
+def _slot_of(client: str, slots: int) -> int:
+    """Return a random one of the slots of a client. Another client may have some of them too."""
+    number = random.randrange(SLOTS_OF_CLIENT)  # noqa: S311
+    return crc32(f"{client} {number}".encode()) % slots
+
+
+def _write(refusal: Refusal) -> None:
     try:
         # An error would otherwise spoil the transaction of the caller.
         with transaction.atomic() if connection.in_atomic_block else nullcontext():

@@ -5,12 +5,12 @@ validate and end sessions. Subclasses may override `get_token` and `validate` as
 simplejwt's. There are none for sliding tokens: those stay with simplejwt, and no session ends them.
 """
 
-from django.db import connection
 from rest_framework_simplejwt import serializers
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 
 from tokens.audit.refusals import record_refusal
+from tokens.db.transactions import in_request_transaction
 from tokens.jwt.claims import Malformed, parse
 from tokens.jwt.signing import ACCESS, REFRESH, type_of
 from tokens.revocation.presented import revoke_presented
@@ -102,11 +102,6 @@ def verify(serializer: serializers.TokenVerifySerializer, attrs: dict[str, str])
         record_refusal(validation)
         raise TokenError(validation.message)
     return {}
-
-
-def in_request_transaction() -> bool:
-    """Tell whether the view runs in the transaction of ATOMIC_REQUESTS."""
-    return bool(connection.settings_dict.get("ATOMIC_REQUESTS")) and connection.in_atomic_block
 
 
 def _type_in(token: str) -> object:

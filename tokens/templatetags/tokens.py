@@ -236,6 +236,19 @@ def check_label(name: str) -> str:
     return str(CHECK_LABELS.get(name, name))
 
 
+# The reason of a validation that ends with what a person may have typed.
+REVOKED_BECAUSE = "Its session was revoked: %(reason)s"
+
+
+@register.filter
+def refusal_reason(why: str) -> str:
+    """Translate why a call was refused. It is stored in English, as the API answers."""
+    start, _of, _rest = REVOKED_BECAUSE.partition("%")
+    if why.startswith(start):
+        return _(REVOKED_BECAUSE) % {"reason": reason(why.removeprefix(start))}
+    return _(why) if why else ""
+
+
 TOKEN_TYPES = {"access": gettext_lazy("access token"), "refresh": gettext_lazy("refresh token")}
 
 
