@@ -1,7 +1,7 @@
 """Create triggers, and leave those alone that the database has already.
 
 On PostgreSQL, creating a trigger waits for every transaction that writes to the table, and holds up
-those that begin meanwhile. `manage.py migrate` runs beside a portal that serves, so it must create
+those that begin later. `manage.py migrate` runs beside a portal that serves, so it must create
 a trigger only if that is missing, was disabled or has changed.
 """
 
