@@ -193,7 +193,7 @@ class EventsView(StaffView):
         return page_of(request, form=EventFilters, query=EventQuery, row=EventSerializer)
 
 
-class ExportView(StaffView):
+class ExportView(RecordedView):
     """Stream the whole filtered trail. The file does not contain the export's own event."""
 
     permission = "tokens.export_event"

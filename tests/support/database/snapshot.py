@@ -1,6 +1,6 @@
 """Snapshot the rows about tokens, and put faults between the code and the database."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -39,19 +39,19 @@ LOOKS = tuple(kind for kind in Kind if kind.traits.ecs is ACCESS)
 NOT_COUNTED = {"Session": "sessions", "ContentType": "contenttypes"}
 
 
-def everything(*, but_looks: bool = False) -> dict[str, list[Any]]:
-    """Every row of every table, ours or not; ``but_looks`` without the events of looking."""
+def everything(*, leaving_out: Collection[Kind] = ()) -> dict[str, list[Any]]:
+    """Every row of every table, ours or not, without the events of the kinds ``leaving_out``."""
     found = {}
     for model in apps.get_models():
         if NOT_COUNTED.get(model.__name__) == model._meta.app_label:
             continue
         if model is Refusal:
             continue  # a refused call is remembered, and changes nothing else
-        if model is EventWindow and but_looks:
-            continue  # it counts the events of looking
+        if model is EventWindow and leaving_out:
+            continue  # it counts these events
         rows = model._default_manager.order_by("pk")
-        if model is Event and but_looks:
-            rows = rows.exclude(kind__in=LOOKS)
+        if model is Event and leaving_out:
+            rows = rows.exclude(kind__in=leaving_out)
         found[model._meta.label] = list(rows.values())
     return found
 
