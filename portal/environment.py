@@ -98,11 +98,6 @@ class Environment:
             return self._refuse(name, f"is not between {minimum} and {maximum}: {value}", default)
         return int(value)
 
-    def bind(self) -> str:
-        """Return where the server listens: HOST:PORT, or the path of a socket."""
-        port = self.integer("PORT", 8000, 1, 65535)
-        return self.text("BIND") or f"127.0.0.1:{port}"
-
     def boolean(self, name: str, default: bool) -> bool:
         """Return a switch. Any other word than those for on and off is a problem."""
         value = self._expanded(name, TRUE[0] if default else FALSE[0]).strip().lower()

@@ -13,10 +13,10 @@ from typing import Any
 
 from portal.drain import drain_before_stop
 from portal.environment import Environment
-from portal.startup import check_port, exit_with
+from portal.startup import bind_of, check_port, exit_with
 
 env = Environment()
-bind = env.bind()
+bind = bind_of(env)
 workers = env.integer("WEB_CONCURRENCY", 2, 1, 1000)
 threads = env.integer("WEB_THREADS", 4, 1, 1000)
 drain_seconds = env.integer("DRAIN_SECONDS", 0, 0, 600)

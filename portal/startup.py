@@ -43,12 +43,18 @@ def check_settings() -> None:
         exit_with(f"{text} ({error.id})" for text, error in zip(said, errors, strict=True))
 
 
+def bind_of(env: Environment) -> str:
+    """Return where the server listens: HOST:PORT, or the path of a socket."""
+    port = env.integer("PORT", 8000, 1, 65535)
+    return env.text("BIND") or f"127.0.0.1:{port}"
+
+
 def listening_address() -> tuple[str, int] | str:
     """Return the host and port, or the path of the socket, that the server will listen on."""
     from gunicorn.util import parse_address
 
     env = Environment()
-    bind = env.bind()
+    bind = bind_of(env)
     if env.problems:
         exit_with(env.problems)
     try:
