@@ -19,8 +19,10 @@ from django.utils.dateformat import time_format
 from django.utils.formats import date_format, get_format
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from tokens.db.statements import AnyField
+from tokens.models.readable import is_readable
 
 if TYPE_CHECKING:
     from tokens.admin.changelist import QueryChangeList
@@ -83,6 +85,8 @@ def instant(at: datetime | None) -> str:
     """Format an instant as Django does. The few different days and minutes are cached."""
     if at is None:
         return ""
+    if not is_readable(at):
+        return _("unreadable")
     local, form, language = timezone.localtime(at), get_format("DATETIME_FORMAT"), get_language()
     for clock in CLOCKS:
         if form.endswith(clock):

@@ -10,7 +10,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import connection, transaction
-from django.db.models import Max, Model, QuerySet
+from django.db.models import F, Max, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.exceptions import TemplateDoesNotExist
 from django.template.loader import render_to_string, select_template
@@ -153,7 +153,7 @@ class TokensOfUser(BaseAdmin[AbstractBaseUser]):
         at = held.values("created_at")[:HELD].aggregate(at=Max("created_at"))["at"]
         if at is None:
             logins = EventQuery(kind=Kind.LOGIN, subject=user.pk).rows()
-            at = logins.values_list("at", flat=True).first()
+            at = logins.values_list(F("at"), flat=True).first()
         return date_format(timezone.localtime(at), "DATETIME_FORMAT") if at else _("never")
 
 

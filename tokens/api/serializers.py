@@ -6,7 +6,8 @@ equal.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from datetime import datetime
+from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from drf_spectacular.utils import extend_schema_field, inline_serializer
@@ -28,6 +29,7 @@ from tokens.listing.sessions import SessionQuery
 from tokens.listing.tokens import TokenQuery
 from tokens.listing.users import UserQuery
 from tokens.models import OutstandingToken, Session
+from tokens.models.readable import is_readable
 
 # The columns of a session that its owner may see.
 SHOWN_TO_OWNER = (
@@ -182,6 +184,14 @@ class ActiveSerializer(ClaimsSerializer):
     example = examples.INTROSPECTED
 
 
+class InstantField(serializers.DateTimeField):
+    """An instant; null if the stored one can't be read."""
+
+    def to_representation(self, value: datetime) -> Any:
+        """Return the instant as text, or None."""
+        return super().to_representation(value) if is_readable(value) else None
+
+
 class RowSerializer(ExampleSerializer):
     """A row of a list: the list's ``columns``, and the fields that a subclass adds."""
 
@@ -218,7 +228,7 @@ def _field(column: Column) -> AnyField:
         case ColumnType.BOOLEAN:
             return serializers.BooleanField(**options)
         case ColumnType.INSTANT:
-            return serializers.DateTimeField(**options)
+            return InstantField(**options)
         case ColumnType.UUID:
             return serializers.UUIDField(**options)
         case ColumnType.OBJECT:

@@ -9,24 +9,34 @@ lines.
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeAlias
 
 from django.db import connection
 
 from tokens.models import Event
+from tokens.models.readable import DEEPEST, EARLIEST, LATEST, is_address, read_object
 
 COLUMNS = (
     "kind", "actor_id", "actor_name", "subject_id", "subject_name", "session_id", "jti", "ip",
     "user_agent", "client", "request_id", "reason", "count", "data",
 )  # fmt: skip
+SESSION, ADDRESS, COUNT = map(COLUMNS.index, ("session_id", "ip", "count"))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # COPY escapes these characters.
 ESCAPES = str.maketrans(
     {"\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 )
+# Begins a value that the portal never writes. No escaped text begins like this.
+FOREIGN = "\\?"
+# An object of this length is not too deep, and has no number that is too long.
+SHORT = 2 * DEEPEST
+# jsonb ends nothing but an object with this.
+BRACE = ord("}")
 
-# The id, the time in microseconds since 1970, and the canonical line, which contains both.
-CanonicalLine: TypeAlias = tuple[int, int, bytes]
+# The id, the time in microseconds since 1970, and the canonical line, which contains both. The
+# time is None if the portal can't read the event.
+CanonicalLine: TypeAlias = tuple[int, int | None, bytes]
 
 
 def read_lines(*, after: int, through: int, limit: int) -> Iterator[CanonicalLine]:
@@ -38,10 +48,11 @@ def read_lines(*, after: int, through: int, limit: int) -> Iterator[CanonicalLin
 
 
 def _copy_lines(after: int, through: int, limit: int) -> Iterator[CanonicalLine]:
-    # Times are numbers here, because their text depends on settings of the server.
+    # Times are numbers here, because their text depends on settings of the server. The number of
+    # an infinite time is infinite.
     columns = ", ".join(f'"{name}"' for name in COLUMNS)
     query = (
-        f"COPY (SELECT id, (extract(epoch FROM at) * 1000000)::bigint, {columns} "  # noqa: S608
+        f"COPY (SELECT id, trunc(extract(epoch FROM at) * 1000000), {columns} "  # noqa: S608
         f"FROM tokens_event WHERE id > {int(after)} AND id <= {int(through)} "
         f"ORDER BY id LIMIT {int(limit)}) TO STDOUT"
     )
@@ -51,35 +62,108 @@ def _copy_lines(after: int, through: int, limit: int) -> Iterator[CanonicalLine]
             *complete, rest = (rest + bytes(block)).split(b"\n")
             for line in complete:
                 event_id, at, _columns = line.split(b"\t", 2)
-                yield int(event_id), int(at), line
+                # Times of these years have 16 digits. The data are last.
+                if len(at) == 16 and line[-1] == BRACE and len(line) - line.rindex(b"\t") <= SHORT:
+                    yield int(event_id), int(at), line
+                else:
+                    readable = at[-1:].isdigit() and _holds_object(line)
+                    yield int(event_id), _readable(int(at)) if readable else None, line
+
+
+def _holds_object(line: bytes) -> bool:
+    """Return whether the data are an object that the portal can read."""
+    begin = line.rindex(b"\t") + 1
+    # jsonb has no other characters that COPY escapes.
+    return read_object(line[begin:].replace(b"\\\\", b"\\").decode()) is not None
 
 
 def _build_lines(after: int, through: int, limit: int) -> Iterator[CanonicalLine]:
-    # SQLite stores any type in any column. Reading bytes shows a value of a wrong type as it is.
-    columns = ", ".join(f'CAST("{name}" AS BLOB)' for name in ("at", *COLUMNS))
+    columns = ", ".join(as_stored(f'"{name}"') for name in ("at", *COLUMNS))
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT id, {columns} FROM {Event._meta.db_table} "  # noqa: S608
             "WHERE id > %s AND id <= %s ORDER BY id LIMIT %s",
             [after, through, limit],
         )
-        for event_id, *values in cursor:
-            at, *texts, data = map(_decode, values)
+        for event_id, at, *values, data in cursor:
             micros = _parse_micros(at)
-            fields = [str(event_id), str(micros), *map(_escape, texts), _canonical_json(data)]
-            yield event_id, micros, "\t".join(fields).encode(errors="surrogatepass")
+            fields = [*map(_field, values)]
+            written = _canonical_json(data)
+            readable = micros is not None and written is not None and _are_written(values)
+            fields = [
+                str(event_id),
+                _foreign(at) if micros is None else str(micros),
+                *fields,
+                _foreign(data) if written is None else written,
+            ]
+            line = "\t".join(fields).encode(errors="surrogatepass")
+            yield event_id, micros if readable else None, line
 
 
-def _decode(value: bytes | None) -> str | None:
-    return None if value is None else value.decode(errors="surrogateescape")
+def as_stored(column: str) -> str:
+    """Return SQL for what SQLite stores in a column, which may have any type.
+
+    The value of a text is its bytes, and the value of bytes is their text in SQL.
+    """
+    return (
+        f"CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB)"
+        f" WHEN 'blob' THEN quote({column}) ELSE {column} END"
+    )
 
 
-def _parse_micros(text: str | None) -> int:
+def _field(value: object) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, bytes):
+        return value.decode(errors="surrogateescape").translate(ESCAPES)
+    return str(value) if isinstance(value, int) else _foreign(value)
+
+
+def _foreign(value: object) -> str:
+    return FOREIGN + repr(value).translate(ESCAPES)
+
+
+def _are_written(values: list[object]) -> bool:
+    """Return whether the portal writes values such as these in the columns before the data."""
+    session, address = values[SESSION], values[ADDRESS]
+    return (
+        all(_is_text(v) for v in values if not isinstance(v, int | None))
+        and isinstance(values[COUNT], int)
+        and (session is None or _is_hexadecimal(session))
+        and (address is None or _is_address(address))
+    )
+
+
+def _is_text(value: object) -> bool:
     try:
-        at = datetime.fromisoformat(text or "")
+        return isinstance(value, bytes) and value.decode() is not None
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_hexadecimal(value: object) -> bool:
+    return isinstance(value, bytes) and len(value) == 32 and not value.strip(b"0123456789abcdef")
+
+
+@lru_cache(maxsize=1024)
+def _is_address(value: object) -> bool:
+    return isinstance(value, bytes) and is_address(value.decode(errors="replace"))
+
+
+def _parse_micros(stored: object) -> int | None:
+    """Return a time that is stored as Django writes it; None for any other value."""
+    try:
+        text = stored.decode() if isinstance(stored, bytes) else ""
+        at = datetime.fromisoformat(text)
     except ValueError:
-        return -1  # The portal did not write this value; the chain will differ.
-    return to_micros(at if at.tzinfo else at.replace(tzinfo=UTC))
+        return None
+    if at.tzinfo is not None or str(at) != text:
+        return None
+    return _readable(to_micros(at.replace(tzinfo=UTC)))
+
+
+def _readable(micros: int) -> int | None:
+    return micros if FIRST < micros < LAST else None
 
 
 def to_micros(at: datetime) -> int:
@@ -88,16 +172,24 @@ def to_micros(at: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def _escape(text: str | None) -> str:
-    return "\\N" if text is None else text.translate(ESCAPES)
+FIRST, LAST = to_micros(EARLIEST), to_micros(LATEST)
 
 
-def _canonical_json(text: str | None) -> str:
-    """Return JSON in jsonb's order of members: shorter names first."""
+def _canonical_json(stored: object) -> str | None:
+    """Return an object in jsonb's order of members, shorter names first.
+
+    It is None for anything but an object that is stored as the portal writes it: with another
+    spelling, or with a name twice, the same object could be stored in several ways.
+    """
+    if stored == b"{}":
+        return "{}"
     try:
-        value = json.loads(text or "")
-    except ValueError:
-        return _escape(text)
+        text = stored.decode() if isinstance(stored, bytes) else ""
+    except UnicodeDecodeError:
+        return None
+    value = read_object(text)
+    if value is None or json.dumps(value) != text:
+        return None
     return json.dumps(_sort_members(value), ensure_ascii=False).translate(ESCAPES)
 
 

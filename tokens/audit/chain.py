@@ -99,13 +99,17 @@ def _pem_spellings(retired: Iterable[str]) -> Iterable[str]:
 
 @dataclass(slots=True)
 class Stretch:
-    """The chain over the events of one stretch, as far as they have been added."""
+    """The chain over the events of one stretch, as far as they have been added.
+
+    The times are those of the readable events.
+    """
 
     start: bytes
     version: int = VERSION
     tip: bytes = b""
     ids: list[int] = field(default_factory=list)
     links: list[bytes] = field(default_factory=list)
+    unreadable: list[int] = field(default_factory=list)
     first_at: int = sys.maxsize
     last_at: int = -sys.maxsize
 
@@ -122,6 +126,9 @@ class Stretch:
             self.tip = hashlib.sha256(self.tip + link).digest()
         self.ids.append(event_id)
         self.links.append(link[:LINK_BYTES])
+        if at is None:
+            self.unreadable.append(event_id)
+            return
         if at < self.first_at:
             self.first_at = at
         if at > self.last_at:

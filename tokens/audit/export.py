@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from django.db.models import Max
+from django.db.models import F, Max
 
 from tokens.audit.record import record
 from tokens.audit.serializers import FIELDS, Row, to_ecs, to_json
 from tokens.db import clock
+from tokens.listing.events import KEY
+from tokens.listing.pagination import beyond
 from tokens.models import Event, Kind
 from tokens.origin import Actor
 
@@ -31,15 +33,15 @@ def rows(events: "QuerySet[Event]", *, chunk: int = CHUNK) -> Iterator[Row]:
     Each ``chunk`` is a query by key, so no cursor and no transaction stays open during a
     download.
     """
-    page = events.order_by("at", "id").values_list(*FIELDS)
+    columns = [F(name) if name in KEY else name for name in FIELDS]
+    page = events.order_by("at", "id").values_list(*columns)
     found = list(page[:chunk])
     while found:
         yield from found
         if len(found) < chunk:
             return
         last_id, last_at = found[-1][0], found[-1][1]
-        following = page.filter(at__gte=last_at).exclude(at=last_at, id__lte=last_id)
-        found = list(following[:chunk])
+        found = list(page.filter(beyond(Event, KEY, (last_at, last_id), down=False))[:chunk])
 
 
 def write_csv(events: "QuerySet[Event]") -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from django.db import connection as default_connection
 from django.db import connections, transaction
 
+from tokens.db.event_ids import HIGHEST
 from tokens.db.triggers import ensure_trigger
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ REFUSAL = "the audit trail is append-only"
 # SQLite has no transaction variables, so a row in this table permits the deletion. The
 # transaction that adds the row removes it before it commits, so no other connection sees it.
 PERMISSION = "tokens_retention"
+# SQLite gives an event the highest id of the table, plus one. After the highest number of all, it
+# could write no event. So an id is refused that is further above the last one.
+LONGEST_STEP = 2**20
 
 SQLITE_PERMISSION = f"CREATE TABLE IF NOT EXISTS {PERMISSION} (granted integer NOT NULL)"
 PG_FUNCTION = f"""
@@ -83,7 +87,8 @@ def remove(connection: "BaseDatabaseWrapper") -> None:
 def _names(vendor: str, table: str) -> tuple[str, ...]:
     if vendor == "postgresql":
         return (f"{table}_append_only",)
-    return (f"{table}_no_update", f"{table}_no_delete")
+    steps = (f"{table}_no_step",) if table == EVENTS else ()
+    return (f"{table}_no_update", f"{table}_no_delete", *steps)
 
 
 def _definitions(vendor: str, table: str) -> Iterator[str]:
@@ -100,6 +105,13 @@ def _definitions(vendor: str, table: str) -> Iterator[str]:
     unless = f"WHEN NOT EXISTS (SELECT 1 FROM {PERMISSION}) " if table in REMOVABLE else ""  # noqa: S608
     yield f"BEFORE UPDATE ON {table} FOR EACH ROW {refuse}"
     yield f"BEFORE DELETE ON {table} FOR EACH ROW {unless}{refuse}"
+    if table == EVENTS:
+        last = f"(SELECT max(seq) FROM sqlite_sequence WHERE name = '{EVENTS}')"  # noqa: S608
+        yield (
+            f"AFTER INSERT ON {EVENTS} FOR EACH ROW WHEN NEW.id < 1 "
+            f"OR NEW.id - coalesce({last}, {HIGHEST - LONGEST_STEP}) > {LONGEST_STEP} "
+            "BEGIN SELECT RAISE(ABORT, 'the portal gives no event such an id'); END"
+        )
 
 
 @contextmanager

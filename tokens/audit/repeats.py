@@ -7,16 +7,20 @@ records how many were left out.
 
 import hashlib
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 
 from tokens.audit.record import write
 from tokens.db import clock
-from tokens.models import Event, EventWindow
+from tokens.models import Event, EventWindow, Kind
 
 WINDOW = timedelta(minutes=1)
+# How far the clocks of two processes may be apart.
+SKEW = timedelta(seconds=5)
+# The highest number of events that a window counts.
+MOST = 2**31 - 1
 # The member of `Event.data` with the number of events that were left out before.
 LEFT_OUT = "left_out"
 
@@ -29,21 +33,37 @@ def write_bounded(event: Event, *, about: tuple[object, ...]) -> Event | None:
     """
     now = clock.now()
     key = hashlib.sha256(json.dumps([event.kind, *map(str, about)]).encode()).hexdigest()
-    begun = now - WINDOW
     with transaction.atomic():
         windows = EventWindow.objects.filter(key=key)
-        if windows.filter(opened_at__gt=begun).update(left_out=F("left_out") + 1):
+        current = windows.filter(_opened_by_event_like(event), **_within(now))
+        if current.update(left_out=F("left_out") + 1):
             return None
-        defaults = {"opened_at": now}
         window, opened = EventWindow.objects.select_for_update().get_or_create(
-            key=key, defaults=defaults
+            key=key, defaults={"opened_at": event.at}
         )
-        if not opened and window.opened_at > begun:
-            # Another call has opened the window since.
-            windows.update(left_out=F("left_out") + 1)
-            return None
         if not opened:
+            # Another call may have opened the window since.
+            if current.update(left_out=F("left_out") + 1):
+                return None
             if window.left_out:
                 event.data = {**event.data, LEFT_OUT: window.left_out}
-            windows.update(opened_at=now, left_out=0)
+            windows.update(opened_at=event.at, left_out=0)
         return write(event)
+
+
+def _within(now: datetime) -> dict[str, object]:
+    return {"opened_at__gt": now - WINDOW, "opened_at__lt": now + SKEW, "left_out__lt": MOST}
+
+
+def _opened_by_event_like(event: Event) -> Exists:
+    """Require that the event which opened a window is in the trail.
+
+    No seal covers a window. Without this, a role with rights on windows could keep all events
+    of a kind out of the trail.
+    """
+    same: dict[str, object] = {"kind": event.kind, "at": OuterRef("opened_at")}
+    for name in ("actor_id", "subject_id", "session_id"):
+        value = getattr(event, name)
+        same |= {f"{name}__isnull": True} if value is None else {name: value}
+    # The second condition shows the database that the partial index of kinds applies.
+    return Exists(Event.objects.filter(**same).exclude(kind=Kind.REFRESH))

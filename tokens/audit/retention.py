@@ -31,7 +31,8 @@ def removable_seals(*, before: datetime) -> list[Seal]:
     found: list[Seal] = []
     rest = Seal.objects.filter(number__gt=removed, removed_through=None).order_by("number")
     for seal in rest.defer("steps", "links").iterator(chunk_size=500):
-        if seal.last_at is None or seal.last_at >= before:
+        # No event is younger than its seal, whatever time it claims.
+        if min(seal.last_at or seal.sealed_at, seal.sealed_at) >= before:
             break
         found.append(seal)
     return found

@@ -5,13 +5,16 @@ from datetime import UTC
 
 from django.db import connection, transaction
 from django.db.models import Count, Sum
-from django.db.models.functions import TruncHour
+from django.db.models.functions import Least, TruncHour
 
 from tokens.audit.watermark import high_water_mark
 from tokens.models import Event, Rollup, TrailReader
+from tokens.models.readable import EARLIEST, LATEST
 
 READER = "rollup"
 STEP = 50_000
+# The highest count that PostgreSQL stores.
+MOST = 2**31 - 1
 
 
 def roll_up(*, wait: float = 30.0, size: int = STEP) -> Iterator[int]:
@@ -35,14 +38,15 @@ def _sum_next(*, through: int, size: int) -> int | None:
         return None
     end = min(first + size - 1, through)
     rows = (
-        waiting.filter(pk__lte=end)
+        waiting.filter(pk__lte=end, at__gt=EARLIEST, at__lt=LATEST)
         .order_by()
         .annotate(hour=TruncHour("at", tzinfo=UTC))
         .values_list("hour", "kind")
-        .annotate(Count("pk"), Sum("count"))
+        .annotate(events=Count("pk"), total=Sum(Least("count", MOST)))
     )
     adapt = connection.ops.adapt_datetimefield_value
-    sums = [(adapt(hour), kind, events, total) for hour, kind, events, total in rows]
+    # On SQLite, a text that is no time has no hour.
+    sums = [(adapt(hour), kind, events, total or 0) for hour, kind, events, total in rows if hour]
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO {Rollup._meta.db_table} AS r (hour, kind, events, total) "  # noqa: S608

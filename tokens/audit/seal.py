@@ -104,6 +104,7 @@ def _write(
     through: int,
     removed_through: int | None = None,
 ) -> Seal:
+    readable = len(stretch.ids) > len(stretch.unreadable)
     seal = Seal(
         number=number,
         version=VERSION,
@@ -111,8 +112,8 @@ def _write(
         after_id=after,
         through_id=through,
         count=len(stretch.ids),
-        first_at=_from_micros(stretch.first_at) if stretch.ids else None,
-        last_at=_from_micros(stretch.last_at) if stretch.ids else None,
+        first_at=_from_micros(stretch.first_at) if readable else None,
+        last_at=_from_micros(stretch.last_at) if readable else None,
         steps=pack_ids(stretch.ids, after=after),
         links=b"".join(stretch.links),
         tip=stretch.tip.hex(),

@@ -7,6 +7,7 @@ from tokens.listing.columns import API
 from tokens.listing.events import EventQuery
 from tokens.models import Event
 from tokens.models.kinds import traits_of
+from tokens.models.readable import is_readable
 
 FIELDS = tuple(column.path for column in EventQuery.columns_on(API))
 ECS_VERSION = "8.17.0"
@@ -19,12 +20,13 @@ Row: TypeAlias = tuple[Any, ...]
 class EventJson(TypedDict):
     """An event as JSON, with the names of `FIELDS`.
 
-    ``at`` is RFC 3339 in UTC with microseconds. ``actor_id`` and ``subject_id`` are keys of the
+    ``at`` is RFC 3339 in UTC with microseconds, or null if it can't be read. ``data`` that can't
+    be read are ``{"unreadable": true}``. ``actor_id`` and ``subject_id`` are keys of the
     user model: numbers, or the text of any other key.
     """
 
     id: int
-    at: str
+    at: str | None
     kind: str
     actor_id: int | str | None
     actor_name: str
@@ -54,7 +56,7 @@ def row_of(event: Event) -> Row:
 def to_json(row: Row) -> EventJson:
     """Serialize the values of `FIELDS`."""
     members = dict(zip(FIELDS, row, strict=True))
-    members["at"] = rfc3339(members["at"])
+    members["at"] = rfc3339(members["at"]) if is_readable(members["at"]) else None
     if members["session_id"] is not None:
         members["session_id"] = str(members["session_id"])
     for name in ("actor_id", "subject_id"):
@@ -70,7 +72,7 @@ def to_ecs(row: Row) -> dict[str, object]:
     """
     event = to_json(row)
     document: dict[str, object] = {
-        "@timestamp": event["at"],
+        **({"@timestamp": event["at"]} if event["at"] else {}),
         "ecs": {"version": ECS_VERSION},
         "event": _ecs_event(event),
         "service": {"type": "token-portal"},

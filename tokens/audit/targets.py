@@ -13,8 +13,8 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
-from django.db.models import BigIntegerField
 
+from tokens.audit.canonical import as_stored
 from tokens.audit.record import EventFields, build_event, insert_beside, log_on_commit, write
 from tokens.db.statements import AnyField, Params, Row, mark_written
 from tokens.models import Event, EventTarget
@@ -28,6 +28,8 @@ MEMBER = "targets"
 TABLE, COLUMNS = EventTarget._meta.db_table, "(event_id, number, session_id, user_id)"
 # Rows in one query.
 PAGE = 10_000
+# Less than any number in a column.
+LOWEST = -(2**63)
 
 
 def record_upon_many(*, targets: Iterable[Target], **fields: Unpack[EventFields]) -> Event:
@@ -65,13 +67,18 @@ def differing_events(*, after: int, through: int, declared: dict[int, object]) -
     yield from sorted(missing)
 
 
-def names_impossible_event() -> bool:
-    """Return whether a row names an event whose id is no number.
+def listed_above(last: int) -> list[int | None]:
+    """Return the events after ``last`` that have rows; None for ids that are no numbers.
 
     SQLite stores any value in any column, and orders text and blobs after all numbers.
     """
-    rows = EventTarget.objects.filter(event_id__gt=BigIntegerField.MAX_BIGINT)
-    return rows.values("number").exists()
+    event = "event_id"
+    if connection.vendor != "postgresql":
+        event = "CASE WHEN typeof(event_id) = 'integer' THEN event_id END"
+    with connection.cursor() as cursor:
+        query = f"SELECT DISTINCT {event} FROM {TABLE} WHERE event_id > %s ORDER BY 1"  # noqa: S608
+        cursor.execute(query, [last])
+        return [row[0] for row in cursor]
 
 
 def _order(target: Target) -> tuple[int, str]:
@@ -171,10 +178,13 @@ def _stored_lines(after: int, through: int) -> Iterator[tuple[int, int, str]]:
 
 def _pages(cursor: CursorWrapper, after: int, through: int) -> Iterator[Row]:
     """Yield the rows, a page at a time."""
-    edge = (after, 2**31)
+    raw = connection.vendor != "postgresql"
+    names = ("number", "session_id", "user_id")
+    columns = ", ".join(as_stored(name) if raw else name for name in names)
+    edge = (after + 1, LOWEST)
     while True:
         cursor.execute(
-            f"SELECT event_id, number, session_id, user_id FROM {TABLE} "  # noqa: S608
+            f"SELECT event_id, {columns} FROM {TABLE} "  # noqa: S608
             "WHERE (event_id, number) > (%s, %s) AND event_id <= %s "
             "ORDER BY event_id, number LIMIT %s",
             [*edge, through, PAGE],
@@ -187,8 +197,15 @@ def _pages(cursor: CursorWrapper, after: int, through: int) -> Iterator[Row]:
 
 
 def _as_written(field: AnyField, value: object) -> object:
-    """Return what the portal reads from a column, or a text that it never writes."""
+    """Return what the portal reads from a column, or a text that it never writes.
+
+    ``value`` is what `as_stored` returns: bytes for a text.
+    """
     try:
+        if isinstance(value, bytes):
+            value = value.decode()
+        elif isinstance(value, str):
+            return f"?{value}"
         read = field.to_python(value)
         if field.get_db_prep_value(read, connection) == value:
             return read

@@ -22,16 +22,17 @@ from tokens.audit.chain import (
     start_stretch,
     unpack_ids,
 )
-from tokens.audit.targets import MEMBER, differing_events, names_impossible_event
+from tokens.audit.targets import LOWEST, MEMBER, differing_events, listed_above
+from tokens.db.event_ids import last_id
 from tokens.models import Event, Seal
 
-What: TypeAlias = Literal["changed", "removed", "added", "targets", "seal"]
+What: TypeAlias = Literal["changed", "removed", "added", "unreadable", "targets", "seal"]
 # Numbers of seals in one query.
 PAGE = 1000
+# Events that no seal covers, in one query.
+UNSEALED = 10_000
 # The canonical line of each event with targets contains this.
 DECLARES = f'"{MEMBER}"'.encode()
-# Less than any id.
-LOWEST = -(2**63)
 # Errors from a column that holds a value of a wrong type, as SQLite allows.
 UNREADABLE = (TypeError, ValueError, AttributeError, OverflowError)
 
@@ -40,10 +41,11 @@ class Tampered(Exception):
     """A difference between the trail and its seals.
 
     ``what`` is ``changed``, ``removed`` or ``added`` for an event, whose id is ``event`` if it is
-    known, ``targets`` if the list of sessions and users that the event ended differs, or names no
-    event that can exist, or ``seal`` if the seal itself is wrong. ``seal`` is the number of the
-    seal, or None for an event with an id that the portal never gives. ``last`` is the id of the
-    last event if several that follow each other differ in the same way.
+    known, ``unreadable`` for one with a value that the portal never writes, ``targets`` if the
+    list of sessions and users that the event ended differs, or names no event that can exist, or
+    ``seal`` if the seal itself is wrong. ``seal`` is the number of the seal, or None for an event
+    that no seal covers. ``last`` is the id of the last event if several that follow each other
+    differ in the same way.
     """
 
     def __init__(
@@ -55,7 +57,8 @@ class Tampered(Exception):
         last: int | None = None,
         why: str = "",
     ) -> None:
-        under = f"under seal {seal}" if seal is not None else "before the first one"
+        under = f"under seal {seal}" if seal is not None else "under no seal"
+        several = last is not None and last != event
         if what == "seal":
             text = f"Seal {seal}: {why}."
         elif what == "targets" and event is None:
@@ -64,7 +67,10 @@ class Tampered(Exception):
             text = f"The list of sessions that event {event} ({under}) ended was changed."
         elif event is None:
             text = f"An event {under} was {what}."
-        elif last is not None and last != event:
+        elif what == "unreadable":
+            those = f"Events {event} to {last}" if several else f"Event {event}"
+            text = f"{those} ({under}) can't be read: the portal did not write this."
+        elif several:
             text = f"The events {event} to {last} ({under}) were {what}."
         else:
             text = f"Event {event} ({under}) was {what}."
@@ -90,15 +96,19 @@ def compare(
     events under it, so those can't be named.
 
     ``against`` are digests by number, of seals that were kept elsewhere. Without one, newest
-    seals that were removed together with their events go unnoticed.
+    seals that were removed together with their events go unnoticed. Raises `ValueError` if one of
+    them is before ``start``: what is between them would not be compared.
     """
     keys = known_keys()
     kept = dict(against or {})
-    yield from _check_ids_below_first()
+    if kept and min(kept) < start:
+        raise ValueError(f"seal {min(kept)} was kept, but the comparison starts at seal {start}")
+    yield from _check_impossible_ids()
     removed, forged = _check_testimonies(keys)
     yield from forged.values()
     chain = _Chain(keys)
     expected = max(1, start)
+    through = 0
     if expected > 1:
         before = _load(expected - 1)
         wrong = before if isinstance(before, Tampered) else chain.authenticate(before)
@@ -120,7 +130,7 @@ def compare(
             if number not in forged:
                 yield seal
             continue
-        differs = False
+        differs, through = False, max(through, seal.through_id)
         for difference in _check_events(seal, keys[seal.key_id], removed=removed):
             differs = True
             yield difference
@@ -128,6 +138,7 @@ def compare(
             yield seal
     if kept and max(kept) >= expected:
         yield from _missing(expected, max(kept), why="it is missing: the end was cut off")
+    yield from _check_unsealed(after=through)
 
 
 def removed_through(keys: Mapping[str, SealingKey]) -> int:
@@ -163,14 +174,36 @@ def _added(number: int) -> Tampered:
     return Tampered("seal", seal=number, why="it was added: the first seal has number 1")
 
 
-def _check_ids_below_first() -> Iterator[Tampered]:
-    """Yield the events with ids that the portal never gives, which no seal covers."""
-    ids = Event.objects.filter(pk__lt=1).order_by("pk").values_list("pk", flat=True)
-    yield from _runs((("added", event) for event in ids.iterator()), seal=None)
-    for event in differing_events(after=LOWEST, through=0, declared={}):
-        yield Tampered("targets", seal=None, event=event)
-    if names_impossible_event():
-        yield Tampered("targets", seal=None)
+def _check_impossible_ids() -> Iterator[Tampered]:
+    """Yield the events, and the lists of sessions, with ids that the portal has not given."""
+    last = last_id()
+    below = Event.objects.filter(pk__lt=1)
+    above = Event.objects.filter(pk__gt=last)
+    targets = [*differing_events(after=LOWEST - 1, through=0, declared={}), *listed_above(last)]
+    events = [
+        event
+        for rows in (below, above)
+        for event in rows.order_by("pk").values_list("pk", flat=True).iterator()
+    ]
+    # An event that was written since has an id that was given by now.
+    last = last_id()
+    given = range(1, last + 1)
+    yield from _runs((("added", event) for event in events if event not in given), seal=None)
+    for event in targets:
+        if event not in given:
+            yield Tampered("targets", seal=None, event=event)
+
+
+def _check_unsealed(*, after: int) -> Iterator[Tampered]:
+    """Yield the events that no seal covers yet, and that the portal can't read."""
+    last = last_id()
+    while True:
+        lines = list(read_lines(after=after, through=last, limit=UNSEALED))
+        unreadable = [event for event, at, _line in lines if at is None]
+        yield from _runs((("unreadable", event) for event in unreadable), seal=None)
+        if len(lines) < UNSEALED:
+            return
+        after = lines[-1][0]
 
 
 def _numbers(*, from_number: int | None) -> Iterator[int]:
@@ -330,6 +363,8 @@ def _check_events(seal: Seal, key: SealingKey, *, removed: int) -> Iterator[Tamp
         for difference in _differences(seal, found):
             unproven.update(difference.events)
             yield difference
+    unreadable = (event for event in found.unreadable if event not in unproven)
+    yield from _runs((("unreadable", event) for event in unreadable), seal=seal.number)
     yield from _check_targets(seal, declaring=declaring, unproven=unproven)
     if len(found.ids) == limit:
         yield from _added_events(seal, after=found.ids[-1])
@@ -359,9 +394,13 @@ def _check_targets(seal: Seal, *, declaring: list[int], unproven: set[int]) -> I
 
 
 def check_stretch(seal: Seal, *, key: SealingKey) -> None:
-    """Check the events under an authentic seal. Raises `Tampered` at the first difference."""
+    """Check the events under an authentic seal. Raises `Tampered` at the first difference.
+
+    An event that was unreadable when it was sealed is none: it is what was sealed.
+    """
     for difference in _check_events(seal, key, removed=0):
-        raise difference
+        if difference.what != "unreadable":
+            raise difference
 
 
 def _differences(seal: Seal, found: Stretch) -> Iterator[Tampered]:

@@ -9,9 +9,8 @@ import time
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Max
 
-from tokens.models import Event
+from tokens.db.event_ids import last_id
 
 POLL_SECONDS = 0.01
 
@@ -33,12 +32,9 @@ def high_water_mark(*, wait: float = 30.0) -> int:
     """
     if connection.vendor != "postgresql":
         with transaction.atomic():
-            return Event.objects.aggregate(last=Max("pk"))["last"] or 0
+            return last_id()
+    last = last_id()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_get_serial_sequence('tokens_event', 'id')")
-        (sequence,) = cursor.fetchone()
-        cursor.execute(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}")  # noqa: S608
-        (last,) = cursor.fetchone()
         writers = _open_writers(cursor)
         deadline = time.monotonic() + wait
         while writers:
@@ -46,7 +42,7 @@ def high_water_mark(*, wait: float = 30.0) -> int:
                 raise StillWriting("a transaction that has written events stays open")
             time.sleep(POLL_SECONDS)
             writers &= _open_writers(cursor)
-    return int(last)
+    return last
 
 
 def _open_writers(cursor: CursorWrapper) -> set[str]:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -90,10 +90,10 @@ def find_attention(*, viewer: Actor = None, now: datetime | None = None) -> list
     """
     since = (now or clock.now()) - WINDOW
     rules = rules_for(viewer)
-    fine: dict[tuple[object, object], datetime] = {}
+    fine: dict[tuple[str, str], datetime] = {}
     if rules:
-        for data, at in _events(Kind.LOOKS_FINE, since).values_list("data", "at")[:EVENTS]:
-            fine.setdefault((data.get("rule"), data.get("key")), at)
+        for data, at in _events(Kind.LOOKS_FINE, since).values_list("data", F("at"))[:EVENTS]:
+            fine.setdefault((str(data.get("rule")), str(data.get("key"))), at)
     found = []
     for rule in rules:
         rest = [one for one in rule.find(rule, since) if not _is_fine(one, fine)]
@@ -101,7 +101,7 @@ def find_attention(*, viewer: Actor = None, now: datetime | None = None) -> list
     return found
 
 
-def _is_fine(finding: Finding, fine: dict[tuple[object, object], datetime]) -> bool:
+def _is_fine(finding: Finding, fine: dict[tuple[str, str], datetime]) -> bool:
     """Return whether staff have set a finding aside: for a day, or until its session does more."""
     at = fine.get((finding.rule.name, finding.key))
     return at is not None and (finding.session is None or finding.at <= at)
@@ -150,7 +150,7 @@ def _retried(rule: Rule, since: datetime) -> list[Finding]:
     )
     rotated_at = rotations.order_by("-at", "-id").values("ip")[:1]
     retries = _events(Kind.REFRESH_RETRY, since).annotate(rotated_ip=Subquery(rotated_at))
-    rows = retries.values_list("session_id", "at", "rotated_ip", "ip")[:EVENTS]
+    rows = retries.values_list("session_id", F("at"), "rotated_ip", "ip")[:EVENTS]
     found = {
         sid: (at, f"{before} → {ip}")
         for sid, at, before, ip in rows
@@ -162,7 +162,7 @@ def _retried(rule: Rule, since: datetime) -> list[Finding]:
 def _guessed(rule: Rule, since: datetime) -> list[Finding]:
     refused = _events(Kind.LOGIN_REFUSED, since).exclude(subject=None)
     attempts: dict[UserKey, list[datetime]] = defaultdict(list)
-    for user, at in refused.values_list("subject_id", "at")[:EVENTS]:
+    for user, at in refused.values_list("subject_id", F("at"))[:EVENTS]:
         attempts[user].append(at)
     users = [user for user, times in attempts.items() if len(times) >= REFUSALS]
     opened = Session.objects.filter(Q(user__in=users), created_at__gt=since).order_by("-created_at")

@@ -7,7 +7,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from tokens.listing.columns import (
@@ -24,6 +24,7 @@ from tokens.listing.pagination import LOOK, Listing, Walk, unchanged
 from tokens.listing.query import FilterType, ListQuery, Text, declare
 from tokens.listing.search import UserKey, as_network, as_uuid, between, match, narrower
 from tokens.models import Event, EventTarget, Kind, Session
+from tokens.models.readable import is_readable
 
 # The order of the trail, newest first.
 KEY = ("at", "id")
@@ -137,6 +138,8 @@ class EventQuery(ListQuery[Event]):
             TABLE | ADMIN | ADMIN_PAGE | API,
             type=ColumnType.INSTANT,
             label=gettext_lazy("When"),
+            null=True,
+            help="null: the stored time can't be read",
             example="2026-11-02T09:30:00Z",
         ),
         Column(
@@ -320,7 +323,8 @@ def acts_upon_many(*, session: UUID | None = None, users: tuple[UserKey, ...] = 
         sessions = Session.objects.filter(Q(user__in=users))
     found: set[int] = set()
     # An event of a batch names the event of its cutoff.
-    for event, cutoff in targets.values_list("event_id", "event__data__cutoff").distinct():
+    for event, data in targets.values_list("event_id", "event__data").distinct():
+        cutoff = data.get("cutoff") if data else None
         found |= {event, cutoff} if isinstance(cutoff, int) else {event}
     # A session ends once.
     if not (found and session is not None):
@@ -339,20 +343,29 @@ def _cutoffs_before_listing(sessions: "QuerySet[Session]") -> Iterator[int]:
     """Yield the cutoffs for everybody that ended one of ``sessions`` without listing it yet."""
     # The second condition shows the database that the partial index of kinds applies.
     cutoffs = Event.objects.filter(Q(kind=Kind.CUTOFF) & ~Q(kind=Kind.REFRESH), subject=None)
-    newest = cutoffs.order_by("-at", "-id").values_list("pk", "at", "data")[:FEW]
-    waiting = [row for row in newest if "targets" not in row[2]]
+    newest = cutoffs.order_by("-at", "-id").values_list("pk", F("at"), "data")[:FEW]
+    unlisted = [(pk, at, _instant(data)) for pk, at, data in newest if "targets" not in data]
+    waiting = [(pk, at, begin) for pk, at, begin in unlisted if begin is not None]
     if not waiting:
         return
-    begins = [datetime.fromisoformat(data["not_before"]) for _pk, _at, data in waiting]
     unmarked = sessions.filter(
         revoked_at=None,
-        created_at__lt=max(begins),
-        expires_at__gt=min(at for _pk, at, _data in waiting),
+        created_at__lt=max(begin for _pk, _at, begin in waiting),
+        expires_at__gt=min(at for _pk, at, _begin in waiting),
     )
     open_ = list(unmarked.values_list("created_at", "expires_at")[:LOOK])
-    for (pk, at, _data), not_before in zip(waiting, begins, strict=True):
+    for pk, at, not_before in waiting:
         if any(created < not_before and expires > at for created, expires in open_):
             yield pk
+
+
+def _instant(data: dict[str, object]) -> datetime | None:
+    """Return the instant of a cutoff; None if the portal did not write these data."""
+    try:
+        begin = datetime.fromisoformat(str(data.get("not_before")))
+    except ValueError:
+        return None
+    return begin if begin.tzinfo is not None and is_readable(begin) else None
 
 
 def latest(*, kinds: Collection[str], number: int) -> list[Event]:

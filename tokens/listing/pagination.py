@@ -14,7 +14,9 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import DateTimeField, ExpressionWrapper, F, Model, Q, QuerySet, Subquery
+
+from tokens.models.readable import EARLIEST, LATEST
 
 M = TypeVar("M", bound=Model, covariant=True)
 PAGE = 50
@@ -143,7 +145,7 @@ class Listing(Generic[M]):
         down = forward != self.ascending
         rows, sign = walk.rows, "-" if down else ""
         if edge is not None:
-            rows = rows.filter(_beyond(self.key, edge, down))
+            rows = rows.filter(beyond(rows.model, self.key, edge, down=down))
         limit = None
         if self.coarse is not unchanged:
             by = self.key[0]
@@ -152,8 +154,10 @@ class Listing(Generic[M]):
                 steps, by = walk.steps, walk.by
                 if edge is not None:
                     steps = steps.filter(**{f"{by}__{'lte' if down else 'gte'}": edge[0]})
-            marks = steps.order_by(f"{sign}{by}").values_list(by, flat=True)
+            marks = steps.order_by(f"{sign}{by}").values_list(F(by), flat=True)
             limit = next(iter(marks[self.look : self.look + 1]), None)
+            if limit == (EARLIEST if down else LATEST):
+                limit = None  # It can't be read, and neither can any time after it.
             rows = self.coarse(rows)
             if limit is not None:
                 rows = rows.filter(**{f"{self.key[0]}__{'gte' if down else 'lte'}": limit})
@@ -198,7 +202,7 @@ class Listing(Generic[M]):
                 objects = list(rows[:limit])
                 got = {o.pk: (tuple(getattr(o, k) for k in self.key), o) for o in objects}
             else:
-                keys = rows.values_list("pk", *self.key)[:limit]
+                keys = rows.values_list("pk", *map(F, self.key))[:limit]
                 got = {pk: (tuple(values), pk) for pk, *values in keys}
             if end is not None and len(got) < limit:
                 ends.append(end)
@@ -240,14 +244,23 @@ def page_of(
 ALL = ""
 
 
-def _beyond(key: tuple[str, ...], edge: Values, forward: bool) -> Q:
-    """Return ``at <= x AND (at < x OR unique < y)``: the first half bounds the index scan."""
-    than = "lt" if forward else "gt"
+def beyond(model: type[Model], key: tuple[str, ...], edge: Values, *, down: bool) -> Q:
+    """Return the condition of the rows after ``edge`` in the order of ``key``.
+
+    It is ``at <= x AND (at < x OR unique < y)``: the first half bounds the index scan.
+    """
+    than = "lt" if down else "gt"
+    first: object = edge[0]
     if len(key) == 1 or edge[1] == ALL:
-        return Q(**{f"{key[0]}__{than}": edge[0]})
+        return Q(**{f"{key[0]}__{than}": first})
     at, unique = key
-    bound = Q(**{f"{at}__{than}e": edge[0]})
-    return bound & (Q(**{f"{at}__{than}": edge[0]}) | Q(**{f"{unique}__{than}": edge[1]}))
+    if edge[0] in (EARLIEST, LATEST):
+        # These are in place of times that can't be read, so the database compares the stored one.
+        row = model._base_manager.filter(**{unique: edge[1]})
+        stored = ExpressionWrapper(F(at), output_field=DateTimeField())
+        first = Subquery(row.values(stored=stored))
+    bound = Q(**{f"{at}__{than}e": first})
+    return bound & (Q(**{f"{at}__{than}": first}) | Q(**{f"{unique}__{than}": edge[1]}))
 
 
 def _write(way: str, values: Values | None) -> str:

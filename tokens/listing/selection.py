@@ -170,13 +170,16 @@ def words_of(kept: Mapping[str, Any]) -> str:
 
     A later release may lack a filter. No query runs.
     """
-    values = dict(kept)
-    names = values.pop("names", {})
     try:
-        selection = Selection.from_json(values)
-        parts = [selection.in_words(names=names)]
-    except (ValueError, TypeError, KeyError, AttributeError, ValidationError):
+        return _describe(dict(kept))
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, ValidationError):
         return ""
+
+
+def _describe(values: dict[str, Any]) -> str:
+    names = values.pop("names", {})
+    selection = Selection.from_json(values)
+    parts = [selection.in_words(names=names)]
     if selection.everybody:
         parts.insert(0, _("everyone"))
     if (before := selection.issued_before) is not None:

@@ -7,11 +7,12 @@ from datetime import datetime, time, timedelta, tzinfo
 from datetime import timezone as fixed_zone
 from itertools import chain, groupby
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncDay, TruncHour
 from django.utils import timezone
 
 from tokens.db import clock
+from tokens.db.event_ids import last_id
 from tokens.listing.estimates import Estimate, counted
 from tokens.listing.events import EventQuery
 from tokens.listing.status import Status, live, with_session_status
@@ -48,8 +49,7 @@ class Sums:
 
 def sums() -> Sums:
     reached = TrailReader.objects.filter(name="rollup").values_list("last_id", flat=True).first()
-    newest = Event.objects.order_by("-pk").values_list("pk", flat=True).first()
-    summed, least = reached or 0, (newest or 0) - TAIL
+    summed, least = reached or 0, last_id() - TAIL
     return Sums(max(summed, least), behind=summed < least)
 
 
@@ -166,4 +166,4 @@ def crowded_users(*, at_least: int = 10, among: int = 5_000, most: int = 5) -> l
 
 def last_of(*, kind: str) -> datetime | None:
     """Return the instant of the last event of a kind, None if there is none."""
-    return EventQuery(kind=kind).rows().values_list("at", flat=True).first()
+    return EventQuery(kind=kind).rows().values_list(F("at"), flat=True).first()

@@ -69,4 +69,7 @@ def text_start(network: Network) -> str:
 
 
 def _is_within(address: str | None, network: str) -> bool:
-    return address is not None and ip_address(address) in ip_network(network)
+    try:
+        return address is not None and ip_address(address) in ip_network(network)
+    except ValueError:
+        return False  # SQLite stores any text.

@@ -5,8 +5,16 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from tokens.db import clock
-from tokens.models.address import AddressField
 from tokens.models.kinds import Kind, Traits, kind_choices, traits_of
+from tokens.models.readable import (
+    TrailAddressField,
+    TrailCharField,
+    TrailCountField,
+    TrailObjectField,
+    TrailTimeField,
+    TrailUUIDField,
+    is_readable,
+)
 from tokens.origin import CLIENT_LENGTH, USER_AGENT_LENGTH
 
 
@@ -17,8 +25,8 @@ class Event(models.Model):
     not change when an account is deleted. The event keeps their names for that case.
     """
 
-    at = models.DateTimeField(_("when"), default=clock.now)
-    kind = models.CharField(_("kind"), max_length=24, choices=kind_choices)
+    at = TrailTimeField(_("when"), default=clock.now)
+    kind = TrailCharField(_("kind"), max_length=24, choices=kind_choices)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
@@ -28,7 +36,7 @@ class Event(models.Model):
         related_name="+",
         verbose_name=_("actor"),
     )
-    actor_name = models.CharField(_("actor"), max_length=254, blank=True)
+    actor_name = TrailCharField(_("actor"), max_length=254, blank=True)
     subject = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
@@ -38,16 +46,16 @@ class Event(models.Model):
         related_name="+",
         verbose_name=_("subject"),
     )
-    subject_name = models.CharField(_("subject"), max_length=254, blank=True)
-    session_id = models.UUIDField(_("session"), null=True)
-    jti = models.CharField(_("jti"), max_length=255, blank=True)
-    ip = AddressField(_("address"), null=True, unpack_ipv4=True)
-    user_agent = models.CharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
-    client = models.CharField(_("client"), max_length=CLIENT_LENGTH, blank=True)
-    request_id = models.CharField(_("request"), max_length=64, blank=True)
-    reason = models.CharField(_("reason"), max_length=500, blank=True)
-    count = models.PositiveIntegerField(_("count"), default=1)
-    data = models.JSONField(_("data"), default=dict)
+    subject_name = TrailCharField(_("subject"), max_length=254, blank=True)
+    session_id = TrailUUIDField(_("session"), null=True)
+    jti = TrailCharField(_("jti"), max_length=255, blank=True)
+    ip = TrailAddressField(_("address"), null=True, unpack_ipv4=True)
+    user_agent = TrailCharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
+    client = TrailCharField(_("client"), max_length=CLIENT_LENGTH, blank=True)
+    request_id = TrailCharField(_("request"), max_length=64, blank=True)
+    reason = TrailCharField(_("reason"), max_length=500, blank=True)
+    count = TrailCountField(_("count"), default=1)
+    data = TrailObjectField(_("data"), default=dict)
 
     class Meta:
         verbose_name = _("event")
@@ -94,7 +102,8 @@ class Event(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.get_kind_display()} {self.subject_name}".rstrip()
+        at = f"{self.at:%Y-%m-%d %H:%M:%S}" if is_readable(self.at) else _("unreadable")
+        return f"{at} {self.get_kind_display()} {self.subject_name}".rstrip()
 
     def get_kind_display(self) -> str:
         """Return the translated label of the kind, or the stored value of an unknown kind.
@@ -104,7 +113,7 @@ class Event(models.Model):
         try:
             return str(Kind(self.kind).label)
         except ValueError:
-            return self.kind
+            return str(self.kind)
 
     @property
     def traits(self) -> Traits:

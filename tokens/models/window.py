@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from tokens.models.readable import TrailTimeField
+
 
 class EventWindow(models.Model):
     """A window that one event opened, in which further events of its kind and subject are counted.
@@ -11,7 +13,7 @@ class EventWindow(models.Model):
     """
 
     key = models.CharField(primary_key=True, max_length=64)
-    opened_at = models.DateTimeField(db_index=True)
+    opened_at = TrailTimeField(db_index=True)
     left_out = models.PositiveIntegerField(default=0)
 
     class Meta:

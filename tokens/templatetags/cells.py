@@ -23,6 +23,7 @@ from tokens.listing.search import email_of
 from tokens.listing.selection import words_of
 from tokens.listing.status import Status
 from tokens.models import Event, OutstandingToken, Session
+from tokens.models.readable import UNREADABLE
 from tokens.origin import is_staff
 from tokens.templatetags.tokens import (
     device,
@@ -264,6 +265,8 @@ def _details(event: Event) -> Iterator[tuple[str, str]]:
             continue
         if name == "filter" and isinstance(value, dict) and (words := words_of(value)):
             yield _("filter"), words
+        elif name == UNREADABLE:
+            yield _("Details"), _("unreadable")
         elif isinstance(value, list) and not any(isinstance(one, list | dict) for one in value):
             yield name, ", ".join(map(str, value))
         else:

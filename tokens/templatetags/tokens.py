@@ -25,6 +25,7 @@ from tokens.jwt.redaction import holds_redacted
 from tokens.listing.search import email_of
 from tokens.listing.status import Status
 from tokens.models import Session
+from tokens.models.readable import is_readable
 from tokens.origin import current_origin, is_staff, may
 from tokens.validation.validator import Check
 from tokens.web.login import address_of
@@ -96,6 +97,8 @@ def when(at: datetime | None, *, exact_beside: bool = False) -> SafeString | str
     """
     if at is None:
         return "–"
+    if not is_readable(at):
+        return _("unreadable")
     now = clock.now()
     seconds = (now - at).total_seconds()
     if abs(seconds) < 60:
@@ -120,6 +123,8 @@ def when(at: datetime | None, *, exact_beside: bool = False) -> SafeString | str
 
 def exact_time(at: datetime) -> str:
     """Write an instant to the second, in the viewer's time zone."""
+    if not is_readable(at):
+        return _("unreadable")
     return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 

@@ -15,7 +15,9 @@ from tokens.audit.targets import MEMBER
 from tokens.conf import app_settings
 from tokens.db import clock
 from tokens.jwt.keys import key_ring
+from tokens.listing.search import as_uuid
 from tokens.models import Event, EventTarget
+from tokens.models.readable import is_readable
 
 SESSION_REVOKED = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
 # Targets in one query.
@@ -67,9 +69,10 @@ def _sessions(event: Event, after: int) -> Iterator[tuple[int, UUID, object]]:
     """Yield the number, the session and the user's key of each target that is a session."""
     if MEMBER not in event.data:
         # An earlier release recorded "log out everywhere else" so.
-        for number, session in enumerate(event.data.get("ended", ()), 1):
-            if number > after:
-                yield number, UUID(session), event.subject_id
+        ended = event.data.get("ended")
+        for number, text in enumerate(ended if isinstance(ended, list) else (), 1):
+            if number > after and (session := as_uuid(str(text))) is not None:
+                yield number, session, event.subject_id
         return
     rows = EventTarget.objects.filter(event_id=event.pk).order_by("number")
     while page := list(
@@ -84,7 +87,9 @@ def _sessions(event: Event, after: int) -> Iterator[tuple[int, UUID, object]]:
 def _time_of_cutoff(event: Event) -> datetime | None:
     """Return when the sessions of a batch ended: a cutoff ended them before they were listed."""
     cutoff = event.data.get("cutoff")
-    return Event.objects.filter(pk=cutoff).values_list("at", flat=True).first() if cutoff else None
+    if not isinstance(cutoff, int):
+        return None
+    return Event.objects.filter(pk=cutoff).values_list("at", flat=True).first()
 
 
 def build_claims(event: Event) -> SecurityEvent | None:
@@ -110,7 +115,7 @@ def _claims(event: Event, *, session: UUID | None, user: object, at: datetime) -
     caep = event.traits.caep
     by_subject = event.subject_id is not None and event.actor_id == event.subject_id
     revoked: dict[str, object] = {
-        "event_timestamp": int(at.timestamp()),
+        **({"event_timestamp": int(at.timestamp())} if is_readable(at) else {}),
         "initiating_entity": "user" if by_subject or caep is None else caep.initiator,
     }
     if event.reason:

@@ -45,6 +45,11 @@ class Command(TokensCommand):
         if start > 1 and (newest is None or start > newest.number):
             last = f"The newest is {newest.number}." if newest else "There are none."
             raise CommandError(f"There is no seal {start}. {last}")
+        if kept and min(kept) < start:
+            raise CommandError(
+                f"--from {start} leaves out seal {min(kept)}, which --against names. "
+                f"Start at seal {min(kept)} or before it."
+            )
         events, number = 0, start
         found: list[Tampered] = []
         try:

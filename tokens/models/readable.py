@@ -1,0 +1,222 @@
+"""Fields of the trail, which can be read whatever has been stored in their columns.
+
+A role with rights on rows may store values that Python can't hold: an infinite time, JSON of any
+depth, or, on SQLite, bytes in any column. Without these fields, one such row would be an error on
+each page and in each export that contains it. `tokens.audit.canonical` tells which rows they are.
+
+The columns are those of Django's fields, so that no migration is needed.
+"""
+
+import json
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from json.decoder import JSONDecoder
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models.fields.json import KeyTransform
+
+from tokens.models.address import AddressField
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models.expressions import BaseExpression
+    from django.db.models.sql.compiler import SQLCompiler
+
+    Params = Sequence[Any]
+    Sql = tuple[str, tuple[Any, ...]]
+
+# A time that can't be read is read as one of these, whichever is nearer. They are a day away from
+# the limits of Python, so that every time zone can show the times between them.
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+# The member of an object in place of JSON that can't be read.
+UNREADABLE = "unreadable"
+# Levels of objects and lists in each other. The portal writes four.
+DEEPEST = 64
+
+
+def is_readable(at: datetime) -> bool:
+    """Return whether ``at`` is a stored time, and not in place of one that can't be read."""
+    return EARLIEST < at < LATEST
+
+
+def read_object(text: str) -> dict[str, Any] | None:
+    """Return the JSON object in ``text``, or None if it holds none that every format can show.
+
+    That excludes deep ones, numbers that are too long or infinite, and halves of characters.
+    """
+    try:
+        value = _DECODER.decode(text)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    may_be_deep = text.count("{") + text.count("[") > DEEPEST
+    return None if may_be_deep and _is_deep(value) else value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:
+        raise ValueError("the number is infinite")
+    return number
+
+
+def _refuse(text: str) -> object:
+    raise ValueError(f"{text} is no JSON")
+
+
+_DECODER = JSONDecoder(parse_float=_finite, parse_constant=_refuse)
+
+
+def _is_deep(value: object) -> bool:
+    level: list[Any] = [value]
+    for _ in range(DEEPEST):
+        held = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [item for items in held for item in items if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _text(value: Any) -> Any:
+    """Return a stored text, which SQLite returns as bytes, with a mark for each wrong byte."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+def _as_bytes(compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
+    """Have SQLite return bytes: its driver can't read a text that is no UTF-8."""
+    if compiler.connection.vendor == "postgresql":
+        return sql, tuple(params)
+    return f"CAST({sql} AS BLOB)", tuple(params)
+
+
+class TrailCharField(models.CharField):  # type: ignore[type-arg]  # not at run time
+    """Read any text."""
+
+    def deconstruct(self) -> Any:
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs
+
+    def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
+        return _as_bytes(compiler, sql, params)
+
+    def from_db_value(
+        self, value: object, expression: "BaseExpression", connection: "BaseDatabaseWrapper"
+    ) -> object:
+        return _text(value)
+
+
+class TrailAddressField(AddressField):
+    """Read any address; None for what is none."""
+
+    def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
+        return _as_bytes(compiler, sql, params)
+
+    def from_db_value(
+        self, value: object, expression: "BaseExpression", connection: "BaseDatabaseWrapper"
+    ) -> str | None:
+        if value is None:
+            return None
+        # PostgreSQL also stores the length of a network's prefix.
+        address = str(_text(value)).partition("/")[0]
+        if connection.vendor != "postgresql" and not is_address(address):
+            return None
+        return address
+
+
+def is_address(text: str) -> bool:
+    """Return whether ``text`` is an IPv4 or IPv6 address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+class TrailUUIDField(models.UUIDField):  # type: ignore[type-arg]  # not at run time
+    """Read any UUID; None for what is none."""
+
+    def deconstruct(self) -> Any:
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.UUIDField", args, kwargs
+
+    def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
+        if compiler.connection.vendor == "postgresql":
+            return sql, tuple(params)
+        hexadecimal = (
+            f"typeof({sql}) = 'text' AND length({sql}) = 32 AND {sql} NOT GLOB '*[^0-9a-f]*'"
+        )
+        return f"CASE WHEN {hexadecimal} THEN {sql} END", (*params,) * 4
+
+
+class TrailCountField(models.PositiveIntegerField):  # type: ignore[type-arg]  # not at run time
+    """Read any number; 0 for what is none."""
+
+    def deconstruct(self) -> Any:
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.PositiveIntegerField", args, kwargs
+
+    def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
+        if compiler.connection.vendor == "postgresql":
+            return sql, tuple(params)
+        return f"CASE WHEN typeof({sql}) = 'integer' THEN {sql} ELSE 0 END", (*params,) * 2
+
+
+class TrailTimeField(models.DateTimeField):  # type: ignore[type-arg]  # not at run time
+    """Read any time; `EARLIEST` or `LATEST` for one that Python can't hold.
+
+    Queries with `values_list` that are ordered by the time select it as ``F("at")``. Django would
+    order by the selected value of ``"at"``, which no index has.
+    """
+
+    def deconstruct(self) -> Any:
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.DateTimeField", args, kwargs
+
+    def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
+        if compiler.connection.vendor == "postgresql":
+            first, last = (f"timestamptz '{at.isoformat()}'" for at in (EARLIEST, LATEST))
+            readable, early = f"{sql} > {first} AND {sql} < {last}", f"{sql} <= {first}"
+        else:
+            first, last = (f"'{at.replace(tzinfo=None)}'" for at in (EARLIEST, LATEST))
+            # As Django writes it: SQLite also stores numbers, and dates that don't exist.
+            readable = (
+                f"strftime('%%Y-%%m-%%d %%H:%%M:%%S', {sql}, '+0 days') = substr({sql}, 1, 19)"
+                f" AND substr({sql}, 20) || 'x' GLOB"
+                f" CASE length({sql}) WHEN 19 THEN 'x' ELSE '.{'[0-9]' * 6}x' END"
+                f" AND {sql} > {first} AND {sql} < {last}"
+            )
+            early = f"{sql} <= {first}"
+        formatted = (
+            f"CASE WHEN {readable} THEN {sql} WHEN {early} THEN {first}"
+            f" WHEN {sql} IS NOT NULL THEN {last} END"
+        )
+        return formatted, (*params,) * formatted.count(sql)
+
+
+class TrailObjectField(models.JSONField):
+    """Read any JSON; ``{"unreadable": true}`` for what is no object that can be shown."""
+
+    def deconstruct(self) -> Any:
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.JSONField", args, kwargs
+
+    def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
+        return _as_bytes(compiler, sql, params)
+
+    def from_db_value(
+        self, value: object, expression: "BaseExpression", connection: "BaseDatabaseWrapper"
+    ) -> object:
+        text = _text(value)
+        if isinstance(expression, KeyTransform):
+            return super().from_db_value(text, expression, connection)
+        if text is None:
+            return None
+        found = read_object(text) if isinstance(text, str) else None
+        return {UNREADABLE: True} if found is None else found
