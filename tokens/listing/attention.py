@@ -177,7 +177,7 @@ def _guessed(rule: Rule, since: datetime) -> list[Finding]:
 def _reused(rule: Rule, since: datetime) -> list[Finding]:
     events = _events(Kind.REUSE, since)
     times: dict[UUID, datetime] = {}
-    for sid, at in events.values_list("session_id", "at")[:EVENTS]:
+    for sid, at in events.values_list("session_id", F("at"))[:EVENTS]:
         if sid is not None:
             times.setdefault(sid, at)
     sessions = Session.objects.select_related("user").in_bulk(list(times)[:REUSES])
