@@ -27,9 +27,9 @@ from tokens.accounts.upgrades import is_upgrade
 from tokens.db import clock
 from tokens.listing.status import has_field, unended
 from tokens.models import Kind, Session
+from tokens.models.reasons import Reason
 from tokens.origin import current_actor
 from tokens.revocation import revoke_user
-from tokens.revocation.deactivation import BY_SIGNAL
 from tokens.validation.browser import belongs_to, latest_cutoff, mark_opened
 
 WATCHED = frozenset({"password", "is_active"})
@@ -61,9 +61,9 @@ def end_tokens_of_changed_user(
     if before is None:
         return
     if before["password"] != instance.password and not is_upgrade(instance):
-        _end(instance, Kind.PASSWORD_CHANGED, reason="password changed")
+        _end(instance, Kind.PASSWORD_CHANGED, reason=Reason.PASSWORD_CHANGED)
     if before.get("is_active") and not instance.is_active:
-        _end(instance, Kind.USER_DEACTIVATED, reason=BY_SIGNAL)
+        _end(instance, Kind.USER_DEACTIVATED, reason=Reason.USER_DEACTIVATED)
 
 
 def end_late_logins_of_inactive_user(
@@ -79,7 +79,7 @@ def end_late_logins_of_inactive_user(
     if created or raw or instance.is_active:
         return
     if unended(Session.objects.filter(user=instance.pk)).exists():
-        _end(instance, Kind.USER_DEACTIVATED, reason=BY_SIGNAL)
+        _end(instance, Kind.USER_DEACTIVATED, reason=Reason.USER_DEACTIVATED)
 
 
 def end_tokens_of_deleted_user(sender: type[Model], instance: Model, **_: object) -> None:
@@ -87,7 +87,7 @@ def end_tokens_of_deleted_user(sender: type[Model], instance: Model, **_: object
     # Deleting a row of a child table sends the signal for the parent too; a proxy sends only one.
     same_table = sender._meta.concrete_model is get_user_model()._meta.concrete_model
     if same_table and isinstance(instance, AbstractBaseUser):
-        _end(instance, Kind.USER_DELETED, reason="user deleted")
+        _end(instance, Kind.USER_DELETED, reason=Reason.USER_DELETED)
 
 
 @receiver(class_prepared)

@@ -3,13 +3,12 @@
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils.translation import override
 
 from tests.support.tokens import pair_of
 from tokens.models import Cutoff, Event, Kind, Session
+from tokens.models.reasons import Reason
 from tokens.revocation import revoke_session, revoke_user
-from tokens.revocation.reviews import BY_OWNER
-from tokens.sessions.refresh import REUSE_REASON
-from tokens.templatetags.tokens import FIXED_REASONS
 
 GERMAN = {"accept-language": "de"}
 
@@ -24,7 +23,7 @@ def german(client: Client, sam) -> Client:
 def session(alice, sam) -> Session:
     session = pair_of(alice).session
     pair_of(alice)
-    revoke_session(session=session, actor=alice, reason=BY_OWNER)
+    revoke_session(session=session, actor=alice, reason=Reason.BY_OWNER)
     revoke_user(user=alice, actor=sam, reason="lost device: left in a train")
     return session
 
@@ -50,13 +49,14 @@ def test_pages_of_one_row_are_headed_in_german(german: Client, session, alice) -
 
 
 def test_fixed_reasons_are_translated(german: Client, session) -> None:
-    assert {BY_OWNER, REUSE_REASON} <= FIXED_REASONS
+    with override("de"):
+        assert [each for each in Reason if str(each.label) == each.value] == []
     address = reverse("admin:tokens_session_change", args=[session.pk])
     staff = f"/staff/sessions/{session.pk}/"
     for url in ("/staff/events/?kind=revoke_session", address, staff):
         page = german.get(url, headers=GERMAN).text
         assert "vom Besitzer beendet" in page
-        assert BY_OWNER not in page
+        assert Reason.BY_OWNER not in page
     page = german.get("/staff/events/?kind=revoke_user", headers=GERMAN).text
     assert "Gerät verloren: left in a train" in page
 

@@ -14,6 +14,7 @@ from tests.support.database.snapshot import events_refused
 from tests.support.tokens import failed, kinds, later, pair_of, refused
 from tests.support.users import PASSWORD, make_user
 from tokens.models import Cutoff, Event, Kind, OutstandingToken
+from tokens.models.reasons import Reason
 from tokens.revocation import deactivation, revoke_session, revoke_user
 from tokens.sessions.issue import open_session
 from tokens.sessions.refresh import rotate
@@ -83,14 +84,14 @@ def test_deactivation_is_in_the_trail(alice, deactivate):
     deactivate(False)
     event = Event.objects.get(kind=Kind.USER_DEACTIVATED)
     assert (event.subject, event.subject_name, event.count) == (alice, "alice", 1)
-    assert (event.actor, event.reason) == (None, deactivation.BY_DATABASE)
+    assert (event.actor, event.reason) == (None, Reason.USER_DEACTIVATED_IN_DATABASE)
     assert event.data == {}
 
 
 def test_deactivation_that_signals_saw_is_recorded_once(alice, sam):
     pair_of(alice)
     by_save(False)
-    assert Event.objects.get(kind=Kind.USER_DEACTIVATED).reason == deactivation.BY_SIGNAL
+    assert Event.objects.get(kind=Kind.USER_DEACTIVATED).reason == Reason.USER_DEACTIVATED
     assert Cutoff.objects.count() == 1
     by_save(True)
     by_sql(False)
@@ -112,7 +113,7 @@ def test_reason_that_names_a_deactivation_hides_no_event(alice, sam, before):
         by_save(False)
         by_save(True)
     pair_of(alice)
-    revoke_user(user=alice, actor=sam, reason=deactivation.BY_SIGNAL)
+    revoke_user(user=alice, actor=sam, reason=Reason.USER_DEACTIVATED)
     written = Event.objects.filter(kind=Kind.USER_DEACTIVATED).count()
     by_sql(False)
     assert Event.objects.filter(kind=Kind.USER_DEACTIVATED).count() == written + 1

@@ -17,7 +17,8 @@ from tests.support.tokens import failed, jti, kinds, later, pair_of, refused, st
 from tokens import revocation
 from tokens.jwt.claims import parse, redact
 from tokens.models import BlacklistedToken, Event, Kind, OutstandingToken, Session
-from tokens.sessions.refresh import REUSE_REASON, renew, rotate
+from tokens.models.reasons import Reason
+from tokens.sessions.refresh import renew, rotate
 from tokens.validation import legacy, validate
 from tokens.validation.validator import TokenRejected
 
@@ -96,7 +97,7 @@ def test_used_up_token_after_the_grace_revokes_its_session(alice):
     with later(seconds=11):
         assert refused(first.refresh)
     assert failed(second.access) == "revoked"
-    assert Event.objects.get(kind=Kind.REUSE).reason == REUSE_REASON
+    assert Event.objects.get(kind=Kind.REUSE).reason == Reason.REUSE
 
 
 def test_project_that_does_not_rotate_keeps_its_refresh_token(alice):

@@ -8,8 +8,9 @@ from django.utils import timezone
 from tests.support.tokens import failed, jti, kinds, later, pair_of, refused, status_of
 from tokens.jwt.signing import read
 from tokens.models import BlacklistedToken, Event, Kind, OutstandingToken, Session
+from tokens.models.reasons import Reason
 from tokens.revocation import revoke_session
-from tokens.sessions.refresh import REUSE_REASON, rotate
+from tokens.sessions.refresh import rotate
 from tokens.validation.validator import TokenRejected
 
 
@@ -50,7 +51,7 @@ def test_used_up_token_after_the_grace_revokes_the_session(alice):
         assert refused(first.refresh)
         assert failed(second.refresh) == failed(second.access) == "revoked"
     event = Event.objects.get(kind=Kind.REUSE)
-    assert (event.jti, event.reason, event.subject) == (jti(first.refresh), REUSE_REASON, alice)
+    assert (event.jti, event.reason, event.subject) == (jti(first.refresh), Reason.REUSE, alice)
     assert event.count == 1
 
 

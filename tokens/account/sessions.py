@@ -18,9 +18,9 @@ from django.views.decorators.http import require_GET, require_http_methods
 from tokens.listing.own_sessions import had_session, is_here, own_session, own_sessions
 from tokens.listing.sessions import add_origins
 from tokens.models import Session
+from tokens.models.reasons import Reason
 from tokens.origin import current_origin
 from tokens.revocation import Revocation, revoke_session, revoke_user
-from tokens.revocation.reviews import BY_OWNER
 from tokens.web.login import login_needed
 
 
@@ -52,7 +52,7 @@ def end(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     if request.method == "GET":
         here = is_here(session, current_origin())
         return render(request, "tokens/account/end.html", {"session": session, "here": here})
-    revoke_session(session=session, actor=request.user, reason=BY_OWNER)
+    revoke_session(session=session, actor=request.user, reason=Reason.BY_OWNER)
     messages.success(request, _("The session is logged out. That device has to log in again."))
     return redirect("tokens_account:sessions")
 
@@ -68,7 +68,7 @@ def end_many(request: HttpRequest) -> HttpResponse:
         ending = [one for one in (*own.here, *own.elsewhere) if keep is None or one.pk != keep.pk]
         context = {"keep": keep, "ending": ending, "more": own.more}
         return render(request, "tokens/account/end_many.html", context)
-    ended = revoke_user(user=_owner(request), actor=request.user, reason=BY_OWNER, keep=keep)
+    ended = revoke_user(user=_owner(request), actor=request.user, reason=Reason.BY_OWNER, keep=keep)
     messages.success(request, _message(ended))
     return redirect("tokens_account:sessions")
 

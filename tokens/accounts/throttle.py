@@ -27,6 +27,7 @@ from tokens.conf import app_settings
 from tokens.db import clock
 from tokens.db.statements import fetch_all, read_datetime
 from tokens.models import Kind, LoginThrottle
+from tokens.models.reasons import Reason
 from tokens.origin import client_network, current_origin
 
 # How long an address stays known after the account's last login from there.
@@ -132,7 +133,7 @@ def _count_or_lock(key: str, limit: int, username: str, scope: str, durable: boo
             audit.record(
                 kind=Kind.LOGIN_LOCKED,
                 subject_name=_name_for_trail(username),
-                reason="too many attempts",
+                reason=Reason.TOO_MANY_ATTEMPTS,
                 data={"by": scope},
             )
     if attempts > limit:

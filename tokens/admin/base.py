@@ -22,6 +22,7 @@ from tokens.admin.changelist import QueryChangeList
 from tokens.listing.columns import Place
 from tokens.listing.query import ListQuery
 from tokens.listing.status import Status
+from tokens.permissions import REVOKE
 from tokens.web.login import address_of
 
 MARKS = {"active": "●", "revoked": "✕", "rotated": "↻", "expired": "○"}
@@ -59,7 +60,7 @@ class BaseAdmin(ModelAdmin[M]):
     """
 
     def has_revoke_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        return request.user.has_perm("tokens.revoke_token")
+        return request.user.has_perm(REVOKE)
 
     @admin.display(description=mark_safe('<input type="checkbox" id="action-toggle">'))
     def action_checkbox(self, obj: M) -> SafeString:

@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from tokens.admin.base import AnyAdmin
 from tokens.jwt.redaction import redact_text
+from tokens.models.lengths import REASON_LENGTH
 from tokens.revocation import (
     Preview,
     Revocation,
@@ -40,7 +41,7 @@ from tokens.web.login import address_of
 class ReasonForm(forms.Form):
     """The reason. With many ``sessions``, their number has to be typed."""
 
-    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=500, strip=True)
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=REASON_LENGTH, strip=True)
     number = forms.CharField(label=gettext_lazy("Number of sessions, to confirm"), required=False)
 
     def __init__(self, data: QueryDict | None, *, sessions: int) -> None:

@@ -27,6 +27,8 @@ from tokens.listing.query import FilterType, ListQuery, Text, declare
 from tokens.listing.search import UserKey
 from tokens.listing.selection import words_of
 from tokens.models import Cutoff, Event
+from tokens.models.lengths import REASON_LENGTH
+from tokens.permissions import CUT_OFF
 from tokens.revocation import Selection, cut_off, cutoff_instant, preview, review, within_authority
 from tokens.revocation.reviews import LONG
 from tokens.templatetags.tokens import reason
@@ -68,7 +70,7 @@ class EventAdmin(ReadOnlyAdmin[Event]):
 
 
 class EveryoneForm(forms.Form):
-    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=500)
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=REASON_LENGTH)
     typed = forms.CharField(label=gettext_lazy("Type “everyone” to confirm"))
 
     def clean_typed(self) -> str:
@@ -118,7 +120,7 @@ class CutoffAdmin(ReadOnlyAdmin[Cutoff]):
         return super().get_queryset(request).select_related("user")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("tokens.add_cutoff")
+        return request.user.has_perm(CUT_OFF)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Allow deleting an account together with its cutoffs, from any admin of accounts.

@@ -30,6 +30,7 @@ from tokens.listing.events import EventQuery
 from tokens.listing.search import matching_users
 from tokens.listing.sessions import HELD, SessionQuery
 from tokens.models import Kind, Session
+from tokens.permissions import VIEW_SESSIONS
 from tokens.revocation import Revocation, Selection, may_revoke, revoke_matching, revoke_user
 from tokens.web.login import address_of
 
@@ -69,7 +70,7 @@ class TokensOfUser(BaseAdmin[AbstractBaseUser]):
         self, request: HttpRequest, obj: AbstractBaseUser | None = None
     ) -> "_FieldsetSpec":
         theirs = super().get_fieldsets(request, obj)
-        if obj is None or not request.user.has_perm("tokens.view_session"):
+        if obj is None or not request.user.has_perm(VIEW_SESSIONS):
             return theirs
         return [*theirs, (_("Tokens"), {"fields": ("live_sessions", "last_login_by_api")})]
 

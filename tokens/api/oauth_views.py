@@ -22,6 +22,8 @@ from tokens.api.serializers import (
     TokenSerializer,
 )
 from tokens.jwt.signing import user_id
+from tokens.models.reasons import Reason
+from tokens.permissions import INTROSPECT
 from tokens.validation import Validation, validate
 
 
@@ -45,14 +47,14 @@ class RevokeView(AnonymousView):
     def post(self, request: Request) -> HttpResponse:
         form = TokenSerializer(data=request.data)
         if form.is_valid():
-            log_out(token=form.validated_data["token"], reason="revoked by its holder")
+            log_out(token=form.validated_data["token"], reason=Reason.BY_HOLDER)
         return json_response({})
 
 
 class IntrospectView(ApiView):
     """Tell a resource server whether a token is active, and its claims if it is."""
 
-    permission = "tokens.introspect_token"
+    permission = INTROSPECT
     permission_classes = [MayIntrospect]
     parser_classes = [BoundedJSONParser, BoundedFormParser]
 

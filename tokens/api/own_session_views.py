@@ -23,8 +23,8 @@ from tokens.api.serializers import (
 )
 from tokens.listing.sessions import SessionQuery
 from tokens.models import Session
+from tokens.models.reasons import Reason
 from tokens.revocation import revoke_session, revoke_user
-from tokens.revocation.reviews import BY_OWNER
 from tokens.simplejwt.authentication import ValidatedToken
 
 KEEP = OpenApiParameter(
@@ -69,7 +69,7 @@ class OwnSessionsView(ApiView):
         if keep and kept is None:
             raise ValidationError({"keep": ["The token of this call belongs to no session."]})
         user = cast(AbstractBaseUser, request.user)  # the view requires a token
-        act = revoke_user(user=user, actor=request.user, reason=BY_OWNER, keep=kept)
+        act = revoke_user(user=user, actor=request.user, reason=Reason.BY_OWNER, keep=kept)
         return Response(RevokedSerializer(act).data)
 
 
@@ -79,5 +79,5 @@ class OwnSessionView(ApiView):
         session = Session.objects.select_related("user").filter(user=request.user.pk, pk=pk).first()
         if session is None:
             raise Http404
-        act = revoke_session(session=session, actor=request.user, reason=BY_OWNER)
+        act = revoke_session(session=session, actor=request.user, reason=Reason.BY_OWNER)
         return Response(RevokedSerializer(act).data)

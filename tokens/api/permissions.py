@@ -10,8 +10,8 @@ from rest_framework.views import APIView
 
 from tokens.models import Kind
 from tokens.origin import is_staff, may
+from tokens.permissions import REVOKE_SUPERUSER
 from tokens.revocation import may_revoke
-from tokens.revocation.reviews import REVOKE_SUPERUSER
 from tokens.web.denials import record_denial
 
 if TYPE_CHECKING:

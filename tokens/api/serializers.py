@@ -29,6 +29,7 @@ from tokens.listing.sessions import SessionQuery
 from tokens.listing.tokens import TokenQuery
 from tokens.listing.users import UserQuery
 from tokens.models import OutstandingToken, Session
+from tokens.models.lengths import NAME_LENGTH, REASON_LENGTH
 from tokens.models.readable import is_readable
 
 # The columns of a session that its owner may see.
@@ -44,7 +45,7 @@ class LoginSerializer(serializers.Serializer[None]):
 
     example = examples.CREDENTIALS
 
-    username = TextField(max_length=254)
+    username = TextField(max_length=NAME_LENGTH)
     password = TextField(max_length=4096, trim_whitespace=False, write_only=True)
 
 
@@ -69,7 +70,7 @@ class ReasonSerializer(serializers.Serializer[None]):
 
     example = examples.REASON
 
-    reason = TextField(max_length=500)
+    reason = TextField(max_length=REASON_LENGTH)
 
 
 # --- Responses. `ApiSchema` describes each as an object with exactly these properties, unless its

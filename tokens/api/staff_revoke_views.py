@@ -13,10 +13,11 @@ from tokens.api.permissions import StaffMay, refuse_superuser
 from tokens.api.serializers import ReasonSerializer, RevokedSerializer
 from tokens.api.staff_views import ACCOUNT, JTI, account_or_404
 from tokens.models import OutstandingToken, Session
+from tokens.permissions import REVOKE
 
 
 class RevokingView(ApiView):
-    permission = "tokens.revoke_token"
+    permission = REVOKE
     permission_classes = [StaffMay]
 
 

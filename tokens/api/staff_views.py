@@ -43,6 +43,7 @@ from tokens.listing.sessions import SessionQuery, add_origins, session_row
 from tokens.listing.tokens import TokenQuery, token_row
 from tokens.listing.users import account_with_key
 from tokens.models import Kind, OutstandingToken
+from tokens.permissions import EXPORT_EVENTS, VIEW_EVENTS, VIEW_SESSIONS, VIEW_TOKENS
 
 JTI = OpenApiParameter(
     "jti",
@@ -69,7 +70,7 @@ class RecordedView(StaffView):
 
 
 class TokensView(StaffView):
-    permission = "token_blacklist.view_outstandingtoken"
+    permission = VIEW_TOKENS
 
     @describe(
         STAFF,
@@ -83,7 +84,7 @@ class TokensView(StaffView):
 
 
 class TokenView(RecordedView):
-    permission = "token_blacklist.view_outstandingtoken"
+    permission = VIEW_TOKENS
 
     @describe(
         STAFF,
@@ -110,7 +111,7 @@ class TokenView(RecordedView):
 
 
 class SessionsView(StaffView):
-    permission = "tokens.view_session"
+    permission = VIEW_SESSIONS
 
     @describe(
         STAFF, "staff_sessions", "List sessions", SessionPageSerializer, parameters=[SessionFilters]
@@ -120,7 +121,7 @@ class SessionsView(StaffView):
 
 
 class SessionView(RecordedView):
-    permission = "tokens.view_session"
+    permission = VIEW_SESSIONS
 
     @describe(
         STAFF, "staff_session", "Read a session; writes an event", SessionWithOriginsSerializer
@@ -156,7 +157,7 @@ def account_or_404(pk: str) -> AbstractBaseUser:
 class UserView(RecordedView):
     """An account, and a page of its sessions."""
 
-    permission = "tokens.view_session"
+    permission = VIEW_SESSIONS
 
     @describe(
         STAFF,
@@ -180,7 +181,7 @@ class UserView(RecordedView):
 
 
 class EventsView(StaffView):
-    permission = "tokens.view_event"
+    permission = VIEW_EVENTS
 
     @describe(
         STAFF,
@@ -196,7 +197,7 @@ class EventsView(StaffView):
 class ExportView(RecordedView):
     """Stream the whole filtered trail. The file does not contain the export's own event."""
 
-    permission = "tokens.export_event"
+    permission = EXPORT_EVENTS
 
     @describe(
         STAFF,

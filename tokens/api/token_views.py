@@ -20,6 +20,7 @@ from tokens.api.serializers import (
     TokenSerializer,
 )
 from tokens.jwt.signing import REFRESH
+from tokens.models.reasons import Reason
 from tokens.sessions.issue import IssuedPair, LoginSuperseded, open_session
 from tokens.sessions.refresh import rotate
 from tokens.simplejwt.errors import token_not_valid
@@ -118,7 +119,7 @@ class LogoutView(AnonymousView):
         form = RefreshSerializer(data=request.data)
         if form.is_valid():
             refresh = form.validated_data["refresh"]
-            log_out(token=refresh, reason="logged out", expected=REFRESH)
+            log_out(token=refresh, reason=Reason.LOGGED_OUT, expected=REFRESH)
         return json_response({})
 
 

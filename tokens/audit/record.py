@@ -16,6 +16,7 @@ from tokens.db import clock
 from tokens.db.statements import RowInsert
 from tokens.jwt.redaction import SUSPECT, redact_text
 from tokens.models import Event, Kind
+from tokens.models.lengths import JTI_LENGTH, NAME_LENGTH, REASON_LENGTH, REQUEST_ID_LENGTH
 from tokens.origin import CLIENT_LENGTH, USER_AGENT_LENGTH, Actor, current_origin
 
 logger = logging.getLogger("tokens.events")
@@ -66,7 +67,7 @@ def mask_name(typed: str) -> str:
 
 def name_of(user: Actor) -> str:
     """Return the user name to keep beside the key, for the day when the account is gone."""
-    return user.get_username()[:254] if user is not None and user.pk is not None else ""
+    return user.get_username()[:NAME_LENGTH] if user is not None and user.pk is not None else ""
 
 
 def record(**fields: Unpack[EventFields]) -> Event:
@@ -112,8 +113,7 @@ def build_event(
     """Build an event from an act and the current origin, without writing it.
 
     ``at`` is the instant of the act, now by default. ``actor`` is None for an act of the system,
-    and for a refused login. ``subject_name`` is for
-    a user name that belongs to no account.
+    and for a refused login. ``subject_name`` is a user name that belongs to no account.
     """
     origin = current_origin()
     return Event(
@@ -122,14 +122,14 @@ def build_event(
         actor_id=actor.pk if actor is not None else None,
         actor_name=name_of(actor),
         subject_id=subject.pk if subject is not None else None,
-        subject_name=name_of(subject) or clean_text(subject_name, 254),
+        subject_name=name_of(subject) or clean_text(subject_name, NAME_LENGTH),
         session_id=session,
-        jti=clean_text(jti, 255),
+        jti=clean_text(jti, JTI_LENGTH),
         ip=origin.ip,
         user_agent=clean_text(origin.user_agent, USER_AGENT_LENGTH),
         client=clean_text(origin.client, CLIENT_LENGTH),
-        request_id=clean_text(origin.request_id, 64),
-        reason=clean_text(reason, 500),
+        request_id=clean_text(origin.request_id, REQUEST_ID_LENGTH),
+        reason=clean_text(reason, REASON_LENGTH),
         count=count,
         data=clean_data(data) if data else {},
     )

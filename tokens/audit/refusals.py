@@ -22,6 +22,7 @@ from tokens.audit.record import clean_text, name_of
 from tokens.db import clock
 from tokens.jwt.signing import jti_of, session_id
 from tokens.models import Refusal
+from tokens.models.lengths import JTI_LENGTH, REASON_LENGTH, REQUEST_ID_LENGTH
 from tokens.origin import (
     CLIENT_LENGTH,
     USER_AGENT_LENGTH,
@@ -95,14 +96,14 @@ def record_refusal(validation: Validation) -> None:
     first, slots = (0, KNOWN_SLOTS) if claims else (KNOWN_SLOTS, UNKNOWN_SLOTS)
     refusal = Refusal(
         slot=first + _slot_of(client, slots),
-        request_id=clean_text(origin.request_id, 64),
+        request_id=clean_text(origin.request_id, REQUEST_ID_LENGTH),
         check_name=validation.failed or "",
-        why=clean_text(validation.why, 500),
+        why=clean_text(validation.why, REASON_LENGTH),
         token_type=validation.token_type[:16],
         user_id=user.pk if user is not None else None,
         username=name_of(user),
         session_id=sid,
-        jti=clean_text(jti, 255),
+        jti=clean_text(jti, JTI_LENGTH),
         ip=origin.ip,
         user_agent=clean_text(origin.user_agent, USER_AGENT_LENGTH),
         client=clean_text(origin.client, CLIENT_LENGTH),

@@ -24,6 +24,7 @@ from tokens.listing.pagination import LOOK, Listing, Walk, unchanged
 from tokens.listing.query import FilterType, ListQuery, Text, declare
 from tokens.listing.search import UserKey, as_network, as_uuid, between, match, narrower
 from tokens.models import Event, EventTarget, Kind, Session
+from tokens.models.lengths import JTI_LENGTH
 from tokens.models.readable import is_readable
 
 # The order of the trail, newest first.
@@ -90,7 +91,7 @@ class EventQuery(ListQuery[Event]):
         label=gettext_lazy("Token (jti)"),
         words=gettext_lazy("of the token %s"),
         help="id of a token (jti), whole",
-        max_length=255,
+        max_length=JTI_LENGTH,
     )
     request_id: str = declare(
         "",
@@ -243,7 +244,7 @@ class EventQuery(ListQuery[Event]):
         if found.users:
             return self._about(found.users)
         sid = as_uuid(text) if "-" in text else None
-        jti = "" if found.ip or sid else text.replace("\0", "")[:255]
+        jti = "" if found.ip or sid else text.replace("\0", "")[:JTI_LENGTH]
         pairs = ((self.session, sid), (self.jti, jti))
         contradicts = any(given and meant and given != meant for given, meant in pairs)
         ip = narrower(self.ip, found.ip) if self.ip and found.ip else found.ip or self.ip

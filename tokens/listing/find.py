@@ -21,13 +21,10 @@ from tokens.listing.tokens import token_rows
 from tokens.listing.users import user_rows
 from tokens.models import Event, OutstandingToken, Refusal, Session
 from tokens.origin import Actor, may
+from tokens.permissions import INSPECT, VIEW_EVENTS, VIEW_SESSIONS, VIEW_TOKENS
 
 # The rows of each kind that are shown.
 SHOWN = 10
-VIEW_TOKENS = "token_blacklist.view_outstandingtoken"
-VIEW_SESSIONS = "tokens.view_session"
-VIEW_EVENTS = "tokens.view_event"
-INSPECT = "tokens.inspect_token"
 Row: TypeAlias = AbstractBaseUser | Session | OutstandingToken | Event | Refusal
 
 

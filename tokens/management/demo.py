@@ -10,6 +10,7 @@ from django.contrib.auth.models import AbstractUser
 
 from tokens.accounts import passwords
 from tokens.models import Kind, Session
+from tokens.models.reasons import OFFERED, Reason
 from tokens.origin import Origin, acting_from
 from tokens.revocation import revoke_session, revoke_user
 from tokens.sessions.issue import LoginSuperseded, open_session
@@ -49,7 +50,6 @@ DEVICES = (
     ("reports-cli/2.4 python-requests/2.32", "reports-cli"),
 )
 ATTACKER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/139.0.0.0"
-REASONS = ("lost device", "left the company", "suspected theft", "asked by the user")
 # Networks that RFC 5737 reserves for documentation.
 HOME_NETWORKS, ATTACKER_NETWORK = ("192.0.2", "198.51.100"), "203.0.113"
 # The workplace of the support user.
@@ -100,7 +100,7 @@ class DemoSession:
                 self.used = ""
 
     def logout(self) -> None:
-        self._end(self.origin, actor=self.user, reason="logged out", kind=Kind.LOGOUT)
+        self._end(self.origin, actor=self.user, reason=Reason.LOGGED_OUT, kind=Kind.LOGOUT)
 
     def revoke(self, actor: AbstractUser, reason: str) -> None:
         self._end(SUPPORT_DESK, actor=actor, reason=reason, kind=Kind.REVOKE_SESSION)
@@ -147,7 +147,7 @@ def _session_acts(
     if ending == "logout":
         yield PlannedAct(at, "logouts", session.logout)
     elif ending == "revoke":
-        yield PlannedAct(at, "revocations", partial(session.revoke, support, rng.choice(REASONS)))
+        yield PlannedAct(at, "revocations", partial(session.revoke, support, rng.choice(OFFERED)))
     elif ending == "replay":
         yield PlannedAct(at - timedelta(minutes=2), "refreshes", session.rotate)
         yield PlannedAct(at, "reuses", session.replay)
@@ -191,7 +191,7 @@ def _one_of_each(user: AbstractUser, support: AbstractUser, now: datetime) -> It
         elif number == 1:
             yield PlannedAct(at + timedelta(hours=3), "logouts", session.logout)
         else:
-            act = partial(session.revoke, support, REASONS[2])
+            act = partial(session.revoke, support, Reason.SUSPECTED_THEFT)
             yield PlannedAct(at + timedelta(hours=3), "revocations", act)
 
 
@@ -210,7 +210,7 @@ def _guess_password(user: AbstractUser, where: Origin) -> None:
 
 def _revoke_all(user: AbstractUser, support: AbstractUser) -> None:
     with acting_from(SUPPORT_DESK):
-        revoke_user(user=user, actor=support, reason="lost device: phone left in a train")
+        revoke_user(user=user, actor=support, reason=f"{Reason.LOST_DEVICE}: phone left in a train")
 
 
 def _change_password(user: AbstractUser, rng: Random) -> None:

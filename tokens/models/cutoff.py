@@ -6,6 +6,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tokens.db import clock
+from tokens.models.lengths import NAME_LENGTH, REASON_LENGTH
 
 
 class Cutoff(models.Model):
@@ -34,8 +35,8 @@ class Cutoff(models.Model):
         db_index=False,
         verbose_name=_("set by"),
     )
-    actor_name = models.CharField(max_length=254, blank=True)
-    reason = models.CharField(_("reason"), max_length=500)
+    actor_name = models.CharField(max_length=NAME_LENGTH, blank=True)
+    reason = models.CharField(_("reason"), max_length=REASON_LENGTH)
 
     class Meta:
         verbose_name = _("cutoff")

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tokens.db import clock
 from tokens.models.kinds import Kind, Traits, kind_choices, traits_of
+from tokens.models.lengths import JTI_LENGTH, NAME_LENGTH, REASON_LENGTH, REQUEST_ID_LENGTH
 from tokens.models.readable import (
     TrailAddressField,
     TrailCharField,
@@ -36,7 +37,7 @@ class Event(models.Model):
         related_name="+",
         verbose_name=_("actor"),
     )
-    actor_name = TrailCharField(_("actor"), max_length=254, blank=True)
+    actor_name = TrailCharField(_("actor"), max_length=NAME_LENGTH, blank=True)
     subject = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
@@ -46,14 +47,14 @@ class Event(models.Model):
         related_name="+",
         verbose_name=_("subject"),
     )
-    subject_name = TrailCharField(_("subject"), max_length=254, blank=True)
+    subject_name = TrailCharField(_("subject"), max_length=NAME_LENGTH, blank=True)
     session_id = TrailUUIDField(_("session"), null=True)
-    jti = TrailCharField(_("jti"), max_length=255, blank=True)
+    jti = TrailCharField(_("jti"), max_length=JTI_LENGTH, blank=True)
     ip = TrailAddressField(_("address"), null=True, unpack_ipv4=True)
     user_agent = TrailCharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
     client = TrailCharField(_("client"), max_length=CLIENT_LENGTH, blank=True)
-    request_id = TrailCharField(_("request"), max_length=64, blank=True)
-    reason = TrailCharField(_("reason"), max_length=500, blank=True)
+    request_id = TrailCharField(_("request"), max_length=REQUEST_ID_LENGTH, blank=True)
+    reason = TrailCharField(_("reason"), max_length=REASON_LENGTH, blank=True)
     count = TrailCountField(_("count"), default=1)
     data = TrailObjectField(_("data"), default=dict)
 

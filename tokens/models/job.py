@@ -4,6 +4,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from tokens.models.lengths import NAME_LENGTH, REASON_LENGTH
+
 
 class RevocationJob(models.Model):
     """A revocation of more sessions than one request can end.
@@ -14,7 +16,7 @@ class RevocationJob(models.Model):
     """
 
     selection = models.JSONField(_("selection"))
-    reason = models.CharField(_("reason"), max_length=500)
+    reason = models.CharField(_("reason"), max_length=REASON_LENGTH)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -23,7 +25,7 @@ class RevocationJob(models.Model):
         db_index=False,
         verbose_name=_("decided by"),
     )
-    actor_name = models.CharField(max_length=254, blank=True)
+    actor_name = models.CharField(max_length=NAME_LENGTH, blank=True)
     expected = models.PositiveBigIntegerField(_("sessions at the start"))
     people = models.PositiveBigIntegerField(_("people at the start"))
     sessions = models.PositiveBigIntegerField(_("sessions ended"), default=0)

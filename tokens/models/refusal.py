@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 
+from tokens.models.lengths import JTI_LENGTH, NAME_LENGTH, REASON_LENGTH, REQUEST_ID_LENGTH
 from tokens.origin import CLIENT_LENGTH, USER_AGENT_LENGTH
 
 
@@ -15,10 +16,10 @@ class Refusal(models.Model):
     """
 
     slot = models.PositiveIntegerField(primary_key=True)
-    request_id = models.CharField(max_length=64, db_index=True)
+    request_id = models.CharField(max_length=REQUEST_ID_LENGTH, db_index=True)
     at = models.DateTimeField(db_index=True)
     check_name = models.CharField(max_length=16)
-    why = models.CharField(max_length=500, blank=True)
+    why = models.CharField(max_length=REASON_LENGTH, blank=True)
     token_type = models.CharField(max_length=16, blank=True)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -28,9 +29,9 @@ class Refusal(models.Model):
         null=True,
         related_name="+",
     )
-    username = models.CharField(max_length=254, blank=True)
+    username = models.CharField(max_length=NAME_LENGTH, blank=True)
     session_id = models.UUIDField(null=True)
-    jti = models.CharField(max_length=255, blank=True)
+    jti = models.CharField(max_length=JTI_LENGTH, blank=True)
     ip = models.GenericIPAddressField(null=True, unpack_ipv4=True)
     user_agent = models.CharField(max_length=USER_AGENT_LENGTH, blank=True)
     client = models.CharField(max_length=CLIENT_LENGTH, blank=True)

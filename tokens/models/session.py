@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from tokens.models.address import AddressField
+from tokens.models.lengths import NAME_LENGTH, REASON_LENGTH
 from tokens.origin import CLIENT_LENGTH, USER_AGENT_LENGTH
 
 
@@ -28,7 +29,7 @@ class Session(models.Model):
         verbose_name=_("user"),
     )
     # A copy of the name, for the time after the account is deleted.
-    username = models.CharField(_("user name"), max_length=254)
+    username = models.CharField(_("user name"), max_length=NAME_LENGTH)
     # A digest of the password hash at login. However the password is changed, plain SQL
     # included, the session ends at its next use.
     password_mark = models.CharField(max_length=32)
@@ -70,8 +71,8 @@ class Session(models.Model):
         db_index=False,
         verbose_name=_("revoked by"),
     )
-    revoked_by_name = models.CharField(_("revoked by"), max_length=254, blank=True)
-    revoke_reason = models.CharField(_("reason"), max_length=500, blank=True)
+    revoked_by_name = models.CharField(_("revoked by"), max_length=NAME_LENGTH, blank=True)
+    revoke_reason = models.CharField(_("reason"), max_length=REASON_LENGTH, blank=True)
 
     # `tokens.listing.sessions.add_origins` sets these.
     seen: "list[SessionOrigin]"

@@ -13,6 +13,7 @@ from tokens.audit.targets import Target
 from tokens.listing.search import UserKey
 from tokens.listing.selection import Selection, unended_sessions
 from tokens.models import Cutoff, Kind
+from tokens.models.lengths import REASON_LENGTH
 from tokens.origin import Actor
 from tokens.revocation.batches import end_foreign_batch, end_session_batch, foreign_before
 from tokens.revocation.browsers import (
@@ -179,6 +180,6 @@ def set_cutoff(
         not_before=not_before,
         actor_id=actor.pk if actor is not None else None,
         actor_name=name_of(actor),
-        reason=clean_text(reason, 500),
+        reason=clean_text(reason, REASON_LENGTH),
     )
     return True

@@ -18,6 +18,7 @@ from django.db.models import AutoField, BooleanField, Field, Model
 
 from tokens.db.triggers import ensure_trigger
 from tokens.models import BlacklistedToken, Cutoff, Event, Kind, OutstandingToken, Session
+from tokens.models.reasons import Reason
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 AnyField: TypeAlias = "Field[Any, Any]"
 NAME = "tokens_user_deactivated"
 REPLACED = "tokens_user_replaced"
-# The reasons of the cutoffs that a deactivation sets.
-BY_SIGNAL = "user deactivated"
-BY_DATABASE = "user deactivated in the database"
 USED = (BlacklistedToken, Cutoff, Event, OutstandingToken, Session)
 
 LIVE = (
@@ -172,7 +170,7 @@ def _words(connection: "BaseDatabaseWrapper", active: AnyField) -> dict[str, str
         kind=f"'{Kind.USER_DEACTIVATED.value}'",
         subject=f"NEW.{words['key']}",
         subject_name=_text(f"NEW.{quote(str(name.column))}") if named and name else "''",
-        reason=f"'{BY_DATABASE}'",
+        reason=f"'{Reason.USER_DEACTIVATED_IN_DATABASE}'",
         count=count,
     )
     words["cutoff"] = _insert(
@@ -181,7 +179,7 @@ def _words(connection: "BaseDatabaseWrapper", active: AnyField) -> dict[str, str
         user=f"NEW.{words['key']}",
         not_before=not_before,
         created_at=words["now"],
-        reason=f"'{BY_DATABASE}'",
+        reason=f"'{Reason.USER_DEACTIVATED_IN_DATABASE}'",
     )
     return words
 

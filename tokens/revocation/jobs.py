@@ -17,6 +17,7 @@ from tokens.audit.record import clean_text, name_of
 from tokens.db import clock
 from tokens.listing.selection import Selection, selected_foreign_tokens, selected_sessions
 from tokens.models import Kind, RevocationJob
+from tokens.models.lengths import REASON_LENGTH
 from tokens.origin import Actor, current_actor
 from tokens.revocation.batches import (
     BATCH,
@@ -54,7 +55,7 @@ def start_job(*, selection: Selection, found: Preview, actor: Actor, reason: str
             return running
         job = RevocationJob.objects.create(
             selection=wanted,
-            reason=clean_text(reason, 500),
+            reason=clean_text(reason, REASON_LENGTH),
             actor_id=actor.pk if actor is not None else None,
             actor_name=name_of(actor),
             expected=found.sessions,

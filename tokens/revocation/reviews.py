@@ -29,14 +29,10 @@ from tokens.listing.status import has_field
 from tokens.listing.users import superusers
 from tokens.models import Kind, OutstandingToken, Session
 from tokens.origin import Actor, acting_browser, may
+from tokens.permissions import CUT_OFF, REVOKE_SUPERUSER, VIEW_SESSIONS
 from tokens.validation.browser import CUTOFF, with_browser_cutoff
 from tokens.validation.legacy import transition_over
 
-REVOKE = "tokens.revoke_token"
-CUT_OFF = "tokens.add_cutoff"
-REVOKE_SUPERUSER = "tokens.revoke_superuser"
-# The reason of a user's own act. The trail keeps it, so it is not translated.
-BY_OWNER = "ended by its owner"
 # Naming this many rows is a choice of these rows, even if no one else is logged in.
 FEW = 25
 SAMPLE = 10
@@ -46,7 +42,6 @@ CAP = 10_000
 LONG = 1000
 # Above this many sessions, the number must be typed, so that one click can't revoke too many.
 TYPED_ABOVE = 25
-VIEW_SESSIONS = "tokens.view_session"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from tokens.audit.record import clean_text, name_of
 from tokens.audit.targets import Target
 from tokens.db import clock
 from tokens.models import BlacklistedToken, Kind, OutstandingToken, RevokedSession, Session
+from tokens.models.lengths import REASON_LENGTH
 from tokens.origin import Actor
 from tokens.revocation.reviews import require
 
@@ -163,7 +164,7 @@ def end_sessions(
         revoked_at=now,
         revoked_by=actor,
         revoked_by_name=name_of(actor),
-        revoke_reason=clean_text(reason, 500),
+        revoke_reason=clean_text(reason, REASON_LENGTH),
     )
     if not ended:
         return Revocation()

@@ -7,6 +7,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, transaction
 
 from tokens import audit
+from tokens.audit.record import name_of
 from tokens.conf import AppSettings, app_settings
 from tokens.jwt.claims import Claims, redact
 from tokens.jwt.signing import (
@@ -105,7 +106,7 @@ def plan_session(
     """
     session = Session(
         user_id=account.pk,
-        username=account.get_username()[:254],
+        username=name_of(account),
         password_mark=password_mark(account),
         created_at=max(now, cutoff),
         last_used_at=now,

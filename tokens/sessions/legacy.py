@@ -9,6 +9,7 @@ from datetime import datetime
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from tokens import audit
+from tokens.audit.record import name_of
 from tokens.jwt.claims import Claims, redact
 from tokens.jwt.signing import datetime_claim
 from tokens.models import Kind, Session, SessionToken
@@ -48,7 +49,7 @@ def _write_session(claims: Claims, token: str, account: AbstractBaseUser, now: d
         raise LookupError("a legacy token without iat passed the validation")
     session = Session(
         user_id=account.pk,
-        username=account.get_username()[:254],
+        username=name_of(account),
         password_mark=password_mark(account),
         created_at=began,
         last_used_at=now,

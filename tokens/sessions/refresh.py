@@ -27,6 +27,7 @@ from tokens.jwt.signing import (
     stored_refresh,
 )
 from tokens.models import Event, Kind, OutstandingToken, Session, SessionToken
+from tokens.models.reasons import Reason
 from tokens.origin import Origin, acting_from, after_view, current_origin
 from tokens.revocation import revoke_session
 from tokens.revocation.sessions import blacklist
@@ -37,7 +38,6 @@ from tokens.sessions.legacy import open_legacy_session
 from tokens.validation.token_context import TokenContext
 from tokens.validation.validator import TokenRejected, Validation, read_claims, validate_claims
 
-REUSE_REASON = "a used-up refresh token was presented again"
 USED_FIELDS = ("last_used_at", "ip", "user_agent")
 ROTATED_FIELDS = ("previous", "current", "rotated_at", "ends_at", "rotations", *USED_FIELDS)
 
@@ -265,7 +265,7 @@ def _end_session(context: TokenContext, claims: Claims) -> None:
     """Revoke the session of a reused token: either its owner or a thief has used it before."""
     jti = jti_of(claims)
     ended = revoke_session(
-        session=context.session, actor=None, reason=REUSE_REASON, kind=Kind.REUSE, jti=jti
+        session=context.session, actor=None, reason=Reason.REUSE, kind=Kind.REUSE, jti=jti
     )
     # One event for each token: a client that repeats a dead token must not fill the trail.
     if not ended and not Event.objects.filter(jti=jti, kind=Kind.REUSE).exists():

@@ -13,6 +13,7 @@ from tokens.audit.refusals import record_refusal
 from tokens.db.transactions import in_request_transaction
 from tokens.jwt.claims import Malformed, parse
 from tokens.jwt.signing import ACCESS, REFRESH, type_of
+from tokens.models.reasons import Reason
 from tokens.revocation.presented import revoke_presented
 from tokens.sessions.refresh import renew, rotate, rotate_in_transaction
 from tokens.simplejwt.errors import as_api_errors
@@ -69,7 +70,7 @@ class TokenBlacklistSerializer(serializers.TokenBlacklistSerializer):  # type: i
             if not validation.active:
                 record_refusal(validation)
                 raise TokenError(validation.message)
-            revoke_presented(validation=validation, token=token, reason="logged out")
+            revoke_presented(validation=validation, token=token, reason=Reason.LOGGED_OUT)
         return {}
 
 

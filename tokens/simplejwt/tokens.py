@@ -15,6 +15,7 @@ from tokens.db import clock
 from tokens.jwt.claims import Claims
 from tokens.jwt.signing import address, issue_at, sign
 from tokens.models import BlacklistedToken, OutstandingToken
+from tokens.models.reasons import Reason
 from tokens.revocation.presented import record_token, revoke_presented
 from tokens.sessions.claims import session_claims
 from tokens.sessions.issue import Opening, begin_session, store_again
@@ -92,7 +93,7 @@ class SessionRefreshToken(RefreshToken):  # type: ignore[misc]  # simplejwt ship
         with as_api_errors():
             validation = validate_claims(claims=self.payload)
             text = str(STOCK_STR(self))
-            ended = revoke_presented(validation=validation, token=text, reason="logged out")
+            ended = revoke_presented(validation=validation, token=text, reason=Reason.LOGGED_OUT)
             outstanding, _created = self.outstand()
             row, created = BlacklistedToken.objects.get_or_create(token=outstanding)
             return row, created or bool(ended)

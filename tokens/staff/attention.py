@@ -10,7 +10,8 @@ from tokens import audit
 from tokens.listing.attention import RULES
 from tokens.listing.search import as_uuid
 from tokens.models import Kind, Session
-from tokens.staff.guards import REVOKE, VIEW_SESSIONS, staff_may
+from tokens.permissions import REVOKE, VIEW_SESSIONS
+from tokens.staff.guards import staff_may
 
 
 @require_POST

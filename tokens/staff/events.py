@@ -7,20 +7,21 @@ from django.views.decorators.http import require_GET, require_POST
 
 from tokens.audit.export import CONTENT_TYPES, FORMATS, file_name
 from tokens.audit.export import export as write_export
+from tokens.permissions import EXPORT_EVENTS, VIEW_EVENTS
 from tokens.staff.filters import EventForm
 from tokens.staff.guards import staff_may
 from tokens.staff.lists import render_list
 
 
 @require_GET
-@staff_may("tokens.view_event")
+@staff_may(VIEW_EVENTS)
 def index(request: HttpRequest) -> HttpResponse:
     """List the events."""
     return render_list(request, "events", EventForm)
 
 
 @require_POST
-@staff_may("tokens.export_event")
+@staff_may(EXPORT_EVENTS)
 def export(request: HttpRequest) -> HttpResponseBase:
     """Export all events that the list with the same address shows.
 

@@ -29,6 +29,7 @@ from tokens.listing.search import USERS, UserKey, is_storable, matching_users, u
 from tokens.listing.sessions import SessionQuery
 from tokens.listing.tokens import TokenQuery
 from tokens.listing.users import UserQuery
+from tokens.models.lengths import NAME_LENGTH
 
 # These fields are visible while "More filters" is closed.
 VISIBLE = ("q", "status")
@@ -123,7 +124,7 @@ class QueryForm(forms.Form):
                 return TextReader(read=reader.read, error=reader.error, max_length=64, **options)
             case FilterType.USER:
                 error = _("No account has this name or e-mail address.")
-                return TextReader(read=_account, error=error, max_length=254, **options)
+                return TextReader(read=_account, error=error, max_length=NAME_LENGTH, **options)
             case FilterType.SEARCH | FilterType.TEXT:
                 return forms.CharField(max_length=declared.max_length, **options)
             case _:

@@ -14,12 +14,6 @@ from tokens.origin import is_staff, may
 from tokens.web.denials import record_denial
 from tokens.web.login import login_url
 
-VIEW_TOKENS = "token_blacklist.view_outstandingtoken"
-VIEW_SESSIONS = "tokens.view_session"
-VIEW_EVENTS = "tokens.view_event"
-REVOKE = "tokens.revoke_token"
-CUT_OFF = "tokens.add_cutoff"
-
 View = Callable[..., HttpResponseBase]
 
 

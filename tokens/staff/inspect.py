@@ -24,12 +24,12 @@ from tokens.listing.status import Status
 from tokens.listing.tokens import live_tokens_without_session
 from tokens.models import Cutoff, Event, Kind, Session
 from tokens.origin import Actor
+from tokens.permissions import INSPECT
 from tokens.revocation import may_revoke
 from tokens.staff.guards import staff_may
 from tokens.staff.show import Row, rows
 from tokens.validation.validator import Validation, validate
 
-INSPECT = "tokens.inspect_token"
 # Characters of a text, and tokens in it. One review revokes at most as many sessions.
 MAX_TEXT, MAX_TOKENS = 2**20, 1000
 # With more tokens, the page shows which checks failed, and leaves the claims out.

@@ -9,14 +9,8 @@ from django_htmx.http import trigger_client_event
 
 from tokens import revocation
 from tokens.models import RevocationJob
-from tokens.staff.guards import (
-    CUT_OFF,
-    REVOKE,
-    VIEW_SESSIONS,
-    denied,
-    staff_may,
-    wants_fragment,
-)
+from tokens.permissions import CUT_OFF, REVOKE, VIEW_SESSIONS
+from tokens.staff.guards import denied, staff_may, wants_fragment
 
 # How long one poll works. Without JavaScript, a button is pressed and works for longer.
 POLL_SECONDS, PRESS_SECONDS = 1.0, 5.0

@@ -28,9 +28,10 @@ from tokens.listing.stats import (
 )
 from tokens.models import Event, Kind, Measure, RevocationJob
 from tokens.models.kinds import SECURITY_KINDS
+from tokens.permissions import REVOKE, VIEW_EVENTS, VIEW_SESSIONS
 from tokens.revocation import may_read_job
 from tokens.staff.charts import SHORTEST_DAY, TRAFFIC, TROUBLE, change, chart, sparkline
-from tokens.staff.guards import REVOKE, staff_only
+from tokens.staff.guards import staff_only
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SHOWN = 8
@@ -73,7 +74,7 @@ def index(request: HttpRequest) -> HttpResponse:
     """Render the overview. Figures and charts need the permission to view events."""
     now = clock.now()
     context: dict[str, object] = {"live": live_sessions(), "now": now}
-    if request.user.has_perm("tokens.view_event"):
+    if request.user.has_perm(VIEW_EVENTS):
         known = sums()
         hours, days = _hours(now, known), _days(now, known)
         context |= {
@@ -109,8 +110,8 @@ def figures(hours: list[Bucket]) -> list[Figure]:
 
 def attention(*, user: AbstractUser | AnonymousUser, now: datetime) -> Attention:
     """Return what needs attention, as far as ``user`` may see it."""
-    sees_sessions = user.has_perm("tokens.view_session")
-    sees_events = user.has_perm("tokens.view_event")
+    sees_sessions = user.has_perm(VIEW_SESSIONS)
+    sees_events = user.has_perm(VIEW_EVENTS)
     since = now - DAY
     shown = rules_for(user)
     hidden = [rule.label for rule in RULES if rule not in shown]

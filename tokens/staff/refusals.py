@@ -9,9 +9,9 @@ from tokens import audit
 from tokens.listing.refusals import find_refusal
 from tokens.listing.sessions import session_rows
 from tokens.models import Kind
+from tokens.permissions import INSPECT
 from tokens.revocation import may_revoke
 from tokens.staff.guards import staff_may
-from tokens.staff.inspect import INSPECT
 
 
 @require_GET

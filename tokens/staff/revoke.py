@@ -30,11 +30,13 @@ from tokens.db import clock
 from tokens.listing.query import user_names
 from tokens.listing.search import is_storable, user_key
 from tokens.models import Session
+from tokens.models.reasons import OFFERED
 from tokens.origin import Actor
+from tokens.permissions import CUT_OFF, REVOKE
 from tokens.revocation import Preview, Revocation, Selection
 from tokens.revocation.reviews import LONG, TYPED_ABOVE
 from tokens.staff.filters import SessionForm, TokenForm
-from tokens.staff.guards import CUT_OFF, REVOKE, denied, htmx_of, staff_may, wants_fragment
+from tokens.staff.guards import denied, htmx_of, staff_may, wants_fragment
 from tokens.validation.legacy import transition_over
 from tokens.web.pages import visible
 
@@ -42,13 +44,8 @@ from tokens.web.pages import visible
 MOST = 1000
 NAMED = 3
 REMEMBERED, REASONS_KEPT = "tokens_reasons", 5
-REASONS = (
-    ("lost device", gettext_lazy("lost device")),
-    ("left the company", gettext_lazy("left the company")),
-    ("suspected theft", gettext_lazy("suspected theft")),
-    ("asked by the user", gettext_lazy("asked by the user")),
-    ("other", gettext_lazy("other")),
-)
+OTHER = "other"
+REASONS = (*((reason.value, reason.label) for reason in OFFERED), (OTHER, gettext_lazy("other")))
 
 
 class RevokeForm(forms.Form):
@@ -73,7 +70,7 @@ class RevokeForm(forms.Form):
 
     def clean(self) -> None:
         cleaned = self.cleaned_data
-        if cleaned.get("reason") == "other" and not cleaned.get("detail"):
+        if cleaned.get("reason") == OTHER and not cleaned.get("detail"):
             self.add_error("detail", _("Describe the reason in a few words."))
         if self.expected is not None and cleaned.get("typed") != str(self.expected):
             self.add_error("typed", _("Type the number of sessions: %s") % self.expected)
@@ -82,7 +79,7 @@ class RevokeForm(forms.Form):
     def why(self) -> str:
         """Return the reason as the trail keeps it."""
         reason, detail = self.cleaned_data["reason"], self.cleaned_data["detail"]
-        return detail if reason == "other" else f"{reason}: {detail}" if detail else reason
+        return detail if reason == OTHER else f"{reason}: {detail}" if detail else reason
 
 
 @require_http_methods(["GET", "POST"])

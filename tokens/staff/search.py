@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 from tokens.jwt.redaction import holds_redacted, redact_text
 from tokens.listing.find import Found, Row, find
 from tokens.models import Event, OutstandingToken, Refusal, Session
+from tokens.permissions import INSPECT
 from tokens.staff.guards import staff_only
 
 MOST = 300
@@ -26,7 +27,7 @@ def index(request: HttpRequest) -> HttpResponse:
     """Lead to what the text names, or show all that it may mean."""
     if request.method == "POST":
         text = redact_text(request.POST.get("token", "").strip())
-        if holds_redacted(text) and request.user.has_perm("tokens.inspect_token"):
+        if holds_redacted(text) and request.user.has_perm(INSPECT):
             # The browser repeats the request, with its body, at the inspector.
             return redirect("tokens_staff:inspect", preserve_request=True)
         asked = urlencode({"q": text[:MOST]})

@@ -10,9 +10,10 @@ from django.views.decorators.http import require_GET
 from tokens import audit
 from tokens.listing.sessions import add_origins, session_row
 from tokens.models import Kind, Session
+from tokens.permissions import VIEW_SESSIONS
 from tokens.revocation import may_revoke
 from tokens.staff.filters import SessionForm
-from tokens.staff.guards import VIEW_SESSIONS, staff_may
+from tokens.staff.guards import staff_may
 from tokens.staff.lists import render_list
 from tokens.staff.show import timeline
 

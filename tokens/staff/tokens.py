@@ -10,9 +10,10 @@ from tokens.jwt.claims import Malformed, parse
 from tokens.listing.sessions import session_row
 from tokens.listing.tokens import token_row
 from tokens.models import Kind, OutstandingToken
+from tokens.permissions import VIEW_TOKENS
 from tokens.revocation import may_revoke
 from tokens.staff.filters import TokenForm
-from tokens.staff.guards import VIEW_TOKENS, staff_may
+from tokens.staff.guards import staff_may
 from tokens.staff.lists import render_list
 from tokens.staff.show import rows, timeline
 from tokens.validation.validator import validate_stored

@@ -10,9 +10,10 @@ from tokens.listing.sessions import SessionQuery, active_first, live_sessions_of
 from tokens.listing.tokens import foreign_tokens_of
 from tokens.listing.users import account_with_key
 from tokens.models import Kind
+from tokens.permissions import VIEW_TOKENS
 from tokens.revocation import may_revoke
 from tokens.staff.filters import UserForm
-from tokens.staff.guards import VIEW_TOKENS, staff_may
+from tokens.staff.guards import staff_may
 from tokens.staff.lists import render_list
 
 SHOWN = 20

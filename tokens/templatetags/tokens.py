@@ -26,11 +26,14 @@ from tokens.listing.search import email_of
 from tokens.listing.status import Status
 from tokens.models import Session
 from tokens.models.readable import is_readable
+from tokens.models.reasons import Reason
 from tokens.origin import current_origin, is_staff, may
+from tokens.permissions import INSPECT, VIEW_EVENTS, VIEW_SESSIONS, VIEW_TOKENS
 from tokens.validation.validator import Check
 from tokens.web.login import address_of
 
 register = template.Library()
+REASONS = frozenset(Reason)
 TRANSLATED = frozenset({"en", "de"})
 register.filter("intcomma", intcomma)
 # Order matters: Edge and Opera also name Chrome, and Chrome also names Safari.
@@ -164,19 +167,11 @@ def _status_mark(language: str, status: str) -> SafeString:
     return format_html(mark, status, icon(status), Status(status).label)
 
 
-# Reasons that the portal or its form of revocations writes into the trail, in English.
-FIXED_REASONS = frozenset({
-    "ended by its owner", "a used-up refresh token was presented again", "revoked by its holder",
-    "logged out", "password changed", "user deleted", "too many attempts", "not staff",
-    "lost device", "left the company", "suspected theft", "asked by the user",
-})  # fmt: skip
-
-
 @register.filter
 def reason(text: str) -> str:
     """Translate a reason of the portal; what a person typed stays as it is."""
     fixed, colon, typed = text.partition(": ")
-    return f"{_(fixed)}{colon}{typed}" if fixed in FIXED_REASONS else text
+    return f"{Reason(fixed).label}{colon}{typed}" if fixed in REASONS else text
 
 
 @register.simple_tag
@@ -272,11 +267,11 @@ def request_id() -> str:
 # The lists of tokens and sessions open on what is active: most rows have ended.
 NAV = (
     ("overview", gettext_lazy("Overview"), ""),
-    ("tokens", gettext_lazy("Tokens"), "token_blacklist.view_outstandingtoken"),
-    ("sessions", gettext_lazy("Sessions"), "tokens.view_session"),
-    ("users", gettext_lazy("Users"), "token_blacklist.view_outstandingtoken"),
-    ("inspect", gettext_lazy("Inspect"), "tokens.inspect_token"),
-    ("events", gettext_lazy("Audit"), "tokens.view_event"),
+    ("tokens", gettext_lazy("Tokens"), VIEW_TOKENS),
+    ("sessions", gettext_lazy("Sessions"), VIEW_SESSIONS),
+    ("users", gettext_lazy("Users"), VIEW_TOKENS),
+    ("inspect", gettext_lazy("Inspect"), INSPECT),
+    ("events", gettext_lazy("Audit"), VIEW_EVENTS),
 )
 
 

@@ -1,0 +1,9 @@
+"""Declare the lengths of columns that several tables have, in characters.
+
+`tokens.origin` declares those of the columns that hold a request's headers.
+"""
+
+NAME_LENGTH = 254
+REASON_LENGTH = 500
+JTI_LENGTH = 255
+REQUEST_ID_LENGTH = 64
