@@ -5,6 +5,7 @@ import re
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from django import template
 from django.conf import settings
@@ -196,6 +197,19 @@ def here(context: template.Context, **changes: object) -> str:
         if value not in (None, ""):
             query[name] = str(value)
     return f"?{query.urlencode()}"
+
+
+@register.simple_tag(takes_context=True)
+def review_link(context: template.Context, query: str = "", **selected: object) -> SafeString:
+    """Return the attributes of a link that opens the review of a revocation, and leads back here.
+
+    ``selected``, or a query string instead, says what is revoked. Without scripts, the link opens
+    the review's own page.
+    """
+    named = urlencode(selected, safe="/", quote_via=quote) if selected else query
+    back = quote(context["request"].path, safe="/")
+    address = f"{reverse('tokens_staff:revoke')}?{named}&next={back}"
+    return format_html('href="{0}" hx-get="{0}" hx-target="#review"', address)
 
 
 CHECK_LABELS = {
