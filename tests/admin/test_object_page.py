@@ -16,7 +16,7 @@ def address(token):
     return reverse("admin:token_blacklist_outstandingtoken_change", args=[token.pk])
 
 
-def test_claims_verdict_and_timeline(client, sam, token):
+def test_object_page_shows_claims_validation_and_timeline(client, sam, token):
     client.force_login(sam)
     page = client.get(address(token)).content.decode()
     assert "Id: unique" in page or "Token id" in page

@@ -176,8 +176,8 @@ READING = [
         "/staff/views/new/?list=sessions&status=active", {"name": "live"}), actor="sam", subject="",
         data=("filters", "list", "name", "shared")),
     Act(Kind.TOKEN_INSPECTED, "staff", lambda w: w.staff.post(
-        "/staff/inspect/", {"token": w.pair.access}), actor="sam", about="sa", data=("verdict",)),
-    Act(Kind.TOKEN_INSPECTED, "command", inspected, about="sa", data=("verdict",), request=False),
+        "/staff/inspect/", {"token": w.pair.access}), actor="sam", about="sa", data=("outcome",)),
+    Act(Kind.TOKEN_INSPECTED, "command", inspected, about="sa", data=("outcome",), request=False),
     Act(Kind.INTROSPECTION_REFUSED, "api", lambda w: w.post(
         "introspect", {"token": w.pair.access}, **w.own_bearer), actor="alice", subject="",
         data=("path", "wanted")),

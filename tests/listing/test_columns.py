@@ -18,7 +18,7 @@ from tokens.models import Kind, Session
 from tokens.origin import Origin
 from tokens.revocation import revoke_session
 from tokens.sessions.issue import open_session
-from tokens.templatetags.cells import CELLS
+from tokens.templatetags.list_cells import CELLS
 from tokens.templatetags.list_rows import LISTS as TABLES
 
 MARKUP = "<b>&'\""

@@ -1,4 +1,4 @@
-"""Each outstanding token and each session is in exactly one state, and it is the verdict's."""
+"""Each outstanding token and each session is in exactly one state, and the validation agrees."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -96,7 +96,7 @@ def test_no_signature_is_kept_or_shown(inspect, pair, caplog, inspector):
     assert "eyJ" not in line + caplog.text
     assert signature not in line + caplog.text
     assert (event.actor_id, event.session_id) == (inspector.pk, pair.session.pk)
-    assert event.data == {"verdict": "active"}
+    assert event.data == {"outcome": "active"}
 
 
 def test_claims_cannot_carry_markup(inspect):
@@ -165,9 +165,9 @@ def test_each_token_of_a_text_is_shown_once_with_its_session(desk, alice, bob, s
     assert "by sam: “laptop lost”" in answer.text
     events = Event.objects.filter(kind=Kind.TOKEN_INSPECTED).order_by("pk")
     assert list(events.values_list("subject_id", "session_id", "data")) == [
-        (alice.pk, one.session.pk, {"verdict": "active"}),
-        (bob.pk, other.session.pk, {"verdict": "revoked"}),
-        (None, None, {"verdict": "signature"}),
+        (alice.pk, one.session.pk, {"outcome": "active"}),
+        (bob.pk, other.session.pk, {"outcome": "revoked"}),
+        (None, None, {"outcome": "signature"}),
     ]
 
 

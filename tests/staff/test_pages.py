@@ -1,10 +1,13 @@
 """The pages of one token, one session and one person."""
 
+import json
+from base64 import urlsafe_b64encode as b64encode
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from tests.support.tokens import pair_of
@@ -13,8 +16,8 @@ from tokens.listing.sessions import session_row
 from tokens.models import Cutoff, Kind, OutstandingToken, Session
 from tokens.sessions.issue import open_session
 from tokens.sessions.refresh import rotate
-from tokens.staff import show
-from tokens.staff.show import timeline
+from tokens.staff import timeline as timeline_module
+from tokens.staff.timeline import timeline
 
 
 @pytest.fixture
@@ -37,6 +40,20 @@ def stray(user: User | None, jti: str = "f" * 32) -> OutstandingToken:
         created_at=timezone.now(),
         expires_at=timezone.now() + timedelta(days=1),
     )
+
+
+@pytest.mark.parametrize("face", ["staff", "admin"])
+def test_stored_token_without_an_id_is_shown_without_a_validation(client, sam, alice, face) -> None:
+    payload = {"token_type": "refresh", "sid": str(pair_of(alice).session.pk)}
+    parts = ({"alg": "HS256"}, payload)
+    text = ".".join(b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    token = stray(alice)
+    OutstandingToken.objects.filter(pk=token.pk).update(token=f"{text}.")
+    client.force_login(sam)
+    admin = reverse("admin:token_blacklist_outstandingtoken_change", args=[token.pk])
+    page = client.get(f"/staff/tokens/{token.jti}/" if face == "staff" else admin)
+    assert page.status_code == 200
+    assert "Validation" not in page.text
 
 
 def test_the_story_goes_from_login_to_end(alice, sam) -> None:
@@ -73,7 +90,7 @@ def test_who_only_looked_is_no_part_of_it(staff: Client, alice) -> None:
 
 
 def test_a_long_one_keeps_its_login_and_its_end(alice, monkeypatch) -> None:
-    monkeypatch.setattr(show, "STEPS", 2)
+    monkeypatch.setattr(timeline_module, "STEPS", 2)
     pair = pair_of(alice)
     session, refresh = pair.session, pair.refresh
     for _ in range(4):

@@ -64,7 +64,7 @@ def _shown(changelist: "QueryChangeList", name: str) -> tuple[Show, str]:
         names = dict(field.flatchoices)
         return lambda row: names.get(getattr(row, name), empty), css
     if isinstance(field, DateTimeField):
-        return lambda row: instant(getattr(row, name)) or empty, f"{css} nowrap"
+        return lambda row: format_instant(getattr(row, name)) or empty, f"{css} nowrap"
     return _field(field, empty), css
 
 
@@ -81,7 +81,7 @@ def _link(changelist: "QueryChangeList") -> Callable[[Model], str]:
     return lambda row: changelist.url_for_result(row, pattern)
 
 
-def instant(at: datetime | None) -> str:
+def format_instant(at: datetime | None) -> str:
     """Format an instant as Django does. The few different days and minutes are cached."""
     if at is None:
         return ""

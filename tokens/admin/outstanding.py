@@ -11,8 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from tokens import audit
 from tokens.admin.base import get_or_post, session_link, short, user_link
-from tokens.admin.detail import claims_of
-from tokens.admin.fast_rows import instant
+from tokens.admin.fast_rows import format_instant
 from tokens.admin.filters import list_filters
 from tokens.admin.revocable import RevocableAdmin
 from tokens.admin.revoking import Review, review
@@ -22,6 +21,7 @@ from tokens.listing.tokens import TokenQuery, token_row
 from tokens.models import Kind, OutstandingToken
 from tokens.revocation import Selection, may_revoke, revoke_token
 from tokens.templatetags.tokens import device
+from tokens.validation.details import describe_token
 from tokens.web.login import address_of
 
 TIMELINE = 100
@@ -74,7 +74,7 @@ class OutstandingTokenAdmin(RevocableAdmin[OutstandingToken]):
             and may_revoke(actor=request.user, user=token.user)
         )
         return {
-            **claims_of(token),
+            "details": describe_token(token.token),
             "timeline": list(timeline[:TIMELINE]),
             "title": _("Token %(jti)s") % {"jti": short(token.jti)},
             "subtitle": None,
@@ -124,11 +124,11 @@ class OutstandingTokenAdmin(RevocableAdmin[OutstandingToken]):
 
     @admin.display(description=gettext_lazy("issued"))
     def issued_at_shown(self, token: OutstandingToken) -> str:
-        return instant(token.created_at)
+        return format_instant(token.created_at)
 
     @admin.display(description=gettext_lazy("expires"))
     def expires_at_shown(self, token: OutstandingToken) -> str:
-        return instant(token.expires_at)
+        return format_instant(token.expires_at)
 
     @admin.display(description=gettext_lazy("device"))
     def device_shown(self, token: OutstandingToken) -> str:

@@ -287,10 +287,10 @@ class ApiSchema(AutoSchema):
         return errors
 
     def _no_valid_bearer(self) -> Schema:
-        shapes = (serializers.ErrorSerializer, serializers.BearerNotValidSerializer)
+        bodies = (serializers.ErrorSerializer, serializers.BearerNotValidSerializer)
         return _response(
             "No access token was sent, or it is not valid",
-            {"oneOf": [self._reference(shape) for shape in shapes]},
+            {"oneOf": [self._reference(body) for body in bodies]},
             CHALLENGE,
             No_token=NO_TOKEN,
             Token_rejected=bearer_refusal("Token is expired"),

@@ -29,7 +29,7 @@ Row: TypeAlias = AbstractBaseUser | Session | OutstandingToken | Event | Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class SearchResults:
     """Hold what a text names, up to `SHOWN` rows of each kind.
 
     ``exact`` is the only row that the whole text names, if there is one. A shortened id such as
@@ -50,17 +50,17 @@ class Found:
         return any((self.users, self.sessions, self.tokens, self.events))
 
 
-def find(*, text: str, viewer: Actor) -> Found:
+def find(*, text: str, viewer: Actor) -> SearchResults:
     """Return what ``text`` names, as far as ``viewer`` may see it. An index finds each row."""
     text = text.strip().replace("\0", "")
     if not text:
-        return Found()
+        return SearchResults()
     meant = match(text)
     sees_events, sees_sessions = may(viewer, VIEW_EVENTS), may(viewer, VIEW_SESSIONS)
     if meant.ip:
         query = SessionQuery(ip=meant.ip)
         page = active_first(query=query, size=SHOWN) if sees_sessions else None
-        return Found(
+        return SearchResults(
             network=meant.ip,
             sessions=tuple(page.rows) if page else (),
             events=tuple(EventQuery(ip=meant.ip).rows()[:SHOWN]) if sees_events else (),
@@ -83,7 +83,7 @@ def find(*, text: str, viewer: Actor) -> Found:
         "tokens": tokens,
         "events": events,
     }
-    return Found(
+    return SearchResults(
         users=tuple(users[:SHOWN]),
         sessions=tuple(sessions[:SHOWN]),
         tokens=tuple(tokens[:SHOWN]),

@@ -33,7 +33,7 @@ SPARE, MANY = 10, 500
 Change = Callable[["QuerySet[M]"], "QuerySet[M]"]
 Values = tuple[Any, ...]
 # Rows, or their primary keys, each with its key in the list.
-Found = list[tuple[Values, Any]]
+Keyed = list[tuple[Values, Any]]
 # The rest of a walk, and the value of the key's first column at which the search has to stop.
 Stretch = tuple["QuerySet[M]", Any]
 
@@ -165,18 +165,18 @@ class Listing(Generic[M]):
 
     def _find(
         self, stretches: "list[Stretch[M]]", forward: bool, size: int
-    ) -> tuple[Found, Values | None]:
+    ) -> tuple[Keyed, Values | None]:
         """Return up to ``size`` + 1 rows, each with its key.
 
         If the search stopped at its limit before, also return the key at which it stopped.
         """
         if self.exact is None:
             rows, stopped = self._candidates(stretches, forward, size + 1)
-            found = rows if self._plain else self._judged(rows)
+            found = rows if self._plain else self._checked(rows)
             return found, None if len(rows) > size else stopped
         for limit in (size + SPARE, max(MANY, 2 * size)):
             rows, stopped = self._candidates(stretches, forward, limit)
-            found = self._judged(rows)
+            found = self._checked(rows)
             if len(found) > size:
                 return found[: size + 1], None
             if len(rows) < limit:
@@ -189,10 +189,10 @@ class Listing(Generic[M]):
 
     def _candidates(
         self, stretches: "list[Stretch[M]]", forward: bool, limit: int
-    ) -> tuple[Found, Values | None]:
+    ) -> tuple[Keyed, Values | None]:
         """Return the first ``limit`` rows that pass ``coarse``, each with its key.
 
-        Also return the key at which the search stopped, if it did. If `_judged` has to read
+        Also return the key at which the search stopped, if it did. If `_checked` has to read
         the rows again, only their primary keys are read here.
         """
         every: dict[object, tuple[Values, Any]] = {}
@@ -221,7 +221,7 @@ class Listing(Generic[M]):
         (end,) = ends
         return found[:limit], (end, ALL) if len(self.key) > 1 else (end,)
 
-    def _judged(self, candidates: Found) -> Found:
+    def _checked(self, candidates: Keyed) -> Keyed:
         """Return the candidates that pass ``exact``, with the annotations of ``finish``.
 
         The query names their primary keys, so its plan doesn't depend on the filters.

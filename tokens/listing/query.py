@@ -218,7 +218,7 @@ class ListQuery(Generic[M]):
                 exact |= {name: "", f"{stem}after": limits[0], f"{stem}before": limits[1]}
         return replace(self, **exact) if exact else self
 
-    def described(self) -> list[tuple[str, str]]:
+    def labelled_parts(self) -> list[tuple[str, str]]:
         """Return label and value of each filter that is set, for a person."""
         filters = self.filters()
         return [

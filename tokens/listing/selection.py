@@ -106,12 +106,12 @@ class Selection:
             parts.append(self.matching.in_words(names=names))
         return ", ".join(parts)
 
-    def described(self) -> list[tuple[str, str]]:
+    def labelled_parts(self) -> list[tuple[str, str]]:
         """Return the conditions for a person, each with a label."""
         counted = ((_("Sessions"), self.sessions), (_("Tokens"), self.jtis))
         parts = [(_("Accounts"), user_names(self.users))] if self.users else []
         parts += [(label, str(len(keys))) for label, keys in counted if keys]
-        return parts + (self.matching.described() if self.matching is not None else [])
+        return parts + (self.matching.labelled_parts() if self.matching is not None else [])
 
     def _named(self, names: Names | None) -> list[str]:
         sessions, tokens = len(self.sessions), len(self.jtis)

@@ -91,7 +91,7 @@ def with_token_status(tokens: "QuerySet[OutstandingToken]") -> "QuerySet[Outstan
     """Annotate ``status`` (a `Status`) and ``session_id``."""
     now = clock.now()
     session = "membership__session__"
-    judged: QuerySet[OutstandingToken] = tokens.annotate(
+    annotated: QuerySet[OutstandingToken] = tokens.annotate(
         session_id=F("membership__session_id"),
         used_up=Exists(BlacklistedToken.objects.filter(token=OuterRef("pk"))),
         status=Case(
@@ -117,7 +117,7 @@ def with_token_status(tokens: "QuerySet[OutstandingToken]") -> "QuerySet[Outstan
             output_field=CharField(),
         ),
     )
-    return judged
+    return annotated
 
 
 def with_session_status(sessions: "QuerySet[Session]") -> "QuerySet[Session]":

@@ -183,10 +183,14 @@ class TokenQuery(RevocableQuery[OutstandingToken]):
         if not self.shows_live_rows:
             return Session.objects.none()
         found = self._narrow(sid="membership__session", key="pk")
-        ways = [{AS_SESSION[name]: v for name, v in way.items()} for way in found.alternatives]
+        alternatives = [
+            {AS_SESSION[name]: v for name, v in one.items()} for one in found.alternatives
+        ]
         wanted = found.sessions & between("last_used_at", *self.limits("used"))
         wanted &= self._range("issued", "current__") & self._range("expires", "current__")
-        sessions: QuerySet[Session] = live(Session.objects.filter(wanted).filter(any_of(ways)))
+        sessions: QuerySet[Session] = live(
+            Session.objects.filter(wanted).filter(any_of(alternatives))
+        )
         return sessions
 
     def live_foreign_tokens(self) -> Tokens:

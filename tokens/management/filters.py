@@ -29,18 +29,18 @@ def read_filters(query: type[ListQuery[Model]], options: Mapping[str, object]) -
 
 
 def _options(declared: Filter) -> dict[str, Any]:
-    described: dict[str, Any] = {"help": declared.help or None}
+    options: dict[str, Any] = {"help": declared.help or None}
     match declared.type:
         case FilterType.CHOICE | FilterType.PERIOD:
-            return described | {"choices": [value for value, _label in declared.choices]}
+            return options | {"choices": [value for value, _label in declared.choices]}
         case FilterType.INSTANT:
-            return described | {"type": parse_instant, "metavar": "INSTANT"}
+            return options | {"type": parse_instant, "metavar": "INSTANT"}
         case FilterType.SESSION | FilterType.NUMBER | FilterType.ADDRESS:
-            return described | reading(READERS[declared.type])
+            return options | reading(READERS[declared.type])
         case FilterType.USER:
-            return described | reading(ACCOUNT)
+            return options | reading(ACCOUNT)
         case FilterType.SEARCH | FilterType.TEXT:
-            return described | {"type": text}
+            return options | {"type": text}
         case _:
             assert_never(declared.type)
 

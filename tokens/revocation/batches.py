@@ -35,7 +35,7 @@ SAMPLE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Batch:
     """Hold what one batch ended, and the key of its last session, where the next one starts."""
 
     ended: Revocation
@@ -61,7 +61,7 @@ def end_batch(
     seen: set[UserKey] | None = None,
     size: int = BATCH,
     data: dict[str, object] | None = None,
-) -> Step | None:
+) -> Batch | None:
     """End the next ``size`` sessions of ``selection``.
 
     When there are none left, end its tokens that belong to no session. The event commits in the
@@ -91,7 +91,7 @@ def end_batch(
         ended = end_tokens(tokens=tokens, users=users)
         owners: list[Target] = [(None, owner) for _pk, owner in rows if owner is not None]
         _record(ended, owners, actor=actor, reason=reason, data=data or {})
-    return Step(ended, after)
+    return Batch(ended, after)
 
 
 def end_session_batch(
@@ -105,7 +105,7 @@ def end_session_batch(
     data: dict[str, object] | None = None,
     cut_off: bool = False,
     cutoff_event: int | None = None,
-) -> Step | None:
+) -> Batch | None:
     """Do `end_batch` for the sessions alone.
 
     With ``cut_off``, a cutoff has made the sessions unusable already, and they are marked as
@@ -126,7 +126,7 @@ def end_session_batch(
             sample: dict[str, object] = {"sample": [str(pk) for pk in keys[:SAMPLE]]}
             data = sample | (data or {})
             _record(ended, ended.targets, actor=actor, reason=reason, data=data)
-    return Step(ended, keys[-1])
+    return Batch(ended, keys[-1])
 
 
 def end_foreign_batch(

@@ -21,7 +21,7 @@ from tokens.models.lengths import REASON_LENGTH
 from tokens.origin import Actor, current_actor
 from tokens.revocation.batches import (
     BATCH,
-    Step,
+    Batch,
     end_batch,
     end_foreign_batch,
     end_session_batch,
@@ -151,7 +151,7 @@ def _work(pk: int, size: int) -> bool:
     return step is not None
 
 
-def _batch(job: RevocationJob, size: int) -> Step | None:
+def _batch(job: RevocationJob, size: int) -> Batch | None:
     selection = given = Selection.from_json(job.selection)
     cut_off = cutoff_of(selection) is not None
     # Sessions that were opened after the decision stay.
@@ -186,7 +186,7 @@ def _batch(job: RevocationJob, size: int) -> Step | None:
     )
 
 
-def _foreign_batch(job: RevocationJob, not_before: datetime, size: int) -> Step | None:
+def _foreign_batch(job: RevocationJob, not_before: datetime, size: int) -> Batch | None:
     """Blacklist the next tokens without a session that the job's cutoff ended."""
     if transition_over():
         return None
@@ -198,4 +198,4 @@ def _foreign_batch(job: RevocationJob, not_before: datetime, size: int) -> Step 
         size=size,
         cutoff_event=job.cutoff_event_id,
     )
-    return Step(ended, job.after) if ended is not None else None
+    return Batch(ended, job.after) if ended is not None else None

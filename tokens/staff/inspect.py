@@ -27,7 +27,7 @@ from tokens.origin import Actor
 from tokens.permissions import INSPECT
 from tokens.revocation import may_revoke
 from tokens.staff.guards import staff_may
-from tokens.staff.show import Row, rows
+from tokens.validation.details import ClaimRow, claim_rows
 from tokens.validation.validator import Validation, validate
 
 # Characters of a text, and tokens in it. One review revokes at most as many sessions.
@@ -37,7 +37,7 @@ IN_FULL = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class InspectedToken:
     """Hold one token of the text, as the page shows it.
 
     ``session`` is annotated with its status, ``cutoff`` is the cutoff that the token fails by.
@@ -47,8 +47,8 @@ class Found:
     """
 
     validation: Validation = field(repr=False)
-    header: list[Row] = field(default_factory=list, repr=False)
-    claims: list[Row] = field(default_factory=list, repr=False)
+    header: list[ClaimRow] = field(default_factory=list, repr=False)
+    claims: list[ClaimRow] = field(default_factory=list, repr=False)
     session: Session | None = None
     cutoff: Cutoff | None = None
     revoke: str = ""
@@ -134,11 +134,11 @@ def record(*, validations: Sequence[Validation], actor: Actor) -> None:
                 subject=validation.user,
                 session=session.pk if session else None,
                 jti=validation.jti,
-                data={"verdict": validation.failed or "active"},
+                data={"outcome": validation.failed or "active"},
             )
         )
-    for verdict, count in unknown.items():
-        kind, data = Kind.TOKEN_INSPECTED, {"verdict": verdict}
+    for outcome, count in unknown.items():
+        kind, data = Kind.TOKEN_INSPECTED, {"outcome": outcome}
         events.append(audit.build_event(kind=kind, actor=actor, count=count, data=data))
     with transaction.atomic():
         audit.write_all(events)
@@ -147,7 +147,7 @@ def record(*, validations: Sequence[Validation], actor: Actor) -> None:
 @sensitive_variables("tokens")
 def describe(
     *, tokens: Sequence[str], validations: Sequence[Validation], actor: Actor
-) -> list[Found]:
+) -> list[InspectedToken]:
     """Prepare each token for the page."""
     sessions = session_rows(pks={v.session.pk for v in validations if v.session is not None})
     cutoffs = cutoffs_over(sids=[pk for pk, s in sessions.items() if s.revoked_at is None])
@@ -164,11 +164,11 @@ def describe(
         try:
             parsed = parse(token)
             if full:
-                parts = {"header": rows(parsed.header), "claims": rows(parsed.payload)}
+                parts = {"header": claim_rows(parsed.header), "claims": claim_rows(parsed.payload)}
         except Malformed as error:
             parts = {"malformed": str(error)}
         found.append(
-            Found(
+            InspectedToken(
                 validation=validation,
                 session=session,
                 cutoff=cutoffs.get(session.pk) if session else None,
@@ -193,7 +193,7 @@ def _review_of(validation: Validation, session: Session | None, strays: set[str]
     return ""
 
 
-def result(found: list[Found], *, more: bool) -> dict[str, object]:
+def result(found: list[InspectedToken], *, more: bool) -> dict[str, object]:
     """Build the template context of the tokens that were found.
 
     ``all`` names what one review revokes: the live sessions, or tokens if some have no session.

@@ -37,7 +37,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
         # A fragment has the counts alone.
         selection = revocation.read_job(job=found, actor=request.user)
         named = revocation.may_see_rows(request.user)
-        context |= {"selection": selection, "parts": selection.described() if named else []}
+        context |= {"selection": selection, "parts": selection.labelled_parts() if named else []}
     response = render(
         request, "tokens/staff/_job.html" if fragment else "tokens/staff/job.html", context
     )

@@ -89,7 +89,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
     if request.GET.get("everybody"):
         if not request.user.has_perm(CUT_OFF):
             denied(request, CUT_OFF)
-        if instant(request.GET.get("before", "")) is None:
+        if read_instant(request.GET.get("before", "")) is None:
             return _ask_for_instant(request)
     selection, found = _selected(request)
     posted = request.POST if _is_confirmed(request) else None
@@ -185,7 +185,7 @@ def _is_ahead(request: HttpRequest) -> bool:
 
     The default is up to one second ahead.
     """
-    before = instant(request.GET.get("before", ""))
+    before = read_instant(request.GET.get("before", ""))
     return before is not None and before > clock.now() + timedelta(seconds=1)
 
 
@@ -206,7 +206,7 @@ def _browsers_in_words(request: HttpRequest, selection: Selection, users: str, a
 def read_selection(query: QueryDict) -> Selection:
     """Read what the address selects. Raises Http404 for a key that can't exist."""
     if query.get("everybody"):
-        before = instant(query.get("before", ""))
+        before = read_instant(query.get("before", ""))
         if before is None:
             raise Http404
         return Selection(everybody=True, issued_before=revocation.cutoff_instant(wanted=before))
@@ -225,7 +225,7 @@ def read_selection(query: QueryDict) -> Selection:
     return Selection(jtis=jtis, sessions=sessions, users=named)
 
 
-def instant(text: str) -> datetime | None:
+def read_instant(text: str) -> datetime | None:
     """Read an instant, in the viewer's time zone if it names none."""
     try:
         at = parse_datetime(text)

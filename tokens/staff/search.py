@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods
 
 from tokens.jwt.redaction import holds_redacted, redact_text
-from tokens.listing.find import Found, Row, find
+from tokens.listing.find import Row, SearchResults, find
 from tokens.models import Event, OutstandingToken, Refusal, Session
 from tokens.permissions import INSPECT
 from tokens.staff.guards import staff_only
@@ -34,7 +34,7 @@ def index(request: HttpRequest) -> HttpResponse:
         return redirect(f"{resolve_url('tokens_staff:search')}?{asked}")
     text = redact_text(request.GET.get("q", ""))[:MOST].strip()
     token = holds_redacted(text)
-    found = Found() if token else find(text=text, viewer=request.user)
+    found = SearchResults() if token else find(text=text, viewer=request.user)
     if found.exact is not None:
         return redirect(address_of_row(found.exact))
     context = {"searched": text, "found": found, "token": token}

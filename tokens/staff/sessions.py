@@ -15,7 +15,7 @@ from tokens.revocation import may_revoke
 from tokens.staff.filters import SessionForm
 from tokens.staff.guards import staff_may
 from tokens.staff.lists import render_list
-from tokens.staff.show import timeline
+from tokens.staff.timeline import timeline
 
 
 @require_GET

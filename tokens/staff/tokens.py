@@ -6,7 +6,6 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from tokens import audit
-from tokens.jwt.claims import Malformed, parse
 from tokens.listing.sessions import session_row
 from tokens.listing.tokens import token_row
 from tokens.models import Kind, OutstandingToken
@@ -15,8 +14,8 @@ from tokens.revocation import may_revoke
 from tokens.staff.filters import TokenForm
 from tokens.staff.guards import staff_may
 from tokens.staff.lists import render_list
-from tokens.staff.show import rows, timeline
-from tokens.validation.validator import validate_stored
+from tokens.staff.timeline import timeline
+from tokens.validation.details import describe_token
 
 
 @require_GET
@@ -49,15 +48,6 @@ def detail(request: HttpRequest, jti: str) -> HttpResponse:
         "may_revoke": may_revoke(actor=request.user, user=token.user),
         "session": session,
         "steps": timeline(session, jti=jti) if session else [],
+        "details": describe_token(token.token),
     }
-    try:
-        parts = parse(token.token)
-    except Malformed as error:
-        context["unreadable"] = str(error)
-    else:
-        context |= {
-            "header": rows(parts.header),
-            "claims": rows(parts.payload),
-            "validation": validate_stored(claims=parts.payload),
-        }
     return render(request, "tokens/staff/token.html", context)

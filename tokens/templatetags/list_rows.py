@@ -1,6 +1,6 @@
 """Template tags for the rows of lists and the columns of charts, which a page repeats fifty times.
 
-A list's declaration says which columns its table has. `tokens.templatetags.cells` renders them.
+A list's declaration says which columns its table has, and `list_cells` renders them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from tokens.listing.sessions import SessionQuery
 from tokens.listing.status import Status
 from tokens.listing.tokens import TokenQuery
 from tokens.listing.users import UserQuery
-from tokens.templatetags.cells import CELLS, Viewer, css_class, td
+from tokens.templatetags.list_cells import CELLS, Viewer, css_class, td
 
 
 class Bar(Protocol):

@@ -28,7 +28,7 @@ class Command(TokensCommand):
             subject=validation.user,
             session=validation.session.pk if validation.session else None,
             jti=validation.jti,
-            data={"verdict": validation.failed or "active"},
+            data={"outcome": validation.failed or "active"},
         )
         status, body = validation.answer
         facts = {

@@ -1,12 +1,10 @@
-"""Prepare the claims of a token and the timeline of a session for a page."""
+"""Build the timeline of a session for a page."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from tokens.jwt.claims import INSTANTS, Claims, meaning
-from tokens.jwt.signing import datetime_claim
 from tokens.listing.events import events_of
 from tokens.listing.status import Status
 from tokens.models import Event, Kind, Session
@@ -18,32 +16,16 @@ LEFT_OUT = (*READ_ONLY_KINDS, Kind.CUTOFF_SETTLED)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    name: str
-    value: object
-    meaning: str
-    at: datetime | None
-
-
-def rows(members: Claims) -> list[Row]:
-    """Return the members of a header or of the claims, each with its meaning if it is known."""
-    return [
-        Row(name, value, meaning(name), datetime_claim(members, name) if name in INSTANTS else None)
-        for name, value in members.items()
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
+class TimelineStep:
     """Hold one line of a session's timeline.
 
-    ``mark`` is a `Mark`. ``here`` says that the step issued the token whose page shows it.
+    ``here`` says that the step issued the token whose page shows it.
     ``gap`` says that earlier steps are left out before this one.
     """
 
     what: str
     at: datetime | None
-    mark: str = ""
+    mark: Mark = Mark.NONE
     agent: str = ""
     ip: str | None = None
     who: str = ""
@@ -53,7 +35,7 @@ class Step:
     gap: bool = False
 
 
-def timeline(session: Session, *, jti: str = "") -> list[Step]:
+def timeline(session: Session, *, jti: str = "") -> list[TimelineStep]:
     """Return the timeline of a session from its login to its end.
 
     It has the first event and the last `STEPS` events, without reads. If no event of the session
@@ -68,14 +50,14 @@ def timeline(session: Session, *, jti: str = "") -> list[Step]:
         found = [*found[:STEPS], *([first] if first else [])]
     found.reverse()
     steps = [_step(event, jti, gap=gap and at == 1) for at, event in enumerate(found)]
-    if not any(step.mark == "end" for step in steps) and (end := _end_of(session)):
+    if not any(step.mark == Mark.END for step in steps) and (end := _end_of(session)):
         steps.append(end)
     return steps
 
 
-def _step(event: Event, jti: str, *, gap: bool) -> Step:
+def _step(event: Event, jti: str, *, gap: bool) -> TimelineStep:
     who = event.actor_name if event.actor_name != event.subject_name else ""
-    return Step(
+    return TimelineStep(
         what=str(event.get_kind_display()),
         at=event.at,
         # An act upon many names no session, and is here because it ended this one.
@@ -90,22 +72,25 @@ def _step(event: Event, jti: str, *, gap: bool) -> Step:
     )
 
 
-def _end_of(session: Session) -> Step | None:
+def _end_of(session: Session) -> TimelineStep | None:
     """Return the step for the end of a session that has ended without an event of its own."""
     if session.revoked_at is not None:
-        return Step(
+        return TimelineStep(
             what=_("session ended"),
             at=session.revoked_at,
-            mark="end",
+            mark=Mark.END,
             who=session.revoked_by_name,
             why=session.revoke_reason,
         )
     status = getattr(session, "status", None)
     if status == Status.EXPIRED:
         ends = [at for at in (session.ends_at, session.expires_at) if at is not None]
-        return Step(what=_("expired"), at=min(ends) if ends else None, mark="end")
+        return TimelineStep(what=_("expired"), at=min(ends) if ends else None, mark=Mark.END)
     if status == Status.REVOKED:
-        return Step(
-            what=_("session ended"), at=None, mark="end", why=_("by a cutoff, or with its account")
+        return TimelineStep(
+            what=_("session ended"),
+            at=None,
+            mark=Mark.END,
+            why=_("by a cutoff, or with its account"),
         )
     return None
