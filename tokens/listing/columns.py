@@ -40,7 +40,7 @@ class Column:
     """One column of a list.
 
     ``path`` is the dotted attribute that holds the value; the default is ``name``. ``cell`` names
-    a renderer of `tokens.templatetags.cells`; the default is the one of the type. ``heads``
+    a renderer of `tokens.templatetags.list_cells`; the default is the one of the type. ``heads``
     makes the column the first of a table and the heading of each row. ``null``, ``choices``,
     ``help`` and ``example`` describe the value in the API.
     """
