@@ -5,7 +5,6 @@ from collections.abc import Mapping
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.….…"  # noqa: S105  (not a token)
 PAIR = {"refresh": TOKEN, "access": TOKEN}
 CREDENTIALS = {"username": "alice", "password": "…"}
-ALLOWED = {"response": "YOU ARE ALLOWED HERE"}
 REVOKED = {"tokens": 1, "sessions": 1, "users": 1}
 REASON = {"reason": "lost device"}
 SID = "d3b0c366-6904-4165-83ef-a9024339380a"

@@ -31,6 +31,7 @@ from tokens.listing.users import UserQuery
 from tokens.models import OutstandingToken, Session
 from tokens.models.lengths import NAME_LENGTH, REASON_LENGTH
 from tokens.models.readable import is_readable
+from tokens.validation.validator import ALLOWED
 
 # The columns of a session that its owner may see.
 SHOWN_TO_OWNER = (
@@ -141,7 +142,7 @@ class AllowedSerializer(ExampleSerializer):
     """The answer to a call with a valid access token."""
 
     response = serializers.CharField()
-    example = examples.ALLOWED
+    example = ALLOWED
 
 
 class EmptySerializer(ExampleSerializer):

@@ -25,6 +25,7 @@ from tokens.sessions.issue import IssuedPair, LoginSuperseded, open_session
 from tokens.sessions.refresh import rotate
 from tokens.simplejwt.errors import token_not_valid
 from tokens.validation import validate
+from tokens.validation.validator import ALLOWED
 
 NO_LONGER_VALID = {"detail": "Token is no longer valid", "code": "token_not_valid"}
 
@@ -79,7 +80,7 @@ class LoginView(AnonymousView):
 class RestrictedView(ApiView):
     @describe(TOKENS, "restricted", "A call that needs an access token", AllowedSerializer)
     def get(self, request: Request) -> HttpResponse:
-        return json_response({"response": "YOU ARE ALLOWED HERE"})
+        return json_response(ALLOWED)
 
 
 class RefreshView(AnonymousView):

@@ -53,7 +53,7 @@ class TokenVerifySerializer(serializers.TokenVerifySerializer):  # type: ignore[
     """Validate an access or refresh token, with its session, its user and the cutoffs."""
 
     def validate(self, attrs: dict[str, str]) -> dict[str, str]:
-        """Return nothing. Raises TokenError."""
+        """Validate the token. Raises TokenError if it is not accepted."""
         return verify(self, attrs)
 
 
@@ -63,7 +63,7 @@ class TokenBlacklistSerializer(serializers.TokenBlacklistSerializer):  # type: i
     token_class = SessionRefreshToken
 
     def validate(self, attrs: dict[str, str]) -> dict[str, str]:
-        """Return nothing. Raises TokenError if the token is not valid."""
+        """End the session of the token. Raises TokenError if the token is not valid."""
         token = attrs["refresh"]
         with as_api_errors():
             validation = validate(token=token, expected=REFRESH)

@@ -38,6 +38,8 @@ from tokens.validation.token_context import TokenContext, load_token_context
 
 CHECKS = ("signature", "times", "type", "known", "revoked", "session", "user", "cut-off")
 NO_LONGER_VALID = _("Token is no longer valid")
+# The body of ``api/restricted``.
+ALLOWED: dict[str, object] = {"response": "YOU ARE ALLOWED HERE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class Validation:
         """
         if self.failed is None:
             if self.token_type == ACCESS:
-                return 200, {"response": "YOU ARE ALLOWED HERE"}
+                return 200, ALLOWED
             return 200, {"access": "…", "refresh": "…"}
         if self.token_type == REFRESH:
             return 401, {"detail": self.message, "code": "token_not_valid"}
@@ -178,8 +180,8 @@ def validate(*, token: str, expected: str | None = None, thorough: bool = False)
     return validate_claims(claims=claims, thorough=thorough)
 
 
-def _but_late(validation: Validation, message: str) -> Validation:
-    """Return a thorough validation as that of a token whose times also fail."""
+def _add_times_failure(validation: Validation, message: str) -> Validation:
+    """Return a thorough validation whose first failing check is the one of the times."""
     ran, at = validation.checks, CHECKS.index("times")
     outcomes = (*ran[:at], Check("times", False, message), *ran[at + 1 :])
     return replace(
@@ -232,7 +234,7 @@ def validate_claims(*, claims: Claims, lock: bool = False, thorough: bool = Fals
         found = _validate_legacy(claims, lock=lock, thorough=thorough)
     now = found.token_context.now if found.token_context is not None else clock.now()
     if message := _times_failure(claims, now):
-        return _but_late(found, message) if thorough else _reject_times(claims, message)
+        return _add_times_failure(found, message) if thorough else _reject_times(claims, message)
     return found
 
 
