@@ -9,16 +9,16 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tokens import audit
 from tokens.admin.base import get_or_post, session_link, short, user_link
 from tokens.admin.fast_rows import format_instant
 from tokens.admin.filters import list_filters
 from tokens.admin.revocable import RevocableAdmin
 from tokens.admin.revoking import Review, review
+from tokens.audit.reads import record_token_read
 from tokens.listing.events import EventQuery, events_of
 from tokens.listing.status import Status
 from tokens.listing.tokens import TokenQuery, token_row
-from tokens.models import Kind, OutstandingToken
+from tokens.models import OutstandingToken
 from tokens.revocation import Selection, may_revoke, revoke_token
 from tokens.templatetags.tokens import device
 from tokens.validation.details import describe_token
@@ -53,13 +53,7 @@ class OutstandingTokenAdmin(RevocableAdmin[OutstandingToken]):
             token = self.get_object(request, object_id)
             if token is not None and self.has_view_permission(request, token):
                 extra_context = {**(extra_context or {}), **self._detail(request, token)}
-                audit.record(
-                    kind=Kind.CLAIMS_VIEWED,
-                    actor=request.user,
-                    subject=token.user,
-                    session=token.session_id,
-                    jti=token.jti,
-                )
+                record_token_read(token=token, actor=request.user)
             return super().change_view(request, object_id, form_url, extra_context)
 
     def _detail(self, request: HttpRequest, token: OutstandingToken) -> dict[str, object]:

@@ -13,16 +13,16 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tokens import audit
 from tokens.admin.base import get_or_post, short, user_link
 from tokens.admin.filters import list_filters
 from tokens.admin.outstanding import TIMELINE
 from tokens.admin.revocable import RevocableAdmin
 from tokens.admin.revoking import Review, review
+from tokens.audit.reads import record_session_read
 from tokens.listing.events import events_of
 from tokens.listing.sessions import SessionQuery, add_origins, session_row
 from tokens.listing.status import Status
-from tokens.models import Kind, Session
+from tokens.models import Session
 from tokens.revocation import Selection, may_revoke, revoke_session
 from tokens.templatetags.tokens import device, exact_time, reason
 from tokens.web.login import address_of
@@ -70,13 +70,7 @@ class SessionAdmin(RevocableAdmin[Session]):
                 "revoke_label": _("Revoke session"),
                 "staff_url": address_of("tokens_staff:session", session.pk),
             }
-            audit.record(
-                kind=Kind.CLAIMS_VIEWED,
-                actor=request.user,
-                subject=session.user,
-                subject_name=session.username,
-                session=session.pk,
-            )
+            record_session_read(session=session, actor=request.user)
         return super().change_view(request, object_id, form_url, extra)
 
     @get_or_post

@@ -37,6 +37,7 @@ from tokens.api.serializers import (
     TokenWithClaimsSerializer,
 )
 from tokens.audit.export import CONTENT_TYPES, export, file_name
+from tokens.audit.reads import record_session_read, record_token_read
 from tokens.jwt.claims import Malformed, parse
 from tokens.listing.events import EventQuery
 from tokens.listing.sessions import SessionQuery, add_origins, session_row
@@ -96,13 +97,7 @@ class TokenView(RecordedView):
     @transaction.atomic
     def get(self, request: Request, jti: str) -> Response:
         token = _token(jti)
-        audit.record(
-            kind=Kind.CLAIMS_VIEWED,
-            actor=request.user,
-            subject=token.user,
-            session=token.session_id,
-            jti=token.jti,
-        )
+        record_token_read(token=token, actor=request.user)
         try:
             claims = parse(token.token).payload
         except Malformed:
@@ -131,13 +126,7 @@ class SessionView(RecordedView):
         session = session_row(pk=pk)
         if session is None:
             raise Http404
-        audit.record(
-            kind=Kind.CLAIMS_VIEWED,
-            actor=request.user,
-            subject=session.user,
-            subject_name=session.username,
-            session=session.pk,
-        )
+        record_session_read(session=session, actor=request.user)
         add_origins([session])
         return Response(SessionWithOriginsSerializer(session).data)
 

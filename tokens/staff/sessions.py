@@ -7,9 +7,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from tokens import audit
+from tokens.audit.reads import record_session_read
 from tokens.listing.sessions import add_origins, session_row
-from tokens.models import Kind, Session
+from tokens.models import Session
 from tokens.permissions import VIEW_SESSIONS
 from tokens.revocation import may_revoke
 from tokens.staff.filters import SessionForm
@@ -32,13 +32,7 @@ def detail(request: HttpRequest, sid: UUID) -> HttpResponse:
     if session is None:
         raise Http404
     add_origins([session])
-    audit.record(
-        kind=Kind.CLAIMS_VIEWED,
-        actor=request.user,
-        subject=session.user,
-        subject_name=session.username,
-        session=session.pk,
-    )
+    record_session_read(session=session, actor=request.user)
     context = {
         "session": session,
         "steps": timeline(session),

@@ -5,10 +5,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from tokens import audit
+from tokens.audit.reads import record_token_read
 from tokens.listing.sessions import session_row
 from tokens.listing.tokens import token_row
-from tokens.models import Kind, OutstandingToken
+from tokens.models import OutstandingToken
 from tokens.permissions import VIEW_TOKENS
 from tokens.revocation import may_revoke
 from tokens.staff.filters import TokenForm
@@ -36,13 +36,7 @@ def detail(request: HttpRequest, jti: str) -> HttpResponse:
         raise Http404
     membership = getattr(token, "membership", None)
     session = session_row(pk=membership.session_id) if membership else None
-    audit.record(
-        kind=Kind.CLAIMS_VIEWED,
-        actor=request.user,
-        subject=token.user,
-        session=session.pk if session else None,
-        jti=jti,
-    )
+    record_token_read(token=token, actor=request.user)
     context = {
         "token": token,
         "may_revoke": may_revoke(actor=request.user, user=token.user),
