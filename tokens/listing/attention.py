@@ -24,6 +24,7 @@ from tokens.listing.search import UserKey
 from tokens.listing.status import live
 from tokens.models import Event, Kind, Session, SessionOrigin
 from tokens.origin import Actor, may
+from tokens.permissions import VIEW_EVENTS, VIEW_SESSIONS
 
 WINDOW = timedelta(days=1)
 # How many sessions, addresses of sessions and events a rule reads, and how many findings it shows.
@@ -35,7 +36,6 @@ REFUSALS, BEFORE_LOGIN = 5, timedelta(minutes=15)
 # account that has used many say nothing.
 LOGINS, KNOWN, ROAMING = 200, 20, 5
 VERSION = re.compile(r"\d[\d._]*")
-VIEW_EVENTS, VIEW_SESSIONS = "tokens.view_event", "tokens.view_session"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from tokens.db import clock
 from tokens.jwt.redaction import redact_text
 from tokens.listing.saved_views import KEPT, saved_views
 from tokens.models import Kind, SavedView
+from tokens.permissions import VIEW_EVENTS, VIEW_SESSIONS, VIEW_TOKENS
 from tokens.staff.filters import EventForm, QueryForm, SessionForm, TokenForm, UserForm
-from tokens.staff.guards import VIEW_EVENTS, VIEW_SESSIONS, VIEW_TOKENS, denied, staff_only
+from tokens.staff.guards import denied, staff_only
 from tokens.web.pages import visible
 
 DELETE_OTHERS = "tokens.delete_savedview"
