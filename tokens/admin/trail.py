@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tokens.admin.base import ReadOnlyAdmin, get_or_post, session_link, user_link
-from tokens.admin.fast_rows import instant
+from tokens.admin.fast_rows import format_instant
 from tokens.admin.filters import list_filters
 from tokens.admin.revoking import begin, describe_end, describe_ended
 from tokens.listing.columns import ADMIN, ADMIN_PAGE, Column
@@ -50,7 +50,7 @@ class EventAdmin(ReadOnlyAdmin[Event]):
 
     @admin.display(description=gettext_lazy("when"))
     def instant_shown(self, event: Event) -> str:
-        return instant(event.at)
+        return format_instant(event.at)
 
     @admin.display(description=gettext_lazy("session"))
     def session_shown(self, event: Event) -> str:
