@@ -63,6 +63,8 @@ _cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else o
 _share = min(_cores // env.integer("WEB_CONCURRENCY", 2, 1), _threads - 1)
 LOGIN_HASHES = env.integer("LOGIN_HASHES", max(1, _share))
 LOGIN_WAITING = env.integer("LOGIN_WAITING", max(0, _threads - 1 - LOGIN_HASHES))
+# Strangers take all of these but one, which lets known addresses wait and refuses the others.
+LOGIN_THREADS = LOGIN_HASHES + max(1, LOGIN_WAITING)
 
 SIMPLE_JWT: dict[str, Any] = {
     "ALGORITHM": env.text("JWT_ALGORITHM", "HS256"),
@@ -191,7 +193,7 @@ else:
             f"-c statement_timeout={_timeout}s -c lock_timeout=10s "
             "-c idle_in_transaction_session_timeout=60s",
         )
-    if pool_size := env.integer("DATABASE_POOL_SIZE", 4):
+    if pool_size := env.integer("DATABASE_POOL_SIZE", _threads + LOGIN_THREADS):
         # The pool stops reconnecting after a second. The next request then tries again, and does
         # not wait for a back-off that has grown in the meantime.
         _database["OPTIONS"]["pool"] = {
@@ -200,7 +202,7 @@ else:
             "timeout": 5,
             "reconnect_timeout": 1,
         }
-        _database["POOL_SERVES_ALL"] = pool_size >= env.integer("WEB_THREADS", 4, 1)
+        _database["POOL_SERVES_ALL"] = pool_size >= _threads + LOGIN_THREADS
     else:
         # One connection for each thread, kept, and looked at before it is used.
         _database["CONN_MAX_AGE"] = None

@@ -18,6 +18,9 @@ class Icon(RedirectView):
         return static("tokens/icon.svg")
 
 
+# The views that check a password, for the server, which runs them in threads of their own.
+LOGINS = ("tokens_api:login", "tokens_staff:login", "tokens_account:login", "admin:login")
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name=settings.LOGIN_REDIRECT_URL), name="home"),
     path("api/", include("tokens.api.urls")),
