@@ -2,7 +2,7 @@
 
 ``python -m bench.flood URL TOKEN``, where the portal at URL runs with TRUSTED_PROXIES=127.0.0.1,
 and TOKEN is an access token. Prints one JSON object; ``ratio`` is the p99 during the flood divided
-by the quiet one.
+by the quiet one. The clients use the same cores as the portal, also those of the flood.
 """
 
 import argparse

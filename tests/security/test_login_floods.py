@@ -88,7 +88,7 @@ def test_waiting_logins_leave_every_thread_to_other_requests(serve, alice):
                 refused |= done
             for _ in range(3):
                 assert server.call("GET", "/api/restricted", token=token).status_code == 200
-            assert server.call("GET", "/readyz").status_code == 200
+            assert server.call("GET", "/healthz").status_code == 200
             owner = pool.submit(server.login, "alice", PASSWORD)
             assert server.call("GET", "/staff/login/").status_code == 200
         for login in refused:
