@@ -126,8 +126,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 def _received(conn: TConn) -> bytes:
     """Return what a connection has received, without taking it; b"" if that is nothing.
 
-    Nothing is said about a TLS socket, which takes no flags, and about a request of which the
-    parser has the beginning.
+    It's b"" for a TLS socket too, which takes no flags, and for a request of which the parser has
+    the beginning.
     """
     if conn.parser is not None and conn.parser.unreader.buf.getvalue():
         return b""
