@@ -3,7 +3,7 @@
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import GenericIPAddressField, Lookup
+from django.db.models import Field, GenericIPAddressField, Lookup
 
 from tokens.origin import Network, parse_network
 
@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 IN_NETWORK = "tokens_in_network"
 
 
-class AddressField(GenericIPAddressField):  # type: ignore[type-arg]  # not at run time
-    """Find addresses by network: ``ip__within="203.0.113.0/24"``. A whole address finds itself."""
+class SameColumn(Field):  # type: ignore[type-arg]  # not at run time
+    """A field with the column of one of Django's fields, so that it needs no migration."""
 
     def deconstruct(self) -> Any:
-        """Name Django's field: the column is the same, so it needs no migration."""
+        """Name the field of Django that this one extends."""
         name, _path, args, kwargs = super().deconstruct()
-        return name, "django.db.models.GenericIPAddressField", args, kwargs
+        (django, *_) = (cls for cls in type(self).__mro__ if cls.__module__.startswith("django."))
+        return name, f"django.db.models.{django.__name__}", args, kwargs
+
+
+class AddressField(SameColumn, GenericIPAddressField):  # type: ignore[type-arg]
+    """Find addresses by network: ``ip__within="203.0.113.0/24"``. A whole address finds itself."""
 
 
 @AddressField.register_lookup

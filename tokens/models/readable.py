@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import models
 from django.db.models.fields.json import KeyTransform
 
-from tokens.models.address import AddressField
+from tokens.models.address import AddressField, SameColumn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,8 +74,8 @@ def _refuse(text: str) -> object:
 _DECODER = JSONDecoder(parse_float=_finite, parse_constant=_refuse)
 
 
-def _is_deep(value: object) -> bool:
-    level: list[Any] = [value]
+def _is_deep(value: dict[str, object]) -> bool:
+    level: list[dict[str, object] | list[object]] = [value]
     for _ in range(DEEPEST):
         held = (one.values() if isinstance(one, dict) else one for one in level)
         level = [item for items in held for item in items if isinstance(item, dict | list)]
@@ -96,12 +96,8 @@ def _as_bytes(compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
     return f"CAST({sql} AS BLOB)", tuple(params)
 
 
-class TrailCharField(models.CharField):  # type: ignore[type-arg]  # not at run time
+class TrailCharField(SameColumn, models.CharField):  # type: ignore[type-arg]
     """Read any text."""
-
-    def deconstruct(self) -> Any:
-        name, _path, args, kwargs = super().deconstruct()
-        return name, "django.db.models.CharField", args, kwargs
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
         return _as_bytes(compiler, sql, params)
@@ -139,12 +135,8 @@ def is_address(text: str) -> bool:
     return True
 
 
-class TrailUUIDField(models.UUIDField):  # type: ignore[type-arg]  # not at run time
+class TrailUUIDField(SameColumn, models.UUIDField):  # type: ignore[type-arg]
     """Read any UUID; None for what is none."""
-
-    def deconstruct(self) -> Any:
-        name, _path, args, kwargs = super().deconstruct()
-        return name, "django.db.models.UUIDField", args, kwargs
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
         if compiler.connection.vendor == "postgresql":
@@ -155,12 +147,8 @@ class TrailUUIDField(models.UUIDField):  # type: ignore[type-arg]  # not at run 
         return f"CASE WHEN {hexadecimal} THEN {sql} END", (*params,) * 4
 
 
-class TrailCountField(models.PositiveIntegerField):  # type: ignore[type-arg]  # not at run time
+class TrailCountField(SameColumn, models.PositiveIntegerField):  # type: ignore[type-arg]
     """Read any number; 0 for what is none."""
-
-    def deconstruct(self) -> Any:
-        name, _path, args, kwargs = super().deconstruct()
-        return name, "django.db.models.PositiveIntegerField", args, kwargs
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
         if compiler.connection.vendor == "postgresql":
@@ -168,16 +156,12 @@ class TrailCountField(models.PositiveIntegerField):  # type: ignore[type-arg]  #
         return f"CASE WHEN typeof({sql}) = 'integer' THEN {sql} ELSE 0 END", (*params,) * 2
 
 
-class TrailTimeField(models.DateTimeField):  # type: ignore[type-arg]  # not at run time
+class TrailTimeField(SameColumn, models.DateTimeField):  # type: ignore[type-arg]
     """Read any time; `EARLIEST` or `LATEST` for one that Python can't hold.
 
     Queries with `values_list` that are ordered by the time select it as ``F("at")``. Django would
     order by the selected value of ``"at"``, which no index has.
     """
-
-    def deconstruct(self) -> Any:
-        name, _path, args, kwargs = super().deconstruct()
-        return name, "django.db.models.DateTimeField", args, kwargs
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
         if compiler.connection.vendor == "postgresql":
@@ -200,12 +184,8 @@ class TrailTimeField(models.DateTimeField):  # type: ignore[type-arg]  # not at 
         return formatted, (*params,) * formatted.count(sql)
 
 
-class TrailObjectField(models.JSONField):
+class TrailObjectField(SameColumn, models.JSONField):
     """Read any JSON; ``{"unreadable": true}`` for what is no object that can be shown."""
-
-    def deconstruct(self) -> Any:
-        name, _path, args, kwargs = super().deconstruct()
-        return name, "django.db.models.JSONField", args, kwargs
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
         return _as_bytes(compiler, sql, params)

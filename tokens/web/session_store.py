@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PREFIX = "sha256$"
 KEY_CHARS = 40
 BATCH = 1000
+Content: TypeAlias = dict[str, Any]
 
 
 def stored_key(key: str) -> str:
@@ -43,11 +44,11 @@ def stored_key(key: str) -> str:
 class SessionStore(db.SessionStore):
     """Keep browser sessions like Django's database engine, but for the key of the row."""
 
-    def load(self) -> dict[str, Any]:
+    def load(self) -> Content:
         row = self._rows().first() if self.session_key else None
         return self._content(row)
 
-    async def aload(self) -> dict[str, Any]:
+    async def aload(self) -> Content:
         row = await (await sync_to_async(self._rows)()).afirst() if self.session_key else None
         return self._content(row)
 
@@ -55,17 +56,17 @@ class SessionStore(db.SessionStore):
         key = stored_key(self.session_key or "")
         return self.model.objects.filter(session_key=key, expire_date__gt=clock.now())
 
-    def _content(self, row: "AbstractBaseSession | None") -> dict[str, Any]:
+    def _content(self, row: "AbstractBaseSession | None") -> Content:
         if row is None:
             self._session_key = None
             return {}
         return self.decode(row.session_data)
 
-    def get_expiry_date(self, **kwargs: Any) -> datetime:
+    def get_expiry_date(self, **kwargs: object) -> datetime:
         """Return when the session expires, by the database's clock."""
         return super().get_expiry_date(**{"modification": clock.now(), **kwargs})
 
-    async def aget_expiry_date(self, **kwargs: Any) -> datetime:
+    async def aget_expiry_date(self, **kwargs: object) -> datetime:
         now = await sync_to_async(clock.now)()
         return await super().aget_expiry_date(**{"modification": now, **kwargs})
 
@@ -75,12 +76,12 @@ class SessionStore(db.SessionStore):
     async def aexists(self, session_key: str) -> bool:
         return await super().aexists(stored_key(session_key))
 
-    def create_model_instance(self, data: Mapping[str, Any]) -> "AbstractBaseSession":
+    def create_model_instance(self, data: Mapping[str, object]) -> "AbstractBaseSession":
         row = super().create_model_instance(dict(data))
         row.session_key = stored_key(row.session_key)
         return row
 
-    async def acreate_model_instance(self, data: Mapping[str, Any]) -> "AbstractBaseSession":
+    async def acreate_model_instance(self, data: Mapping[str, object]) -> "AbstractBaseSession":
         row = await super().acreate_model_instance(dict(data))
         row.session_key = stored_key(row.session_key)
         return row
