@@ -149,7 +149,7 @@ def _words(connection: "BaseDatabaseWrapper", active: AnyField) -> dict[str, str
         "event_table": quote(Event._meta.db_table),
         "session": quote(Session._meta.db_table),
         "kind": Kind.USER_DEACTIVATED.value,
-        "now": "clock_timestamp()" if postgresql else "strftime('%Y-%m-%d %H:%M:%f', 'now')",
+        "now": "clock_timestamp()" if postgresql else _sqlite_time("'now'"),
         "after_last_login": "",
     }
     last_login = _column_of_user("last_login")
@@ -197,8 +197,13 @@ def _not_before(words: dict[str, str], *, postgresql: bool) -> str:
         return f"GREATEST({', '.join([words['now'], *later])})"
     # SQLite counts milliseconds.
     instants = ["'now'", *opened]
-    later = [f"strftime('%Y-%m-%d %H:%M:%f', {at}, '+0.001 seconds')" for at in instants]
+    later = [_sqlite_time(f"{at}, '+0.001 seconds'") for at in instants]
     return f"MAX({', '.join(f'''COALESCE({text}, '')''' for text in later)})"
+
+
+def _sqlite_time(arguments: str) -> str:
+    """Return the SQL of a time, as Django writes it: six digits, or none for a whole second."""
+    return f"replace(strftime('%Y-%m-%d %H:%M:%f000', {arguments}), '.000000', '')"
 
 
 def _insert(connection: "BaseDatabaseWrapper", model: type[Model], **given: str) -> str:
