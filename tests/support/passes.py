@@ -14,6 +14,8 @@ import pytest
 from django.db import connection
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
+# Fixtures of tests that wait for another process, which a busy machine can keep from its answer.
+TRIED_TWICE = {"browser", "serve"}
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 
@@ -38,8 +40,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=[item for item in items if reasons[item]])
     items[:] = _slow_first([item for item in items if not reasons[item]])
     for item in items:
-        # A busy machine can keep a browser from its page. The summary names what ran twice.
-        if "browser" in getattr(item, "fixturenames", ()):
+        # The summary names each test that ran twice.
+        if TRIED_TWICE & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
