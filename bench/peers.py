@@ -1,6 +1,7 @@
 """Set up the two peers: the portal, and the stock project.
 
-Each has a database of its own with the same rows. The same server runs both with the same settings.
+Each has a database of its own with the same rows. The same server runs both with the same settings,
+except for the class of its workers.
 """
 
 import os
@@ -21,6 +22,8 @@ import psycopg
 from bench.measure import Backends, Cpu
 
 ROOT = Path(__file__).resolve().parent.parent
+# The portal's worker knows which requests are logins from the portal's settings.
+STOCK_WORKER = ("--worker-class", "gthread")
 # Secrets for the databases of the benchmark only.
 SECRETS = {
     "SECRET_KEY": "of-a-benchmark-and-nothing-else-3uPz0cW8kT5nVbY7qLx2",
@@ -144,7 +147,11 @@ class Peer:
         }
         began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--config", "python:portal.gunicorn", self.wsgi],
+            [
+                *(sys.executable, "-m", "gunicorn", "--config", "python:portal.gunicorn"),
+                *(() if self.name == "ours" else STOCK_WORKER),
+                self.wsgi,
+            ],
             env=environment,
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
