@@ -1,7 +1,8 @@
-"""Measure what it costs to list the sessions that a revocation ended: ``python -m bench.targets``.
+"""Measure what it costs to list the sessions that a revocation ends: ``python -m bench.targets``.
 
-PostgreSQL is needed. One process revokes 100,000 sessions by a filter. Every other batch of 1,000
-writes its event without targets, so both are measured in one run.
+PostgreSQL is needed. One process revokes 100,000 sessions by a filter, in a job. The job lists them
+when it starts. Every other batch of 1,000 writes its event without targets, so both are measured in
+one run.
 """
 
 import json
@@ -56,23 +57,29 @@ def measure() -> None:
     from tokens import audit
     from tokens.audit import targets
     from tokens.listing.sessions import SessionQuery
-    from tokens.revocation import Selection, revoke_in_batches
+    from tokens.revocation import Selection, count_all, start_job, work_off
 
     kept = targets.record_upon_many
     times: tuple[list[float], list[float]] = ([], [])
     selection = Selection(matching=SessionQuery(issued_before=timezone.now()))
-    batches = revoke_in_batches(selection=selection, actor=None, reason="bench")
-    ended = at = 0
-    while True:
+    found = count_all(selection=selection)
+    started = time.perf_counter()
+    job = start_job(selection=selection, found=found, actor=None, reason="bench")
+    begun = time.perf_counter() - started
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_table_size('tokens_revocationtarget'),"
+            " pg_indexes_size('tokens_revocationtarget')"
+        )
+        waiting = [part / job.expected for part in cursor.fetchone()]
+    at = 0
+    while job.finished_at is None:
         listed = at % 2
         audit.record_upon_many = kept if listed else _without_targets
         started = time.perf_counter()
-        step = next(batches, None)
-        if step is None:
-            break
-        if at > 3 and step.sessions == 1000:
+        before, job = job.sessions, work_off(job=job, seconds=0)
+        if at > 3 and job.sessions - before == 1000:
             times[listed].append(time.perf_counter() - started)
-        ended += step.sessions
         at += 1
     with connection.cursor() as cursor:
         cursor.execute(
@@ -83,7 +90,10 @@ def measure() -> None:
     print(
         json.dumps(
             {
-                "sessions": ended,
+                "sessions": job.sessions,
+                "begin_ms": begun * 1_000_000 / job.sessions,
+                "waiting_bytes": waiting[0],
+                "waiting_index_bytes": waiting[1],
                 "without_ms": statistics.median(times[0]) * 1000,
                 "with_ms": statistics.median(times[1]) * 1000,
                 "bytes": table / rows,
@@ -115,6 +125,10 @@ def _part(facts: dict[str, float]) -> str:
             f"| ratio | {listed / without:.2f} |",
             f"| bytes for each session, and in indexes "
             f"| {facts['bytes']:.0f} + {facts['index_bytes']:.0f} |",
+            f"| starting the job, for each 1,000 sessions | {facts['begin_ms']:.1f} |",
+            f"| ratio to a batch | {facts['begin_ms'] / listed:.3f} |",
+            "| bytes for each session that the job is still to end, and in the index "
+            f"| {facts['waiting_bytes']:.0f} + {facts['waiting_index_bytes']:.0f} |",
         ]
     )
 

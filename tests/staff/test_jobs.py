@@ -6,8 +6,10 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
+from tests.support.legacy import legacy_pair
 from tests.support.users import make_staff
 from tokens.listing.sessions import SessionQuery
 from tokens.models import Event, Kind, RevocationJob, Session
@@ -64,6 +66,33 @@ def test_the_review_says_so_beforehand(client, sam, many) -> None:
     address = "/staff/revoke/?matching=sessions&issued_after=2001-01-01"
     assert "revoked in batches" in client.get(address).content.decode()
     assert "revoked in batches" not in client.get(everybody()).content.decode()
+
+
+@pytest.mark.parametrize("face", ["staff", "admin"])
+def test_many_legacy_tokens_are_a_job_too(
+    client, sam, many, face, bob, settings, monkeypatch
+) -> None:
+    settings.LEGACY_UNTIL = None
+    Session.objects.update(revoked_at=timezone.now())
+    for _ in range(3):
+        legacy_pair(bob)
+    client.force_login(sam)
+    if face == "staff":
+        address = f"/staff/revoke/?matching=tokens&user={bob.pk}"
+        assert "revoked in batches" in client.get(address).text
+        answer = client.post(address, REASON)
+    else:
+        monkeypatch.setattr("tokens.admin.revoking.LONG", 2)
+        address = reverse("admin:token_blacklist_outstandingtoken_matching")
+        answer = client.post(f"{address}?user=bob", {"reason": "leak", "confirm": "1"})
+    job = RevocationJob.objects.get()
+    assert answer["Location"] == f"/staff/revoke/{job.pk}/"
+    page = client.get(answer["Location"]).text
+    assert "tokens revoked" not in page
+    last = client.post(answer["Location"], headers=HTMX)
+    said = json.loads(last["HX-Trigger"])["portal:notice"]["message"]
+    assert said == "Finished: revoked 3 tokens."
+    assert "tokens revoked" in last.text
 
 
 def test_a_review_that_stopped_counting_says_more_than(client, sam, many, monkeypatch) -> None:

@@ -99,7 +99,7 @@ def review(request: HttpRequest, *, model_admin: AnyAdmin, what: Review) -> Http
     form = ReasonForm(request.POST if confirmed else None, sessions=expected.sessions)
     if confirmed and form.is_valid():
         reason = form.cleaned_data["reason"]
-        if what.long and expected.sessions > LONG:
+        if what.long and expected.tokens > LONG:
             return begin(request, model_admin, selection, expected, reason)
         # Batches commit one by one. Any other act commits together with its history.
         with nullcontext() if what.batched else transaction.atomic():

@@ -148,7 +148,7 @@ class CutoffAdmin(ReadOnlyAdmin[Cutoff]):
         expected = preview(selection=everybody)
         if form.is_valid():
             why = form.cleaned_data["reason"]
-            if expected.sessions > LONG:
+            if expected.tokens > LONG:
                 # The cutoff takes effect at once; the job marks the sessions.
                 now = replace(everybody, issued_before=cutoff_instant())
                 return begin(request, self, now, expected, why)

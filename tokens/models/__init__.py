@@ -8,7 +8,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from tokens.models.browser import BrowserCutoff
 from tokens.models.cutoff import Cutoff
 from tokens.models.event import Event
-from tokens.models.job import RevocationJob
+from tokens.models.job import RevocationJob, RevocationTarget
 from tokens.models.kinds import Kind, Measure
 from tokens.models.reader import TrailReader
 from tokens.models.refusal import Refusal
@@ -33,6 +33,7 @@ __all__ = [
     "OutstandingToken",
     "Refusal",
     "RevocationJob",
+    "RevocationTarget",
     "RevokedSession",
     "Rollup",
     "SavedView",

@@ -10,9 +10,13 @@ from tokens.models.lengths import NAME_LENGTH, REASON_LENGTH
 class RevocationJob(models.Model):
     """A revocation of more sessions than one request can end.
 
-    The open page of the job, or ``revoke_tokens --resume``, runs its batches. ``after`` is the
-    last session that was examined, so that no batch scans the sessions of earlier batches.
-    ``finished_at`` is empty until the job is done.
+    The open page of the job, or ``revoke_tokens --resume``, runs its batches. ``finished_at`` is
+    empty until the job is done.
+
+    A job by filter ends the sessions and tokens that its first transaction listed: ``listed`` is
+    their number, and ``position`` the number of the last one that a batch has ended. ``listed`` is
+    None for other jobs. Theirs select by conditions that hold for a session for ever; ``after`` is
+    the last session that was examined, so that no batch scans the sessions of earlier batches.
     """
 
     selection = models.JSONField(_("selection"))
@@ -34,6 +38,8 @@ class RevocationJob(models.Model):
     # needs the permission that starting the job needed.
     reaches_everybody = models.BooleanField(default=False, db_default=False)
     after = models.UUIDField(null=True)
+    listed = models.PositiveBigIntegerField(null=True)
+    position = models.PositiveBigIntegerField(default=0, db_default=0)
     # The event of the cutoff whose sessions the job marks, unless that event lists them itself.
     cutoff_event_id = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(_("created"))
@@ -66,4 +72,34 @@ class RevocationJob(models.Model):
         """Return the progress; 100 only when the job is finished."""
         if self.finished_at is not None:
             return 100
-        return min(99, self.sessions * 100 // max(self.expected, 1))
+        done, of = self.sessions, self.expected
+        if self.listed is not None:
+            done, of = self.position, self.listed
+        return min(99, done * 100 // max(of, 1))
+
+
+class RevocationTarget(models.Model):
+    """A session, or a token without a session, that a job by filter is still to end.
+
+    The targets of a job are numbered from 1. The batch that ends a target deletes its row.
+    """
+
+    pk = models.CompositePrimaryKey("job_id", "number")
+    # None of these columns has a constraint: checking a million rows would slow a job down, and a
+    # session or a token may be purged before its batch.
+    job = models.ForeignKey(
+        RevocationJob,
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        db_index=False,
+        related_name="targets",
+    )
+    number = models.PositiveBigIntegerField()
+    session_id = models.UUIDField(null=True)
+    token_id = models.BigIntegerField(null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.job_id}.{self.number} {self.session_id or self.token_id}"

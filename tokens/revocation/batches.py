@@ -29,6 +29,7 @@ from tokens.revocation.sessions import (
     lock_sessions,
     lock_users,
 )
+from tokens.revocation.targets import Targets
 
 BATCH = 1000
 SAMPLE = 20
@@ -92,6 +93,34 @@ def end_batch(
         owners: list[Target] = [(None, owner) for _pk, owner in rows if owner is not None]
         _record(ended, owners, actor=actor, reason=reason, data=data or {})
     return Batch(ended, after)
+
+
+def end_targets(
+    *,
+    targets: Targets,
+    spare_superusers: bool,
+    actor: Actor,
+    reason: str,
+    seen: set[UserKey] | None = None,
+    data: dict[str, object] | None = None,
+) -> Revocation:
+    """End those of ``targets`` that are still live, in one transaction.
+
+    A token that was refreshed since they were listed ends with the session that it has now.
+    """
+    size = len(targets.sessions) + len(targets.jtis)
+    selection = Selection(
+        jtis=targets.jtis, sessions=targets.sessions, spare_superusers=spare_superusers
+    )
+    seen, ended = set() if seen is None else seen, Revocation()
+    with transaction.atomic():
+        # The refresh of a legacy token holds the lock of its user until it has a session.
+        lock_users(keys=targets.owners)
+        while step := end_batch(
+            selection=selection, actor=actor, reason=reason, seen=seen, size=size, data=data
+        ):
+            ended += step.ended
+    return ended
 
 
 def end_session_batch(

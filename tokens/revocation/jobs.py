@@ -3,6 +3,8 @@
 The job's row holds the selection and the progress. Each batch locks the row, ends its sessions and
 writes the count in one transaction, so two workers never run the same batch, and a worker that is
 killed loses nothing. The events name the person who decided, whichever worker runs the batch.
+
+A job by filter ends what the filter found when the job was created (`tokens.revocation.targets`).
 """
 
 from dataclasses import replace
@@ -25,6 +27,7 @@ from tokens.revocation.batches import (
     end_batch,
     end_foreign_batch,
     end_session_batch,
+    end_targets,
     lock_selected_users,
 )
 from tokens.revocation.browsers import end_browsers
@@ -37,6 +40,7 @@ from tokens.revocation.reviews import (
     reaches_everybody,
     within_authority,
 )
+from tokens.revocation.targets import drop_targets, has_unlisted, list_targets, next_targets
 from tokens.validation.legacy import transition_over
 
 
@@ -49,8 +53,11 @@ def start_job(*, selection: Selection, found: Preview, actor: Actor, reason: str
     selection = within_authority(actor=actor, selection=selection)
     if found.more:
         found = count_all(selection=selection)
-    wanted, decided = selection.as_json(), cutoff_instant()
+    wanted = selection.as_json()
     with transaction.atomic():
+        # Logins of these users that are in flight are opened before the decision.
+        lock_selected_users(selection=selection)
+        decided = cutoff_instant()
         if (running := _same_job(selection, actor)) is not None:
             return running
         job = RevocationJob.objects.create(
@@ -63,6 +70,9 @@ def start_job(*, selection: Selection, found: Preview, actor: Actor, reason: str
             created_at=decided,
             reaches_everybody=reaches_everybody(selection=selection, found=found, actor=actor),
         )
+        if selection.matching is not None:
+            list_targets(job=job, selection=_decided(job, selection))
+            job.save(update_fields=["listed", "expected"])
         if (until := cutoff_of(selection)) is not None:
             until = min(until, decided)
             cutoff = declare(user=None, not_before=until, actor=actor, reason=reason)
@@ -93,7 +103,8 @@ def read_job(*, job: RevocationJob, actor: Actor) -> Selection:
 def _same_job(selection: Selection, actor: Actor) -> RevocationJob | None:
     """Return an unfinished job of the actor that ends all of the selection, or None.
 
-    A job leaves out what was issued after it was decided, so it may not be enough any more.
+    A job leaves out what was issued after it was decided, or has begun to match its filter, so it
+    may not be enough any more.
     """
     own = RevocationJob.objects.filter(
         finished_at=None,
@@ -102,6 +113,8 @@ def _same_job(selection: Selection, actor: Actor) -> RevocationJob | None:
     )
     if (job := own.order_by("-pk").first()) is None:
         return None
+    if job.listed is not None:
+        return None if has_unlisted(job=job, selection=selection) else job
     issued_since = Q(created_at__gte=job.created_at)
     missed = (
         selected_sessions(selection=selection).filter(issued_since).exists()
@@ -151,13 +164,16 @@ def _work(pk: int, size: int) -> bool:
     return step is not None
 
 
-def _batch(job: RevocationJob, size: int) -> Batch | None:
-    selection = given = Selection.from_json(job.selection)
-    cut_off = cutoff_of(selection) is not None
-    # Sessions that were opened after the decision stay.
+def _decided(job: RevocationJob, selection: Selection) -> Selection:
+    """Return the selection without sessions that were opened after the decision."""
     issued_before = min(selection.issued_before or job.created_at, job.created_at)
-    selection = replace(selection, issued_before=issued_before)
-    if cut_off:
+    return replace(selection, issued_before=issued_before)
+
+
+def _batch(job: RevocationJob, size: int) -> Batch | None:
+    given = Selection.from_json(job.selection)
+    selection = _decided(job, given)
+    if (until := cutoff_of(given)) is not None:
         step = end_session_batch(
             selection=selection,
             actor=job.actor,
@@ -168,14 +184,14 @@ def _batch(job: RevocationJob, size: int) -> Batch | None:
             cut_off=True,
             cutoff_event=job.cutoff_event_id,
         )
-        return step if step is not None else _foreign_batch(job, issued_before, size)
-    if job.after is None:
-        lock_selected_users(selection=selection)
+        return step if step is not None else _foreign_batch(job, min(until, job.created_at), size)
     data: dict[str, object] = {"job": job.pk, "filter": given.for_trail()}
     worker = current_actor()
     if worker is not None and worker.pk != job.actor_id:
         # The address and the device of the event are those of another person.
         data["continued_by"] = name_of(worker)
+    if selection.matching is not None:
+        return _listed_batch(job, selection, size, data)
     return end_batch(
         selection=selection,
         actor=job.actor,
@@ -184,6 +200,30 @@ def _batch(job: RevocationJob, size: int) -> Batch | None:
         size=size,
         data=data,
     )
+
+
+def _listed_batch(
+    job: RevocationJob, selection: Selection, size: int, data: dict[str, object]
+) -> Batch | None:
+    """End the next targets of a job by filter."""
+    if job.listed is None:
+        # A host of an earlier release created the job, and may have run some of its batches.
+        ended_before = job.sessions
+        list_targets(job=job, selection=selection)
+        job.expected += ended_before
+    targets = next_targets(job=job, size=size)
+    if targets is None:
+        return None
+    ended = end_targets(
+        targets=targets,
+        spare_superusers=selection.spare_superusers,
+        actor=job.actor,
+        reason=job.reason,
+        data=data,
+    )
+    job.position = targets.last
+    drop_targets(job=job)
+    return Batch(ended, job.after)
 
 
 def _foreign_batch(job: RevocationJob, not_before: datetime, size: int) -> Batch | None:

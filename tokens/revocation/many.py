@@ -6,10 +6,11 @@ from uuid import UUID
 from tokens.listing.search import UserKey
 from tokens.listing.selection import Selection
 from tokens.origin import Actor
-from tokens.revocation.batches import BATCH, end_batch, lock_selected_users
+from tokens.revocation.batches import BATCH, end_batch, end_targets, lock_selected_users
 from tokens.revocation.browsers import end_browsers
 from tokens.revocation.reviews import within_authority
 from tokens.revocation.sessions import Revocation
+from tokens.revocation.targets import targets_in_memory
 
 
 def revoke_matching(*, selection: Selection, actor: Actor, reason: str) -> Revocation:
@@ -27,7 +28,8 @@ def revoke_in_batches(
 ) -> Iterator[Revocation]:
     """Do `revoke_matching` batch by batch, for a caller that shows progress.
 
-    A user whose sessions are in two batches is counted in the first.
+    A filter is evaluated once, before the first batch. A user whose sessions are in two batches is
+    counted in the first.
     """
     selection = within_authority(actor=actor, selection=selection)
     lock_selected_users(selection=selection)
@@ -36,6 +38,17 @@ def revoke_in_batches(
     seen: set[UserKey] = set()
     after: UUID | None = None
     data: dict[str, object] = {"filter": selection.for_trail()}
+    if selection.matching is not None:
+        for targets in targets_in_memory(selection=selection, size=size):
+            yield end_targets(
+                targets=targets,
+                spare_superusers=selection.spare_superusers,
+                actor=actor,
+                reason=reason,
+                seen=seen,
+                data=data,
+            )
+        return
     while step := end_batch(
         selection=selection,
         actor=actor,

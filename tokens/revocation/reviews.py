@@ -38,7 +38,8 @@ FEW = 25
 SAMPLE = 10
 # A review counts up to this many sessions. A larger number would change no decision.
 CAP = 10_000
-# A job revokes more than this many sessions, so that the request doesn't wait for them.
+# A job revokes more than this many sessions and tokens without a session, so that the request
+# doesn't wait for them.
 LONG = 1000
 # Above this many sessions, the number must be typed, so that one click can't revoke too many.
 TYPED_ABOVE = 25

@@ -42,7 +42,12 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
         request, "tokens/staff/_job.html" if fragment else "tokens/staff/job.html", context
     )
     if going and found.finished_at is not None:
-        sessions = ngettext("%(n)s session", "%(n)s sessions", found.sessions)
-        summary = _("Finished: revoked %(what)s.") % {"what": sessions % {"n": found.sessions}}
+        number = found.sessions or found.tokens
+        what = (
+            ngettext("%(n)s session", "%(n)s sessions", number)
+            if found.sessions or not found.tokens
+            else ngettext("%(n)s token", "%(n)s tokens", number)
+        )
+        summary = _("Finished: revoked %(what)s.") % {"what": what % {"n": number}}
         trigger_client_event(response, "portal:notice", {"message": summary})
     return response

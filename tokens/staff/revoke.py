@@ -285,7 +285,7 @@ def _ended_before(selection: Selection, found: Preview) -> bool:
 
 
 def _takes_long(selection: Selection, found: Preview) -> bool:
-    return found.sessions > LONG and not _one_user(selection)
+    return found.tokens > LONG and not _one_user(selection)
 
 
 def _remember(request: HttpRequest, words: str) -> None:
