@@ -9,18 +9,22 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
+from rest_framework_simplejwt.tokens import RefreshToken, SlidingToken
 
+from tokens.jwt.claims import redact
 from tokens.models import BlacklistedToken, OutstandingToken
 from tokens.sessions.issue import open_session
 
 pytestmark = pytest.mark.django_db
 
 
-def stored(user, jti, *, days=7):
+def stored(user, jti, *, days=7, token_class=RefreshToken):
+    token = token_class()
+    token["user_id"] = str(user.pk)
     return OutstandingToken.objects.create(
         user=user,
         jti=jti,
-        token="header.payload.signature",
+        token=str(token),
         created_at=timezone.now(),
         expires_at=timezone.now() + timedelta(days=days),
     )
@@ -32,6 +36,10 @@ def adopt(*options):
     return out.getvalue()
 
 
+def signed():
+    return OutstandingToken.objects.exclude(token__endswith=".").count()
+
+
 def test_dry_run_counts_and_changes_nothing(alice):
     stored(alice, "live")
     stored(alice, "expired", days=-1)
@@ -39,7 +47,7 @@ def test_dry_run_counts_and_changes_nothing(alice):
     open_session(user=alice)
     found = json.loads(adopt("--dry-run", "--json"))
     assert (found["legacy"], found["signed"]) == (1, 3)
-    assert OutstandingToken.objects.filter(token__endswith=".signature").count() == 3
+    assert signed() == 3
 
 
 def test_tokens_after_the_transition_are_called_refused(alice, settings):
@@ -54,8 +62,32 @@ def test_tokens_after_the_transition_are_called_refused(alice, settings):
 def test_signatures_are_removed(alice):
     stored(alice, "live")
     assert "1 tokens are stored with their signature" in adopt()
-    assert not OutstandingToken.objects.filter(token__endswith=".signature").exists()
+    assert signed() == 0
     assert "0 tokens are stored with their signature" in adopt()
+
+
+def test_tokens_are_counted_by_their_type(alice, settings):
+    settings.LEGACY_UNTIL = ""
+    stored(alice, "refresh")
+    for number in range(2):
+        row = stored(alice, f"sliding-{number}", token_class=SlidingToken)
+    OutstandingToken.objects.filter(pk=row.pk).update(token=redact(row.token))
+    BlacklistedToken.objects.create(token=stored(alice, "ended", token_class=SlidingToken))
+    unknown = stored(alice, "unknown")
+    OutstandingToken.objects.filter(pk=unknown.pk).update(token="rubbish")
+    found = json.loads(adopt("--dry-run", "--json"))
+    assert (found["legacy"], found["other_types"]) == (1, {"sliding": 2, "unknown": 1})
+    lines = adopt("--dry-run")
+    assert "1 stored refresh tokens from before can still be used" in lines
+    assert "3 stored tokens have another type (2 sliding, 1 unknown)" in lines
+    settings.LEGACY_UNTIL = "2020-01-01"
+    assert "3 stored tokens have another type" in adopt("--dry-run")
+
+
+def test_types_are_not_mentioned_if_every_token_is_a_refresh_token(alice):
+    stored(alice, "refresh")
+    assert json.loads(adopt("--dry-run", "--json"))["other_types"] == {}
+    assert "another type" not in adopt("--dry-run")
 
 
 def migrated(app, *, ago):
