@@ -64,18 +64,24 @@ def queries() -> dict[str, dict[str, Any]]:
 
 
 def pages() -> dict[str, str]:
-    from tokens.listing.pagination import _write
+    from django.http import QueryDict
+
     from tokens.models import Event
+    from tokens.staff.filters import EventForm
 
     middle = Event.objects.get(pk=Event.objects.order_by("-pk")[0].pk // 2)
-    deep = _write("older", (middle.at, middle.pk))
+
+    def deep(query: dict[str, Any]) -> str:
+        listing = EventForm(QueryDict(urlencode(query))).query.listing()
+        return listing.cursor("older", (middle.at, middle.pk))
+
     found = {}
     for name, query in queries().items():
         found[f"page: {name}"] = f"{STAFF}?{urlencode(query)}"
-        found[f"page, deep: {name}"] = f"{STAFF}?{urlencode({**query, 'page': deep})}"
+        found[f"page, deep: {name}"] = f"{STAFF}?{urlencode({**query, 'page': deep(query)})}"
     for name, query in {
         "no filter": {},
-        "deep": {"cursor": deep},
+        "deep": {"cursor": deep({})},
         "kind": {"kind": "login_refused"},
         "past week": {"when": "week"},
         "user": {"user": "user1234"},

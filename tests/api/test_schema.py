@@ -72,6 +72,37 @@ def test_document_says_which_calls_need_a_bearer_token(document: dict) -> None:
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
 
 
+def test_document_describes_the_cursor_of_every_list(
+    api: APIClient, document: dict, alice: User
+) -> None:
+    lists = [
+        operation["parameters"]
+        for _path, method, operation in operations(document)
+        if method == "get" and any(p["name"] == "cursor" for p in operation.get("parameters", []))
+    ]
+    assert len(lists) == 5
+    found = {p["description"]: p["schema"] for each in lists for p in each if p["name"] == "cursor"}
+    ((said, schema),) = found.items()
+    assert "same filters" in said
+    assert "400" in said
+    assert schema == {
+        "type": "string",
+        "format": "cursor",
+        "maxLength": 300,
+        "pattern": "^[A-Za-z0-9_-]*$",
+    }
+    pages = [s for n, s in document["components"]["schemas"].items() if n.endswith("Page")]
+    for name in ("next", "previous"):
+        described = {str(page["properties"][name]["format"]) for page in pages}
+        assert described == {"cursor"}
+    for _ in range(2):
+        pair = pair_of(alice)
+    bearer = {"HTTP_AUTHORIZATION": f"Bearer {pair.access}"}
+    page = api.get("/api/sessions?limit=1", **bearer)
+    assert_described(document, "/api/sessions", page)
+    assert checked(schema, page.json()["next"]) == []
+
+
 def test_docs_page_lists_every_call(api: APIClient, document: dict) -> None:
     page = api.get("/api/docs")
     assert page.status_code == 200

@@ -106,11 +106,43 @@ def test_error_names_an_unknown_or_invalid_parameter(api, sam, login, path):
     for query, name in (
         ("stauts=active", "stauts"),
         ("cursor=%2B", "cursor"),
+        ("cursor=x", "cursor"),
         ("limit=0", "limit"),
     ):
         answer = api.get(f"{path}?{query}", **staff)
         assert (answer.status_code, list(answer.json())) == (400, [name]), answer.content
     assert "limit" in api.get(f"{path}?stauts=active", **staff).json()["stauts"][0]
+
+
+def test_cursor_of_another_list_or_of_other_filters_is_a_400(api, sam, alice, login):
+    login(api, alice)
+    for _ in range(3):
+        staff = as_(api, login, sam)
+    cursor = api.get("/api/staff/sessions?limit=1&status=active", **staff).json()["next"]
+    followed = api.get(f"/api/staff/sessions?status=active&limit=3&cursor={cursor}", **staff)
+    assert len(followed.json()["results"]) == 3
+    for path in (
+        "staff/sessions?",
+        "staff/sessions?status=revoked&",
+        f"staff/sessions?status=active&user={sam.pk}&",
+        "staff/tokens?status=active&",
+        "staff/events?",
+        "sessions?",
+        f"staff/users/{sam.pk}?",
+    ):
+        answer = api.get(f"/api/{path}cursor={cursor}", **staff)
+        assert (answer.status_code, list(answer.json())) == (400, ["cursor"]), path
+        assert "these filters" in answer.json()["cursor"][0]
+    held = Event.objects.filter(kind=Kind.CLAIMS_VIEWED)
+    assert not held.exists()
+
+
+def test_cursor_of_another_users_sessions_is_a_400(api, sam, alice, login):
+    for _ in range(2):
+        theirs, own = as_(api, login, alice), as_(api, login, sam)
+    cursor = api.get("/api/sessions?limit=1", **theirs).json()["next"]
+    assert api.get(f"/api/sessions?cursor={cursor}", **theirs).status_code == 200
+    assert api.get(f"/api/sessions?cursor={cursor}", **own).status_code == 400
 
 
 def test_misspelled_parameter_ends_no_session(api, alice, login):

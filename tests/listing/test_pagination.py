@@ -1,11 +1,15 @@
 """Lists page by key: forth and back show every row once, in one order."""
 
+import base64
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tokens.listing.events import KEY, EventQuery
-from tokens.listing.pagination import page_of
+from tokens.listing.pagination import InvalidCursor, Listing, page_of
+from tokens.listing.sessions import SessionQuery
+from tokens.listing.tokens import TokenQuery
 from tokens.models import Event, Kind
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -52,18 +56,43 @@ def test_new_row_shifts_no_row_to_another_page(trail):
     assert ids(page_of(EventQuery().rows(), key=KEY, cursor=first.older, size=3)) == expected
 
 
-@pytest.mark.parametrize("cursor", ["x", "bnVsbA", "W10", "WyJvbGRlciIsICIyMDI2IiwgIjEiXQ", "é"])
-def test_broken_cursor_gives_the_first_page(trail, cursor):
-    assert ids(page_of(EventQuery().rows(), key=KEY, cursor=cursor)) == ids(
-        page_of(EventQuery().rows(), key=KEY)
-    )
+def written(*parts):
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
 
-def test_cursor_with_a_key_of_another_type_gives_the_first_page(trail):
-    cursor = "WyJvbGRlciIsICIyMDI2LTAxLTAxVDEyOjAwOjAwKzAwOjAwIiwgIm5vdCBhIG51bWJlciJd"
-    assert ids(page_of(EventQuery().rows(), key=KEY, cursor=cursor)) == ids(
-        page_of(EventQuery().rows(), key=KEY)
-    )
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        *("x", "é", written(), written(None), written("", "older", " 2026", " 1")),
+        written("", "older", NOON.isoformat(), "not a number"),
+        written("", "older", NOON.replace(tzinfo=None).isoformat(), "1"),
+        written("", "sideways", NOON.isoformat(), "1"),
+        written("", "older", "1"),
+        written("", "older", NOON.isoformat(), 1),
+        written("other", "older", NOON.isoformat(), "1"),
+    ],
+)
+def test_cursor_that_is_none_of_the_list_gives_the_first_page(trail, cursor):
+    listing = Listing(rows=EventQuery().rows(), key=KEY)
+    assert ids(listing.page(cursor=cursor)) == ids(listing.page())
+    with pytest.raises(InvalidCursor):
+        listing.exact_page(cursor=cursor)
+
+
+@pytest.mark.usefixtures("trail")
+def test_cursor_is_of_one_list_with_its_filters():
+    filtered = EventQuery(kind=Kind.LOGIN, after=NOON)
+    cursor = filtered.listing().page(size=2).older
+    assert filtered.listing().exact_page(cursor=cursor, size=3).rows
+    for other in (
+        EventQuery(),
+        EventQuery(kind=Kind.LOGIN),
+        EventQuery(kind=Kind.LOGIN, after=NOON + timedelta(seconds=1)),
+        SessionQuery(),
+        TokenQuery(),
+    ):
+        with pytest.raises(InvalidCursor):
+            other.listing().exact_page(cursor=cursor)
 
 
 def test_list_without_rows_is_an_empty_page(db):

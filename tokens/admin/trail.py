@@ -101,7 +101,7 @@ class CutoffQuery(ListQuery[Cutoff]):
         rows = Cutoff.objects.none() if self.unsatisfiable else Cutoff.objects.all()
         if self.user is not None:
             rows = rows.filter(Q(user_id=self.user))
-        return Listing(rows=rows, key=("id",), finish=_with_users)
+        return Listing(rows=rows, key=("id",), finish=_with_users, mark=self.mark)
 
 
 def _with_users(rows: "QuerySet[Cutoff]") -> "QuerySet[Cutoff]":

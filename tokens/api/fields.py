@@ -60,7 +60,13 @@ class TextField(serializers.CharField):
 
 
 class CursorField(TextField):
-    """Accept a cursor, the ``next`` or ``previous`` of a page."""
+    """Accept a cursor, the ``next`` or ``previous`` of a page.
+
+    The format is one of this API: the list decides whether a cursor is one of its own.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=300, **options)
 
     def to_internal_value(self, data: object) -> str:
         text = super().to_internal_value(data)
@@ -70,7 +76,12 @@ class CursorField(TextField):
 
     @property
     def json_schema(self) -> Schema:
-        return {"type": "string", "maxLength": self.max_length, "pattern": "^[A-Za-z0-9_-]*$"}
+        return {
+            "type": "string",
+            "format": "cursor",
+            "maxLength": self.max_length,
+            "pattern": "^[A-Za-z0-9_-]*$",
+        }
 
 
 class NumberField(serializers.IntegerField):

@@ -22,12 +22,16 @@ from tokens.api.fields import (
 from tokens.api.serializers import ExampleSerializer
 from tokens.audit.export import FORMATS
 from tokens.listing.events import EventQuery
-from tokens.listing.pagination import Listing
+from tokens.listing.pagination import InvalidCursor, Listing
 from tokens.listing.query import Chosen, Filter, FilterType, ListQuery
 from tokens.listing.sessions import SessionQuery
 from tokens.listing.tokens import TokenQuery
 
 Form = type[serializers.Serializer[None]]
+NOT_OF_THIS_LIST = (
+    "Not a cursor of this list with these filters. Use next or previous of one of its pages, or "
+    "leave it out for the first page."
+)
 
 
 class Paging(serializers.Serializer[None]):
@@ -36,8 +40,8 @@ class Paging(serializers.Serializer[None]):
     cursor = CursorField(
         required=False,
         allow_blank=True,
-        max_length=300,
-        help_text="next or previous of another page; any other value gives the first page",
+        help_text="next or previous of a page of this list with the same filters; empty for the "
+        "first page, and a 400 if it is of another list or of other filters",
     )
     limit = NumberField(
         required=False, default=50, min_value=1, max_value=100, help_text="rows of a page"
@@ -127,9 +131,13 @@ def page(listing: Listing[Model], *, cursor: str, limit: int, row: ExampleSerial
     """Respond with the page at ``cursor``.
 
     ``next`` and ``previous`` are cursors, null if there is no such page. ``partial`` says that the
-    search stopped at its limit; ``next`` continues it.
+    search stopped at its limit; ``next`` continues it. Raises ValidationError (400) for a cursor of
+    another list, or of other filters.
     """
-    found = listing.page(cursor=cursor, size=limit)
+    try:
+        found = listing.exact_page(cursor=cursor, size=limit)
+    except InvalidCursor as error:
+        raise serializers.ValidationError({"cursor": [NOT_OF_THIS_LIST]}) from error
     return Response(
         {
             "next": found.older or None,

@@ -16,6 +16,7 @@ from rest_framework import serializers
 from tokens.api import examples
 from tokens.api.fields import (
     AnyField,
+    CursorField,
     Options,
     Schema,
     TextField,
@@ -310,10 +311,8 @@ def page_of(row: type[RowSerializer]) -> type[ExampleSerializer]:
         (ExampleSerializer,),
         {
             "__doc__": f"A page of a list. Each result: {row.__doc__}",
-            "next": serializers.CharField(allow_null=True, help_text="cursor of the older page"),
-            "previous": serializers.CharField(
-                allow_null=True, help_text="cursor of the newer page"
-            ),
+            "next": CursorField(allow_null=True, help_text="cursor of the older page"),
+            "previous": CursorField(allow_null=True, help_text="cursor of the newer page"),
             "partial": serializers.BooleanField(
                 help_text="the search stopped at its limit; next continues it"
             ),

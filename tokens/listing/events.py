@@ -227,7 +227,8 @@ class EventQuery(ListQuery[Event]):
         def others(rows: "QuerySet[Event]") -> "QuerySet[Event]":
             return rows.filter(*rest)
 
-        return Listing(rows=walks, key=KEY, coarse=others if rest else unchanged, look=LOOK)
+        coarse = others if rest else unchanged
+        return Listing(rows=walks, key=KEY, coarse=coarse, look=LOOK, mark=self.mark)
 
     @property
     def _kinds(self) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 The last page costs as much as the first one, and a new row doesn't shift the pages.
 
-A cursor is the key of the row at the page's edge and a direction. It is part of the address and
-isn't signed, because it grants nothing: an edited cursor only leads elsewhere in the same list.
+A cursor is the key of the row at the page's edge and a direction, with the mark of its list and
+filters. It is part of the address and isn't signed, because it grants nothing: an edited cursor
+only leads elsewhere in the same list.
 """
 
 import base64
@@ -39,7 +40,7 @@ Stretch = tuple["QuerySet[M]", Any]
 
 
 class InvalidCursor(ValueError):
-    """Raised for a text that is no cursor of the list."""
+    """Raised for a text that is no cursor of the list with its filters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Listing(Generic[M]):
     ``rows`` are in the order of ``key``, which is one unique field, or an indexed instant and a
     unique field. Several walks are merged. ``coarse`` filters by conditions without an index,
     within the next ``look`` rows. ``exact`` filters the remaining rows by the annotations that
-    ``finish`` adds to them.
+    ``finish`` adds to them. A cursor is accepted only with the ``mark`` with which it was written.
     """
 
     rows: "QuerySet[M] | tuple[Walk[M], ...]"
@@ -95,6 +96,7 @@ class Listing(Generic[M]):
     exact: Q | None = None
     look: int = LOOK
     ascending: bool = False
+    mark: str = ""
 
     def page(self, *, cursor: str = "", size: int = PAGE) -> Page[M]:
         """Return the page at ``cursor``; the first page if the cursor is invalid."""
@@ -105,7 +107,7 @@ class Listing(Generic[M]):
 
     def exact_page(self, *, cursor: str = "", size: int = PAGE) -> Page[M]:
         """Return the page at ``cursor``, the first one if it is empty. Raises `InvalidCursor`."""
-        way, edge = _read(cursor, len(self.key)) if cursor else ("older", None)
+        way, edge = self._read(cursor) if cursor else ("older", None)
         forward = way != "newer"
         try:
             stretches = [self._stretch(walk, edge, forward) for walk in self._walks]
@@ -127,11 +129,38 @@ class Listing(Generic[M]):
         newer, older = (back, onward) if forward else (onward, True)
         return Page(
             [row for _key, row in found],
-            _write("newer", first) if newer else "",
-            _write("older", last) if older else "",
+            self.cursor("newer", first) if newer else "",
+            self.cursor("older", last) if older else "",
             stopped is not None,
             stopped[0] if stopped is not None and len(self.key) > 1 else None,
         )
+
+    def cursor(self, way: str, values: Values | None) -> str:
+        """Return the cursor of the rows ``newer`` or ``older`` than a row with this key."""
+        if values is None:
+            return ""
+        texts = [v.isoformat() if isinstance(v, datetime) else str(v) for v in values]
+        text = json.dumps([self.mark, way, *texts])
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    def _read(self, cursor: str) -> tuple[str, Values]:
+        """Return direction and key. Raises `InvalidCursor`.
+
+        All columns except the last, unique one are instants.
+        """
+        try:
+            raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            mark, way, *texts = json.loads(raw)
+            instants = [datetime.fromisoformat(text) for text in texts[:-1]]
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InvalidCursor from error
+        if mark != self.mark or way not in ("older", "newer"):
+            raise InvalidCursor
+        if len(texts) != len(self.key) or not isinstance(texts[-1], str):
+            raise InvalidCursor
+        if any(instant.tzinfo is None for instant in instants):
+            raise InvalidCursor
+        return way, (*instants, texts[-1])
 
     @property
     def _walks(self) -> "tuple[Walk[M], ...]":
@@ -261,28 +290,3 @@ def beyond(model: type[Model], key: tuple[str, ...], edge: Values, *, down: bool
         first = Subquery(row.values(stored=stored))
     bound = Q(**{f"{at}__{than}e": first})
     return bound & (Q(**{f"{at}__{than}": first}) | Q(**{f"{unique}__{than}": edge[1]}))
-
-
-def _write(way: str, values: Values | None) -> str:
-    if values is None:
-        return ""
-    texts = [v.isoformat() if isinstance(v, datetime) else str(v) for v in values]
-    return base64.urlsafe_b64encode(json.dumps([way, *texts]).encode()).decode().rstrip("=")
-
-
-def _read(cursor: str, columns: int) -> tuple[str, Values]:
-    """Return direction and key. Raises `InvalidCursor`.
-
-    All columns except the last, unique one are instants.
-    """
-    try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        way, *texts = json.loads(raw)
-        instants = [datetime.fromisoformat(text) for text in texts[:-1]]
-    except (ValueError, TypeError, RecursionError) as error:
-        raise InvalidCursor from error
-    if len(texts) != columns or not isinstance(texts[-1], str) or way not in ("older", "newer"):
-        raise InvalidCursor
-    if any(instant.tzinfo is None for instant in instants):
-        raise InvalidCursor
-    return way, (*instants, texts[-1])

@@ -7,12 +7,14 @@ declarations. Its ``columns`` are what the table of the page, the admin, the API
 show of each row. An instance holds the values of one request; `listing` pages through its rows.
 """
 
+import json
 import uuid
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from django.contrib.auth import get_user_model
@@ -36,6 +38,8 @@ Chosen = dict[str, Any]
 Names = Mapping[str, str]
 # How many users are named in words; the others become "…".
 NAMED = 5
+# Hexadecimal digits: enough to notice a mistake. A cursor grants nothing, so it proves nothing.
+MARK = 8
 
 
 class FilterType(StrEnum):
@@ -185,6 +189,12 @@ class ListQuery(Generic[M]):
     @abstractmethod
     def listing(self) -> Listing[M]:
         """Return the rows, to be paged through."""
+
+    @property
+    def mark(self) -> str:
+        """Return what differs between lists, and between the filters of a list, for cursors."""
+        described = json.dumps([type(self).__name__, self.as_json()], sort_keys=True)
+        return sha256(described.encode()).hexdigest()[:MARK]
 
     def chosen(self) -> Chosen:
         """Return the values of the filters that are set. Each of them narrows the list."""

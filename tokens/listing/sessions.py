@@ -173,6 +173,7 @@ class SessionQuery(RevocableQuery[Session]):
             coarse=coarse if bounded else unchanged,
             exact=Q(status=self.status) if self.status else None,
             look=SHORT_LOOK if self.status == Status.REVOKED else FAR_LOOK if far else LOOK,
+            mark=self.mark,
         )
 
     def live_sessions(self) -> Sessions:

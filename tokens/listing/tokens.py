@@ -176,6 +176,7 @@ class TokenQuery(RevocableQuery[OutstandingToken]):
             else FAR_LOOK
             if key == BY_END
             else LOOK,
+            mark=self.mark,
         )
 
     def live_sessions(self) -> "QuerySet[Session]":

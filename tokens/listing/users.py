@@ -128,6 +128,7 @@ class UserQuery(ListQuery[AbstractBaseUser]):
             finish=_with_last_use,
             coarse=narrowed if self.status or since else unchanged,
             look=LOOK,
+            mark=self.mark,
         )
 
 
