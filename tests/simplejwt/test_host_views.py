@@ -174,6 +174,30 @@ def test_fault_of_the_database_is_a_503(api, pair, settings, path):
     assert int(answer.headers["Retry-After"]) > 0
 
 
+@pytest.mark.parametrize("path", ["/jwt/", "/login/"])
+def test_locked_account_is_a_429_in_every_view(post, alice, settings, path):
+    settings.MIDDLEWARE = ["tokens.web.middleware.RequestContextMiddleware"]
+    settings.LOGIN_ATTEMPTS = 1
+    assert post(path, username="alice", password="wrong").status_code in (401, 403)
+    answer = post(path, username="alice", password=PASSWORD)
+    assert answer.status_code == 429
+    assert "Too many attempts" in answer.json()["detail"]
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "status"), [({"is_active": False}, 401), ({}, 503)], ids=["inactive", "claims"]
+)
+def test_what_open_session_raises_is_answered(post, alice, settings, change, status):
+    settings.MIDDLEWARE = ["tokens.web.middleware.RequestContextMiddleware"]
+    settings.CLAIMS = "tests.simplejwt.host.failing_claims"
+    type(alice).objects.filter(pk=alice.pk).update(**(change or {"is_active": True}))
+    answer = post("/open/")
+    assert answer.status_code == status
+    assert answer.json()["detail"]
+    assert not Session.objects.exists()
+
+
 @pytest.fixture
 def _own_names(monkeypatch):
     for name, value in (("JTI_CLAIM", "id"), ("TOKEN_TYPE_CLAIM", "kind"),

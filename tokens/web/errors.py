@@ -18,6 +18,7 @@ from django.views import defaults
 
 from tokens.accounts.passwords import LoginBusy, LoginLocked
 from tokens.sessions.claims import ClaimsUnavailable
+from tokens.sessions.issue import LoginSuperseded
 from tokens.web import PARTS
 from tokens.web.denials import record_denial
 
@@ -30,6 +31,8 @@ UNKNOWN = gettext_lazy(
 INSUFFICIENT_PRIVILEGE = "42501"
 # In the portal, for addresses without a view.
 JSON_PATHS = ("/api/", "/.well-known/", "/healthz", "/readyz", "/metrics")
+# What the app raises in a login, in whichever view.
+OWN = (LoginLocked, LoginBusy, ClaimsUnavailable)
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,18 @@ def answer_for(request: HttpRequest, exception: BaseException | None) -> HttpRes
         with translation.override("en"):
             return _known(request, exception)
     return _known(request, exception)
+
+
+def answer_for_own(request: HttpRequest, exception: Exception) -> HttpResponse | None:
+    """Return the response to what only the app raises, or None for other exceptions.
+
+    Any view of a project may let it through: one that calls Django's `authenticate` with the app's
+    backend, or `open_session`.
+    """
+    if isinstance(exception, LoginSuperseded):
+        detail = _("No active account found with the given credentials")
+        return JsonResponse({"detail": detail, "code": "no_active_account"}, status=401)
+    return answer_for(request, exception) if isinstance(exception, OWN) else None
 
 
 def _known(request: HttpRequest, exception: BaseException | None) -> HttpResponse | None:
@@ -108,8 +123,13 @@ def _answer(request: HttpRequest, status: int, detail: str, retry_after: int) ->
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """Return whether the request is a call of the API, wherever a project includes its URLs."""
+    """Return whether the request is a call of the API, wherever a project includes its URLs.
+
+    So is one of a project's own views of REST framework.
+    """
     match = getattr(request, "resolver_match", None)
+    if match is not None and hasattr(match.func, "cls"):
+        return True
     if match is not None and not PARTS.isdisjoint(match.app_names):
         return "tokens_api" in match.app_names
     return request.path_info.startswith(JSON_PATHS)

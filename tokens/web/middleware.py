@@ -36,7 +36,7 @@ from tokens.origin import (
     request_context,
 )
 from tokens.validation import browser
-from tokens.web.errors import answer_for, too_large
+from tokens.web.errors import answer_for, answer_for_own, too_large
 from tokens.web.metrics import DURATION, REQUESTS
 from tokens.web.pages import REDACTED, VISIBLE, show_hidden, zone_of
 from tokens.web.redaction import (
@@ -62,8 +62,8 @@ class RequestContextMiddleware:
     """Set the origin and the actor of events, and write the access log.
 
     Both have the request id that is in the response's ``X-Request-ID``. A browser session that is
-    over is logged out. Otherwise, wherever a project lists this middleware, no request and no other
-    response changes.
+    over is logged out, and an exception of the app that a view lets through is answered. Otherwise,
+    wherever a project lists this middleware, no request and no other response changes.
     """
 
     def __init__(self, get_response: Handler) -> None:
@@ -93,6 +93,12 @@ class RequestContextMiddleware:
     def process_view(self, request: HttpRequest, *_: object) -> None:
         # The request has no user yet when this middleware comes before Django's.
         check_browser_session(request)
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
+        """Answer 429, 503 or 401 for what the app raises through a view of the project."""
+        return answer_for_own(request, exception)
 
 
 def actor_of(request: HttpRequest) -> Actor:
