@@ -8,7 +8,7 @@ from django.db import OperationalError, connection
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.tokens import RefreshToken
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from tests.support.tokens import failed, jti, kinds, later
 from tests.support.users import PASSWORD
@@ -367,3 +367,31 @@ def test_row_of_a_token_made_by_hand_has_no_signature(alice):
 def test_access_token_names_its_key(alice):
     token = RefreshToken.for_user(alice)
     assert "kid" in jwt.get_unverified_header(str(token))
+
+
+def banned(user):
+    return user is not None and user.is_active and user.first_name != "banned"
+
+
+@pytest.mark.parametrize("rotates", [True, False])
+@pytest.mark.parametrize("path", ["/jwt/refresh/", "/renew/"])
+def test_rule_of_the_project_refuses_a_refresh_and_uses_nothing_up(
+    post, pair, alice, monkeypatch, path, rotates
+):
+    monkeypatch.setattr(api_settings, "USER_AUTHENTICATION_RULE", banned)
+    monkeypatch.setattr(api_settings, "ROTATE_REFRESH_TOKENS", rotates)
+    type(alice).objects.update(first_name="banned")
+    answer = post(path, refresh=pair["refresh"])
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_not_valid")
+    assert post("/jwt/", username="alice", password=PASSWORD).status_code == 401
+    assert kinds() == [Kind.LOGIN]
+    type(alice).objects.update(first_name="")
+    assert post(path, refresh=pair["refresh"]).status_code == 200
+
+
+def test_access_token_without_a_session_ends_with_its_user(api, alice, settings):
+    settings.LEGACY_UNTIL = ""
+    access = str(AccessToken.for_user(alice))
+    assert who(api, access).status_code == 200
+    revoke_user(user=alice, actor=None, reason="left")
+    assert who(api, access).status_code == 401

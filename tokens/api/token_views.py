@@ -1,6 +1,7 @@
 """Log in, refresh, log out, verify, and the call that needs an access token."""
 
 from django.contrib.auth import authenticate
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotAuthenticated
@@ -19,7 +20,7 @@ from tokens.api.serializers import (
     TokenNotValidSerializer,
     TokenSerializer,
 )
-from tokens.jwt.signing import REFRESH
+from tokens.jwt.signing import REFRESH, passes_rule
 from tokens.models.reasons import Reason
 from tokens.sessions.issue import IssuedPair, LoginSuperseded, open_session
 from tokens.sessions.refresh import rotate
@@ -68,8 +69,8 @@ class LoginView(AnonymousView):
     def post(self, request: Request) -> HttpResponse:
         form = LoginSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        user = authenticate(request._request, **form.validated_data)
-        if user is None:
+        user: AbstractBaseUser | None = authenticate(request._request, **form.validated_data)
+        if user is None or not passes_rule(user):
             raise LoginRefused
         try:
             return _pair(open_session(user=user))

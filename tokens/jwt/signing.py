@@ -452,6 +452,11 @@ def has_password_claim(claims: Claims, user: Owner) -> bool:
     return bool(claims.get(api_settings.REVOKE_TOKEN_CLAIM) == get_md5_hash_password(user.password))
 
 
+def passes_rule(user: Owner) -> bool:
+    """Tell whether simplejwt's USER_AUTHENTICATION_RULE lets the user log in and refresh."""
+    return bool(api_settings.USER_AUTHENTICATION_RULE(user))
+
+
 def datetime_claim(claims: Claims, name: str) -> datetime | None:
     """Return a NumericDate claim as a datetime in UTC; None if it is missing or out of range."""
     value = claims.get(name)

@@ -6,11 +6,12 @@ same successor.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 from django.db import connection, transaction
+from django.utils.translation import gettext_lazy as _
 
 from tokens import audit
 from tokens.conf import app_settings
@@ -23,6 +24,7 @@ from tokens.jwt.signing import (
     TokenClass,
     jti_of,
     new_successor,
+    passes_rule,
     sign,
     stored_refresh,
 )
@@ -36,7 +38,13 @@ from tokens.sessions.claims import session_claims
 from tokens.sessions.issue import IssuedPair, access_token, sign_for_storage
 from tokens.sessions.legacy import open_legacy_session
 from tokens.validation.token_context import TokenContext
-from tokens.validation.validator import TokenRejected, Validation, read_claims, validate_claims
+from tokens.validation.validator import (
+    NO_LONGER_VALID,
+    TokenRejected,
+    Validation,
+    read_claims,
+    validate_claims,
+)
 
 USED_FIELDS = ("last_used_at", "ip", "user_agent")
 ROTATED_FIELDS = ("previous", "current", "rotated_at", "ends_at", "rotations", *USED_FIELDS)
@@ -135,6 +143,7 @@ def _under_lock(
     validation = validate_claims(claims=claims, lock=True)
     if validation.legacy and validation.active:
         validation = open_legacy_session(validation=validation, token=refresh)
+    validation = _by_rule(validation)
     context = validation.token_context
     if context is None:
         return validation
@@ -191,7 +200,7 @@ def _rotate_unlocked(claims: Claims, token_class: TokenClass) -> IssuedPair | No
     This serves nearly every refresh. Returns None if the token cannot be rotated, or if another
     transaction moved the session in between: the caller then validates it again under the lock.
     """
-    validation = validate_claims(claims=claims)
+    validation = _by_rule(validate_claims(claims=claims))
     if not _may_rotate(validation) or validation.token_context is None:
         return None
     context = validation.token_context
@@ -201,6 +210,14 @@ def _rotate_unlocked(claims: Claims, token_class: TokenClass) -> IssuedPair | No
 
 def _may_rotate(validation: Validation) -> bool:
     return validation.active and not validation.retry
+
+
+def _by_rule(validation: Validation) -> Validation:
+    """Apply simplejwt's USER_AUTHENTICATION_RULE, as simplejwt does at each refresh."""
+    if not validation.active or validation.user is None or passes_rule(validation.user):
+        return validation
+    why = str(_("USER_AUTHENTICATION_RULE refuses the account."))
+    return replace(validation, failed="user", why=why, message=str(NO_LONGER_VALID), retry=False)
 
 
 def plan_rotation(
