@@ -22,7 +22,7 @@ from django.utils.module_loading import import_string
 from rest_framework_simplejwt import settings as simplejwt
 from rest_framework_simplejwt.settings import DEFAULTS
 
-from tokens.conf import AppSettings, app_settings
+from tokens.conf import AppSettings, app_settings, key_text
 from tokens.jwt.algorithms import ALGORITHMS, Algorithm
 from tokens.jwt.keys import make_key
 from tokens.jwt.signing import ACCESS
@@ -98,7 +98,7 @@ def _signing_key_errors() -> Iterator[CheckMessage]:
         for number, material in enumerate(app_settings.JWT_RETIRED_KEYS, start=1)
     ]
     for name, material, hint in materials:
-        if material == settings.SECRET_KEY:
+        if material == key_text(settings.SECRET_KEY):
             message = f"{name} is SECRET_KEY: a leak of one gives away the other."
             yield _weakness(message, 3, hint=hint)
         yield from _key_errors(name, material, hint, ALGORITHMS[simplejwt.api_settings.ALGORITHM])
@@ -140,7 +140,7 @@ def _key_errors(
 
 
 def _secret_key_errors() -> Iterator[CheckMessage]:
-    key = settings.SECRET_KEY
+    key = key_text(settings.SECRET_KEY)
     if not settings.DEBUG and (len(key) < MIN_SECRET_KEY_CHARS or is_weak(key)):
         message = (
             f"SECRET_KEY is shorter than {MIN_SECRET_KEY_CHARS} characters, can be guessed, or is "
@@ -257,8 +257,13 @@ def _differing(wanted: dict[str, tuple[object, str]]) -> list[tuple[str, str]]:
     return [
         (name, f"SIMPLE_JWT[{name!r}] must be {_shown(name, value)}: {why}.")
         for name, (value, why) in wanted.items()
-        if getattr(simplejwt.api_settings, name) != value
+        if _given(name) != value
     ]
+
+
+def _given(name: str) -> object:
+    value = getattr(simplejwt.api_settings, name)
+    return key_text(value) if name == "SIGNING_KEY" else value
 
 
 def _shown(name: str, value: object) -> str:

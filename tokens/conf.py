@@ -57,7 +57,26 @@ def _simplejwt(name: str) -> str:
     # simplejwt reads SECRET_KEY when it is imported, which this module must not require.
     from rest_framework_simplejwt.settings import api_settings
 
-    return str(getattr(api_settings, name) or "")
+    return key_text(getattr(api_settings, name) or "")
+
+
+def key_text(key: object) -> str:
+    """Return a key as text: PyJWT also takes bytes, and the private keys of `cryptography`.
+
+    ``surrogateescape`` makes text of any bytes, and the same bytes of that text.
+    """
+    if isinstance(key, bytes):
+        return key.decode(errors="surrogateescape")
+    if not hasattr(key, "private_bytes"):
+        return str(key)
+    from cryptography.hazmat.primitives import serialization
+
+    pem: bytes = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return pem.decode()
 
 
 class AppSettings:

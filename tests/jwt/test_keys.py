@@ -1,14 +1,20 @@
 """Keys have ids that give nothing away, and a retired key goes on verifying."""
 
 import json
+from hashlib import sha512
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from django.core.checks import run_checks
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.tokens import AccessToken
 
 from tests.support.tokens import failed, pair_of, refused
+from tokens.audit.chain import sealing_key
 from tokens.jwt.algorithms import ALGORITHMS
 from tokens.jwt.keys import key_ring, make_key
+from tokens.jwt.signing import read, sign
 
 HS256 = ALGORITHMS["HS256"]
 SECRET = "an-older-key-of-this-portal-0123456789-abcdefghijklmnop"
@@ -67,3 +73,29 @@ def test_token_of_a_removed_key_is_refused(alice, settings):
 def test_text_that_is_not_a_pem_raises_value_error():
     with pytest.raises(ValueError, match="PEM"):
         make_key(material="rubbish", algorithm=ALGORITHMS["RS256"])
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "make"),
+    [
+        ("HS256", lambda: b"Zr8vQ2mX9kLw4TnB7cHy5JpD1sFg6AeUo3RiVtNxKb0MqWzS"),
+        ("HS256", lambda: sha512(b"some bytes").digest()),
+        ("RS256", lambda: rsa.generate_private_key(65537, 2048)),
+    ],
+    ids=["bytes", "bytes that are no text", "private key"],
+)
+def test_key_that_a_project_does_not_give_as_text_signs_the_same(settings, algorithm, make):
+    key = make()
+    verifying = key.public_key() if algorithm == "RS256" else ""
+    settings.STRICT_CHECKS = False
+    settings.AUDIT_KEY, settings.AUDIT_KEY_REQUIRED = "", False
+    del settings.JWT_SIGNING_KEY
+    settings.SIMPLE_JWT = {**settings.SIMPLE_JWT, "ALGORITHM": algorithm, "SIGNING_KEY": key}
+    stock = TokenBackend(algorithm, key, verifying)
+    claims = {"jti": "x", "token_type": "access", "exp": 2**32, "user_id": "1"}
+    assert read(stock.encode(claims)) == claims
+    token = AccessToken()
+    token.payload = claims
+    assert stock.decode(sign(token)) == claims
+    assert sealing_key().secret
+    assert {one.id for one in run_checks(tags=["tokens"])} <= {"tokens.W010"}

@@ -21,6 +21,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import connection, transaction
 from django.db.models import Q
+from django.utils.encoding import force_bytes
 
 from tokens import audit
 from tokens.conf import app_settings
@@ -215,7 +216,7 @@ def _key(*parts: str) -> str:
     Other spellings of a name, in case, width or composition, have no counter of their own.
     """
     text = "\0".join(normalize("NFKC", part.casefold()) for part in parts)
-    return hmac.new(settings.SECRET_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(force_bytes(settings.SECRET_KEY), text.encode(), hashlib.sha256).hexdigest()
 
 
 def _own_key(username: str, ip: str) -> str:

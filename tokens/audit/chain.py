@@ -53,7 +53,7 @@ DERIVED, RETIRED, CURRENT = 0, 1, 2
 
 def _derive(material: str, rank: int) -> SealingKey:
     """Derive a key for seals only: it can't be used to sign a token."""
-    secret = hmac.digest(material.encode(), b"tokens.audit.seal", "sha256")
+    secret = hmac.digest(material.encode(errors="surrogateescape"), b"tokens.audit.seal", "sha256")
     return SealingKey(hmac.digest(secret, b"id", "sha256").hex()[:16], secret, rank)
 
 

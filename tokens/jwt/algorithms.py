@@ -62,7 +62,7 @@ class Algorithm:
     def bits(self, material: str) -> int:
         """Return the size of a secret or of an RSA modulus; `minimum_bits` for other keys."""
         if self.symmetric:
-            return len(material.encode()) * 8
+            return len(material.encode(errors="surrogateescape")) * 8
         key = self.load(material)
         return key.key_size if isinstance(key, rsa.RSAPrivateKey) else self.minimum_bits
 

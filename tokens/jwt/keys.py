@@ -62,7 +62,7 @@ def make_key(*, material: str, algorithm: Algorithm) -> Key:
     Raises ValueError if the algorithm cannot use the material.
     """
     if algorithm.symmetric:
-        secret = material.encode()
+        secret = material.encode(errors="surrogateescape")
         # The secret keys its own id: the id gives nothing away to guess against.
         kid = hmac.new(secret, b"tokens.kid", hashlib.sha256).hexdigest()[:16]
         return Key(kid, secret, secret, None)
