@@ -8,6 +8,7 @@ from django.db import connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.urls import include, path
 from rest_framework.authtoken.views import ObtainAuthToken
+from rest_framework.decorators import api_view, authentication_classes
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework_simplejwt.authentication import JWTAuthentication
@@ -25,6 +26,18 @@ class StockView(APIView):
 
     def get(self, request):
         return Response()
+
+
+class InheritingView(StockView):
+    pass
+
+
+class OtherView(APIView):
+    pass
+
+
+def function_view(request):
+    return Response()
 
 
 class Urls:
@@ -96,6 +109,26 @@ def test_stock_authentication_beside_ours_is_found(settings, classes, expected):
 def test_view_that_knows_nothing_of_the_app_is_found(urls, view, expected):
     urls(path("of-the-host", view.as_view()))
     assert found() == expected
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        InheritingView.as_view(),
+        OtherView.as_view(authentication_classes=[JWTAuthentication]),
+        api_view()(authentication_classes([JWTAuthentication])(function_view)),
+    ],
+    ids=["inherited", "in the URLs", "decorated"],
+)
+def test_stock_authentication_is_found_wherever_a_view_takes_it_from(urls, view):
+    urls(path("of-the-host", view))
+    assert found() == {"tokens.E072"}
+
+
+def test_serializer_in_the_urls_is_found(urls):
+    serializer = TokenObtainSlidingView().get_serializer_class()
+    urls(path("token", TokenObtainPairView.as_view(serializer_class=serializer)))
+    assert found() == {"tokens.W073"}
 
 
 def test_naive_datetimes_are_an_error(settings):

@@ -119,8 +119,9 @@ def _authentication() -> list[CheckMessage]:
         message = f"DEFAULT_AUTHENTICATION_CLASSES has no {OURS}: views accept no tokens."
         found.append(CheckWarning(message, hint="Add it.", id="tokens.W071"))
     for path, view in _api_views():
-        own = vars(view).get("authentication_classes", ())
-        if stock := _stock(own):
+        # They are those of the settings unless the view, or a class that it inherits, names others.
+        named = view.authentication_classes is not APIView.authentication_classes
+        if named and (stock := _stock(view.authentication_classes)):
             message = f"The view at {path} names {stock}, which accepts revoked tokens."
             found.append(Error(message, hint=f"Replace it with {OURS}.", id="tokens.E072"))
     return found
@@ -138,11 +139,11 @@ def _token_views() -> list[CheckMessage]:
     """Find views that issue tokens which the app does not know (W073)."""
     found: list[CheckMessage] = []
     for path, view in _api_views():
-        if view.__module__ == "rest_framework.authtoken.views":
+        if type(view).__module__ == "rest_framework.authtoken.views":
             message = f"The view at {path} issues tokens of another kind, which stay valid."
             hint = "Replace it with a view that calls RefreshToken.for_user."
             found.append(CheckWarning(message, hint=hint, id="tokens.W073"))
-        elif issubclass(view, TokenViewBase) and (why := _past_the_core(view)):
+        elif isinstance(view, TokenViewBase) and (why := _past_the_core(view)):
             message = f"The view at {path} issues tokens past the app: {why}."
             hint = "Give it tokens.simplejwt.TokenObtainPairSerializer, or a subclass."
             found.append(CheckWarning(message, hint=hint, id="tokens.W073"))
@@ -177,13 +178,13 @@ def _rotation() -> list[CheckMessage]:
             id="tokens.I079",
         )
         for path, view in _api_views()
-        if issubclass(view, TokenRefreshView)
+        if isinstance(view, TokenRefreshView)
     ]
     return found[:1]
 
 
-def _past_the_core(view: type[TokenViewBase]) -> str:
-    serializer = view().get_serializer_class()
+def _past_the_core(view: TokenViewBase) -> str:
+    serializer = view.get_serializer_class()
     if issubclass(serializer, TokenObtainSlidingSerializer):
         return "sliding tokens belong to no session"
     ours = any(one.__module__.startswith("tokens.") for one in serializer.__mro__)
@@ -256,26 +257,27 @@ def _resolvers(resolver: URLResolver) -> Iterator[URLResolver]:
             yield from _resolvers(entry)
 
 
-def _api_views() -> list[tuple[str, type[APIView]]]:
+def _api_views() -> list[tuple[str, APIView]]:
     """Return the project's own views of REST framework, with their addresses."""
     return [
         (path, view)
         for path, view in _views(settings.ROOT_URLCONF)
-        if not view.__module__.startswith("tokens.")
+        if not type(view).__module__.startswith("tokens.")
     ]
 
 
 @lru_cache(maxsize=4)
-def _views(urlconf: str) -> list[tuple[str, type[APIView]]]:
+def _views(urlconf: str) -> list[tuple[str, APIView]]:
     return list(_walk(get_resolver(urlconf), "/"))
 
 
-def _walk(resolver: URLResolver, before: str) -> Iterator[tuple[str, type[APIView]]]:
+def _walk(resolver: URLResolver, before: str) -> Iterator[tuple[str, APIView]]:
+    """Yield the views, each with the options that the URLs or a router give it."""
     for entry in resolver.url_patterns:
         path = before + str(entry.pattern).removeprefix("^")
         if isinstance(entry, URLPattern):
             view = getattr(entry.callback, "cls", getattr(entry.callback, "view_class", None))
             if isinstance(view, type) and issubclass(view, APIView):
-                yield path, view
+                yield path, view(**getattr(entry.callback, "initkwargs", {}))
         else:
             yield from _walk(entry, path)

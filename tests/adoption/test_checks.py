@@ -54,6 +54,7 @@ def shared_key() -> dict[str, str]:
     return {"SIMPLE_JWT": "settings.SIMPLE_JWT | {'SIGNING_KEY': settings.SECRET_KEY}"}
 
 
+STOCK_SERIALIZER = "rest_framework_simplejwt.serializers.TokenObtainPairSerializer"
 SHORT, PUBLISHED = "short-Zr8vQ2mX9kLw", "a-string-secret-at-least-256-bits-long"
 SLIDING = "rest_framework_simplejwt.tokens.SlidingToken"
 MIDDLEWARE = {
@@ -105,6 +106,9 @@ ROWS = [
     Row("E072", "/stock", {"ROOT_URLCONF": "'host.stock'"}),
     Row("W073", "/sliding", {"ROOT_URLCONF": "'host.sliding'"}),
     Row("W073", "/authtoken", {"ROOT_URLCONF": "'host.authtoken'"}),
+    Row("W073", "/pair", {"ROOT_URLCONF": "'host.pair'", "TAKE_OVER_FOR_USER": "False",
+        **jwt(TOKEN_OBTAIN_SERIALIZER=STOCK_SERIALIZER)}),
+    Row("E072", "/inherited", {"ROOT_URLCONF": "'host.inherited'"}),
     Row("W074", "DATABASES", {
         "DATABASES": "{'default': settings.DATABASES['default'] | {'ATOMIC_REQUESTS': True}}"}),
     Row("W075", "URLs", {"ROOT_URLCONF": "'host.before'"}),
@@ -132,6 +136,24 @@ class Stock(views.Me):
 
 
 urlpatterns += [path("stock", Stock.as_view())]
+""",
+    "inherited": """
+class Base(views.Me):
+    from rest_framework_simplejwt.authentication import JWTAuthentication
+
+    authentication_classes = [JWTAuthentication]
+
+
+class Inherited(Base):
+    pass
+
+
+urlpatterns += [path("inherited", Inherited.as_view())]
+""",
+    "pair": """
+from rest_framework_simplejwt.views import TokenObtainPairView
+
+urlpatterns += [path("pair", TokenObtainPairView.as_view())]
 """,
     "sliding": """
 from rest_framework_simplejwt.views import TokenObtainSlidingView
