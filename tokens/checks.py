@@ -308,12 +308,15 @@ def check_lifetimes(**_: object) -> list[CheckMessage]:
     access = simplejwt.api_settings.ACCESS_TOKEN_LIFETIME
     refresh = simplejwt.api_settings.REFRESH_TOKEN_LIFETIME
     found: list[CheckMessage] = []
+    # Many a project has one lifetime for both.
+    strict = app_settings.STRICT_CHECKS
     message = (
-        f"{_named('ACCESS_TOKEN_MINUTES', 'ACCESS_TOKEN_LIFETIME')} must be shorter than "
+        f"{_named('ACCESS_TOKEN_MINUTES', 'ACCESS_TOKEN_LIFETIME')} must be "
+        f"{'shorter' if strict else 'no longer'} than "
         f"{_named('REFRESH_TOKEN_DAYS', 'REFRESH_TOKEN_LIFETIME')}, and those no longer than "
         "SESSION_DAYS."
     )
-    if not timedelta(0) < access < refresh:
+    if not timedelta(0) < access <= refresh or (strict and access == refresh):
         found.append(Error(message, id="tokens.E030"))
     elif AppSettings.SESSION_DAYS.given and refresh.days > app_settings.SESSION_DAYS:
         found.append(_weakness(message, 30))

@@ -57,6 +57,17 @@ def test_long_refresh_tokens_of_the_project_are_kept(host):
     assert found() == set()
 
 
+@pytest.mark.parametrize(
+    ("access", "expected"), [(7, set()), (8, {"tokens.E030"})], ids=["one lifetime", "longer"]
+)
+def test_access_tokens_of_the_project_may_last_as_long_as_its_refresh_tokens(
+    host, access, expected
+):
+    days = timedelta(days=1)
+    jwt(host, ACCESS_TOKEN_LIFETIME=access * days, REFRESH_TOKEN_LIFETIME=7 * days)
+    assert found() == expected
+
+
 @pytest.mark.parametrize(("until", "expected"), [("soon", {"tokens.E033"}), ("2026-12-31", set())])
 def test_end_of_the_transition_must_be_an_instant(settings, until, expected):
     settings.LEGACY_UNTIL = until
