@@ -7,6 +7,7 @@ EXPORT_EVENTS = "tokens.export_event"
 INSPECT = "tokens.inspect_token"
 INTROSPECT = "tokens.introspect_token"
 REVOKE = "tokens.revoke_token"
+MANAGE_SERVICES = "tokens.manage_service"
 # Needed for whatever reaches everybody, however it is spelled.
 CUT_OFF = "tokens.add_cutoff"
 # Without it, staff cannot end the sessions of a superuser.

@@ -4,6 +4,7 @@ from tests.audit.events import seal
 from tests.audit.faces import (
     WHY,
     Act,
+    add_billing,
     api_login,
     as_staff,
     change_form,
@@ -205,4 +206,15 @@ KEEPING = [
     Act(Kind.KEY_RETIRED, "command", rotate_key, first=env_file, subject="", data=("kid", "alg"),
         also=Kind.KEY_ADDED, request=False),
 ]  # fmt: skip
-ACTS = [*COMING_AND_GOING, *REVOKING, *ACCOUNTS, *READING, *KEEPING]
+OF_SERVICE = ("service", "introspect", "feed")
+SERVICES = [
+    Act(Kind.SERVICE_ADDED, "command", add_billing, subject="", data=OF_SERVICE, request=False),
+    Act(Kind.SERVICE_ROTATED, "command", lambda w: w.command("services", "rotate", "billing"),
+        first=add_billing, subject="", data=OF_SERVICE, request=False),
+    Act(Kind.SERVICE_REMOVED, "command", lambda w: w.command("services", "remove", "billing"),
+        first=add_billing, subject="", data=OF_SERVICE, request=False),
+    Act(Kind.SERVICE_REFUSED, "api", lambda w: w.post(
+        "introspect", {"token": "x"}, HTTP_AUTHORIZATION="Basic YmlsbGluZzp4"),
+        first=add_billing, subject="", reason="wrong secret", data=("service",)),
+]  # fmt: skip
+ACTS = [*COMING_AND_GOING, *REVOKING, *ACCOUNTS, *READING, *KEEPING, *SERVICES]

@@ -207,6 +207,10 @@ def rotate_key(world: World) -> None:
     world.command("rotate_signing_key", file=str(world.folder / "env"))
 
 
+def add_billing(world: World) -> None:
+    world.command("services", "add", "billing", "--introspect")
+
+
 def exported(world: World) -> None:
     world.command("export_events", output=str(world.folder / "trail"), format="csv")
 

@@ -14,16 +14,22 @@ from tokens.api.base import (
 )
 from tokens.api.logout import log_out
 from tokens.api.openapi import FORM, JSON, OAUTH, any_body, describe
-from tokens.api.permissions import MayIntrospect
 from tokens.api.serializers import (
     ActiveSerializer,
     EmptySerializer,
     InactiveSerializer,
     TokenSerializer,
 )
+from tokens.api.service_authentication import (
+    BASIC,
+    CallerMayIntrospect,
+    ServiceAuthentication,
+    sends_basic,
+)
 from tokens.jwt.signing import user_id
 from tokens.models.reasons import Reason
 from tokens.permissions import INTROSPECT
+from tokens.simplejwt import JWTAuthentication
 from tokens.validation import Validation, validate
 
 
@@ -55,7 +61,9 @@ class IntrospectView(ApiView):
     """Tell a resource server whether a token is active, and its claims if it is."""
 
     permission = INTROSPECT
-    permission_classes = [MayIntrospect]
+    authentication_classes = [JWTAuthentication, ServiceAuthentication]
+    permission_classes = [CallerMayIntrospect]
+    may_throttle = True
     parser_classes = [BoundedJSONParser, BoundedFormParser]
 
     @describe(
@@ -73,6 +81,10 @@ class IntrospectView(ApiView):
         form = TokenSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         return Response(introspection(validate(token=form.validated_data["token"])))
+
+    def get_authenticate_header(self, request: Request) -> str:
+        """Challenge the caller with the scheme that it used."""
+        return BASIC if sends_basic(request) else super().get_authenticate_header(request)
 
 
 def introspection(validation: Validation) -> dict[str, object]:

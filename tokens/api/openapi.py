@@ -60,6 +60,7 @@ RETRY = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimu
 CHALLENGE = {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}}
 ALLOW = {"Allow": {"required": True, "schema": {"type": "string"}}}
 NO_TOKEN = {"detail": "Authentication credentials were not provided."}
+WRONG_CREDENTIAL = {"detail": "Wrong name or secret of a service."}
 MALFORMED = {"detail": "JSON parse error - Expecting value: line 1 column 1 (char 0)"}
 FIELD_ERRORS: Schema = {
     "type": "object",
@@ -158,6 +159,20 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
     def get_security_definition(self, auto_schema: AutoSchema) -> Schema:
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class BasicScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Describe `tokens.api.service_authentication.ServiceAuthentication` in the document."""
+
+    target_class = "tokens.api.service_authentication.ServiceAuthentication"
+    name = "service"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> Schema:
+        return {
+            "type": "http",
+            "scheme": "basic",
+            "description": "The name and the secret of a service (RFC 6749, section 2.3.1)",
+        }
 
 
 class ApiSchema(AutoSchema):
@@ -265,7 +280,7 @@ class ApiSchema(AutoSchema):
         if self._get_parameters():
             errors["414"] = URI_TOO_LONG
         if view.authentication_classes:
-            errors["401"] = self._no_valid_bearer()
+            errors["401"] = self._no_valid_credentials()
         elif view.refusal is not None:
             errors["401"] = _response(
                 "Refused",
@@ -286,14 +301,23 @@ class ApiSchema(AutoSchema):
             )
         return errors
 
-    def _no_valid_bearer(self) -> Schema:
-        bodies = (serializers.ErrorSerializer, serializers.BearerNotValidSerializer)
+    def _no_valid_credentials(self) -> Schema:
+        schemes = {scheme for need in self.get_auth() for scheme in need}
+        error = self._reference(serializers.ErrorSerializer)
+        if "bearer" not in schemes:
+            shown = {"No_credentials": NO_TOKEN, "Wrong": WRONG_CREDENTIAL}
+            return _response("The name or the secret is wrong", error, CHALLENGE, **shown)
+        description, wrong = "No access token was sent, or it is not valid", {}
+        if BasicScheme.name in schemes:
+            description += "; or the name or the secret of the service is wrong"
+            wrong = {"Wrong_secret": WRONG_CREDENTIAL}
         return _response(
-            "No access token was sent, or it is not valid",
-            {"oneOf": [self._reference(body) for body in bodies]},
+            description,
+            {"oneOf": [error, self._reference(serializers.BearerNotValidSerializer)]},
             CHALLENGE,
             No_token=NO_TOKEN,
             Token_rejected=bearer_refusal("Token is expired"),
+            **wrong,
         )
 
     def _bad_body(self) -> Schema:

@@ -15,6 +15,7 @@ from tokens.models.refusal import Refusal
 from tokens.models.rollup import Rollup
 from tokens.models.saved_view import SavedView
 from tokens.models.seal import Seal
+from tokens.models.service import Service
 from tokens.models.session import RevokedSession, Session, SessionOrigin, SessionToken
 from tokens.models.target import EventTarget
 from tokens.models.throttle import LoginThrottle
@@ -38,6 +39,7 @@ __all__ = [
     "Rollup",
     "SavedView",
     "Seal",
+    "Service",
     "Session",
     "SessionOrigin",
     "SessionToken",

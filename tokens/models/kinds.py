@@ -319,6 +319,26 @@ class Kind(models.TextChoices):
         Traits(ecs=Ecs(("configuration",), ("change",)), severity=Severity.NOTICE, security=True),
         _("signing key retired"),
     )
+    SERVICE_ADDED = (
+        "service_added",
+        Traits(ecs=Ecs(("configuration",), ("creation",)), severity=Severity.NOTICE, security=True),
+        _("service added"),
+    )
+    SERVICE_ROTATED = (
+        "service_rotated",
+        Traits(ecs=Ecs(("configuration",), ("change",)), severity=Severity.NOTICE, security=True),
+        _("secret of a service rotated"),
+    )
+    SERVICE_REMOVED = (
+        "service_removed",
+        Traits(ecs=Ecs(("configuration",), ("deletion",)), severity=Severity.NOTICE, security=True),
+        _("service removed"),
+    )
+    SERVICE_REFUSED = (
+        "service_refused",
+        Traits(ecs=ACCESS, severity=Severity.WARNING, security=True, refused=True),
+        _("service refused"),
+    )
 
 
 def kind_choices() -> list[tuple[str, str | Promise]]:

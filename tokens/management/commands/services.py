@@ -1,0 +1,89 @@
+from django.core.management.base import CommandError, CommandParser
+
+from tokens.management.base import OneLineParser, TokensCommand
+from tokens.models import Service
+from tokens.services import add_service, remove_service, rotate_service
+
+
+class Command(TokensCommand):
+    help = "List, add and remove the services that verify tokens, and rotate their secrets."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        acts = parser.add_subparsers(dest="act", required=True, parser_class=OneLineParser)
+        for act, text in (
+            ("list", "List the services."),
+            ("add", "Add a service, and print its secret once."),
+            ("rotate", "Give a service another secret, and print it once."),
+            ("remove", "Remove a service."),
+        ):
+            # Django gives a command's parser these two; a parser of an act has its own.
+            of_act = acts.add_parser(act, help=text, description=text)
+            super().add_arguments(of_act)
+            if act != "list":
+                of_act.add_argument("name", help="The name of the service.")
+            if act == "add":
+                of_act.add_argument(
+                    "--introspect", action="store_true", help="It may introspect tokens."
+                )
+                of_act.add_argument(
+                    "--feed", action="store_true", help="It may read the revocation feed."
+                )
+
+    def handle(self, *, act: str, as_json: bool, name: str = "", **options: bool) -> None:
+        if act == "list":
+            self._list(as_json=as_json)
+        elif act == "add":
+            self._add(name, options, as_json=as_json)
+        elif act == "rotate":
+            made = rotate_service(service=_named(name))
+            self._tell_secret(made.service, made.secret, as_json=as_json)
+        else:
+            remove_service(service=_named(name))
+            self.tell({"name": name}, f"Removed the service {name}.", as_json=as_json)
+
+    def _list(self, *, as_json: bool) -> None:
+        services = list(Service.objects.order_by("name"))
+        lines = [
+            f"{one.name}: {', '.join(_allowed(one))}; last call {one.last_call_at or 'never'}"
+            for one in services
+        ]
+        facts = {"services": [_facts(service) for service in services]}
+        self.tell(facts, "\n".join(lines) or "There are no services.", as_json=as_json)
+
+    def _add(self, name: str, options: dict[str, bool], *, as_json: bool) -> None:
+        if not options["introspect"] and not options["feed"]:
+            raise CommandError("Say what the service may do: --introspect, --feed, or both.")
+        try:
+            made = add_service(
+                name=name, may_introspect=options["introspect"], may_read_feed=options["feed"]
+            )
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        self._tell_secret(made.service, made.secret, as_json=as_json)
+
+    def _tell_secret(self, service: Service, secret: str, *, as_json: bool) -> None:
+        line = f"Secret of {service.name}, which is not shown again: {secret}"
+        self.tell({"name": service.name, "secret": secret}, line, as_json=as_json)
+
+
+def _facts(service: Service) -> dict[str, object]:
+    return {
+        "name": service.name,
+        "may": _allowed(service),
+        "created": service.created_at,
+        "rotated": service.rotated_at,
+        "last_call": service.last_call_at,
+        "confirmed": service.confirmed_at,
+    }
+
+
+def _allowed(service: Service) -> list[str]:
+    allowed = {"introspect": service.may_introspect, "feed": service.may_read_feed}
+    return [name for name, may in allowed.items() if may]
+
+
+def _named(name: str) -> Service:
+    service = Service.objects.filter(name=name).first()
+    if service is None:
+        raise CommandError(f"No service is named {name!r}.")
+    return service

@@ -1,0 +1,34 @@
+"""Services: other programs that verify the portal's tokens."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from tokens.db import clock
+
+NAME_LIMIT = 64
+
+
+class Service(models.Model):
+    """A program with a name and a secret, which introspects tokens or follows the revocation feed.
+
+    ``digest`` is that of the secret, which is shown once. ``confirmed_at`` is the instant up to
+    which the service has read the feed: it has asked with a cursor of that instant.
+    """
+
+    name = models.CharField(_("name"), max_length=NAME_LIMIT, unique=True)
+    digest = models.CharField(max_length=64)
+    may_introspect = models.BooleanField(_("may introspect tokens"), default=False)
+    may_read_feed = models.BooleanField(_("may read the revocation feed"), default=False)
+    created_at = models.DateTimeField(_("added"), default=clock.now)
+    rotated_at = models.DateTimeField(_("secret rotated"), null=True)
+    last_call_at = models.DateTimeField(_("last call"), null=True)
+    confirmed_at = models.DateTimeField(_("feed read up to"), null=True)
+
+    class Meta:
+        verbose_name = _("service")
+        verbose_name_plural = _("services")
+        default_permissions = ()
+        permissions = [("manage_service", "Can add, rotate and remove services")]
+
+    def __str__(self) -> str:
+        return self.name
