@@ -1,37 +1,13 @@
 """Every token in a text is found, however it was escaped, and nothing else is."""
 
-import json
 import random
 import sys
 import time
-from base64 import urlsafe_b64encode
 
-import jwt
 import pytest
 
-from tests.support.hidden_tokens import ESCAPINGS, corpus, filler
+from tests.support.hidden_tokens import ESCAPINGS, corpus, filler, token_of
 from tokens.jwt.finder import find_tokens
-
-SECRET = "k" * 64
-RSA_SIGNATURE = "Ab-_" * 85 + "Ab"
-
-
-def token_of(number: int, algorithm: str = "HS256") -> str:
-    chance = random.Random(number)
-    claims = {
-        "token_type": chance.choice(("access", "refresh")),
-        "exp": 1_796_000_000 + number,
-        "jti": f"{chance.getrandbits(128):032x}",
-        "sid": f"{chance.getrandbits(128):032x}",
-        "user_id": str(chance.randrange(10**6)),
-        "roles": {"area": "x"} if number % 3 else ["a", "b" * chance.randrange(40)],
-    }
-    headers = {"kid": f"{chance.getrandbits(64):016x}"}
-    if algorithm == "RS256":
-        payload = jwt.encode(claims, SECRET, "HS256").split(".")[1]
-        header = json.dumps({"alg": "RS256", "typ": "JWT", **headers}).encode()
-        return f"{urlsafe_b64encode(header).decode().rstrip('=')}.{payload}.{RSA_SIGNATURE}"
-    return jwt.encode(claims, SECRET, algorithm, headers)
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS512", "RS256"])

@@ -30,7 +30,9 @@ UNITS = (
     "eyJ", "eyJa.", "eyJ.eyJ", "eyJ-", "a", "1", "-", ".", "_", " ", "\t", "/", "(", "%00", "é",
     "a.b", "\\n", "=\n", "%2E", "\\u002e", "eyJhIjoxfQ.eyJhIjoxfQ.\n",
     "ZXlK", "65794a", "\uff45\uff59\uff2a", 'signature":"',
-    "2026-01-01T00:00:00.1", "00000000-", "127.0.0.1,", "x@", "\ud800",
+    "eyJhIjoxfQ aB3-xY9_ ", "eyJhIjoxfQ.aB3dE5fG7h\n", "Ab-_", "Abc", "6\n5\n7\n9\n4\n1\n",
+    "ZXlKaA", "\\145", "\\u{65}", "0x65, ", "2026-01-01T00:00:00.1", "00000000-", "127.0.0.1,",
+    "x@", "\ud800",
 )  # fmt: skip
 ENDS = ("", "!", "\0", ".")
 
@@ -140,7 +142,7 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiIxIn0."
         (f"x{TOKEN}sig", f"x{TOKEN}"),
         (f"a.b.{TOKEN}sig/next", f"a.b.{TOKEN}/next"),
         (f"/{TOKEN}sig/{TOKEN}sig", f"/{TOKEN}/{TOKEN}"),
-        (f"eyJa.b.{TOKEN}sig", "eyJa."),
+        (f"eyJa.b.{TOKEN}sig", f"eyJa.b.{TOKEN}"),
         (f"{TOKEN} sig", f"{TOKEN} sig"),
         ("eyJ", "eyJ"),
         ("no token", "no token"),

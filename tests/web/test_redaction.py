@@ -1,5 +1,7 @@
 """Tokens that are typed into pages lose their signatures before a view sees them."""
 
+from urllib.parse import urlencode
+
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
@@ -8,6 +10,7 @@ from django.urls import reverse
 
 from tests.support.tokens import pair_of
 from tests.support.users import make_user
+from tokens.listing.pagination import page_of
 from tokens.listing.sessions import SessionQuery
 from tokens.models import Cutoff, Event, RevocationJob, Session
 from tokens.revocation import Selection, cut_off, preview, revoke_user, start_job
@@ -190,6 +193,16 @@ def test_page_of_the_project_gets_what_was_typed(client, settings, token):
     assert client.post("/echo", {"q": token}).text == token
     assert client.get(f"/echo/{token}").text == token
     assert client.get("/staff/tokens/", {"q": token})["Location"].startswith("/staff/tokens/?q=eyJ")
+
+
+def test_cursor_beside_a_token_stays(db):
+    for name in ("alice", "bob", "carol"):
+        make_user(name)
+    cursor = page_of(User.objects.order_by("-username"), key=("username",), size=1).older
+    query = urlencode({"q": "eyJhIjoxfQ.eyJiIjoyfQ.", "cursor": cursor, "next": "/staff/tokens/"})
+    assert cursor
+    assert redact_query(query) == query
+    assert redact_query(f"{query}&token=eyJhIjoxfQ.eyJiIjoyfQ.secretsig").startswith(query)
 
 
 @pytest.mark.parametrize("query", ["", "a=1&b=%20&c", "q=a+b&q=%C3%A4", "%ZZ=%", "a=%ff&&=;"])

@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterator
 
 from tokens.jwt.claims import Malformed, parse
-from tokens.jwt.redaction import LINE_END, OBJECT_START, SHORTEST_LINE
-from tokens.jwt.spellings import unescape
+from tokens.jwt.spellings import LINE_END, unescape
 
 # The end of a line, and the prefix that a diff puts before the next one. A minus is also a
 # character of tokens: it is a prefix only if the line in which the token begins has one.
@@ -21,12 +20,13 @@ WRAP = rf"{LINE_END}(?:\+[ \t>|]{{0,80}}+)?"
 START = re.compile(rf"e(?:{WRAP}-?)?(?:y(?:{WRAP}-?)?[A-DI-L]|w(?:{WRAP}-?)?[k-r0-3])")
 LEXEME = re.compile(rf"(?P<part>[A-Za-z0-9_-]++)|(?P<dot>\.|=2[Ee])|(?P<wrap>{WRAP})")
 LINE = re.compile(r"[A-Za-z0-9_.-]++")
-# The characters of a header that decide whether it is one, and its first member as our own and
-# other libraries write it.
-DECISIVE = 16
+# The characters of the shortest line of a token, and those that decide whether it begins a header.
+SHORTEST_LINE, DECISIVE = 20, 16
 # The longest piece of a text that is looked at for them, so that a long run isn't read once for
 # each place in it where a token could begin.
 NEAR = 200
+OBJECT_START = re.compile(r'\{\s*+(?:"|\Z)')
+# A header's first member as our own and other libraries write it.
 HEADER_START = re.compile(r'\{\s*+"(?:alg|typ|kid|cty|enc)"')
 # The characters of a signature, by algorithm (RFC 7518, section 3). RSA keys have 2,048, 3,072 or
 # 4,096 bits.

@@ -1,9 +1,6 @@
-"""Undo spellings: escapes, other forms of ASCII characters, base64 and hexadecimal digits."""
+"""Undo spellings: escapes, and other forms of ASCII characters."""
 
-import base64
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 from unicodedata import normalize
 
@@ -28,15 +25,17 @@ FORMS = {
 UNUSUAL = {*CONTROLS, *INVISIBLE, *map(ord, FORMS)} - {ord(end) for end in BREAKS}
 # An encoded character, an invisible one, or another form of one.
 ESCAPE = re.compile(
-    r"%(?:25)*+([0-9A-Fa-f]{2})|(?:\\{1,4}+u|%u)00([0-9A-Fa-f]{2})|\\{1,4}+x([0-9A-Fa-f]{2})"
-    rf"|&#0{{0,5}}+([0-9]{{2,3}});|&#[xX]0{{0,5}}+([0-9A-Fa-f]{{2}});|{character_class(UNUSUAL)}"
+    r"%(?:25)*+(?P<percent>[0-9A-Fa-f]{2})|(?:\\{1,4}+u|%u)00(?P<unicode>[0-9A-Fa-f]{2})"
+    r"|\\{1,4}+[ux]\{0{0,6}+(?P<braces>[0-9A-Fa-f]{2})\}"
+    # More digits are bytes as PostgreSQL writes them.
+    r"|\\{1,4}+x(?P<byte>[0-9A-Fa-f]{2})(?![0-9A-Fa-f]{16})"
+    r"|\\{1,4}+(?P<octal>0[4-7][0-7]|1[0-7]{2})"
+    r"|&#0{0,5}+(?P<decimal>[0-9]{2,3});|&#[xX]0{0,5}+(?P<hex>[0-9A-Fa-f]{2});"
+    rf"|{character_class(UNUSUAL)}"
 )
-# How a token begins in base64 and in hexadecimal, and the run of digits, also over several lines.
-BASE64_AFTER_Z = "X(?:l[B-EJ-M]|d[r-y]|c[w-z])"
-HEX_AFTER_6 = "5(?:794[1-49A-Ca-c]|776[B-Fb-f]|777[0-2]|773[0-3])"
-BASE64 = re.compile(rf"(?=Z{BASE64_AFTER_Z})(?:[A-Za-z0-9]{{60,}}+(?:\r\n?|\n))*+[A-Za-z0-9]++")
-HEX = re.compile(rf"(?=6{HEX_AFTER_6})(?:[0-9A-Fa-f]{{60,}}+(?:\r\n?|\n))*+[0-9A-Fa-f]++")
-LINE_BREAKS = re.compile(r"[\r\n]")
+# The end of a line, also as quoted-printable, JSON or a quoting mail program write it.
+LINE_END = rf"[ \t]{{0,8}}+(?:=?(?:\r\n|[{BREAKS}])|(?:\\{{1,4}}+[rn]){{1,2}}+)[ \t>|]{{0,80}}+"
+BASES = {"octal": 8, "decimal": 10}
 
 
 def unescape(text: str) -> tuple[str, "range | list[int]"]:
@@ -63,40 +62,7 @@ def unescape(text: str) -> tuple[str, "range | list[int]"]:
 
 def _character(escape: re.Match[str]) -> str:
     """Return the character that is meant; none for an invisible one."""
-    if code := escape[1] or escape[2] or escape[3] or escape[5]:
-        return chr(int(code, 16))
-    if escape[4]:
-        return chr(int(escape[4]))
-    return FORMS.get(escape[0], "")
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """Hold what a run of digits says, and the place of each digit and of the end of the run."""
-
-    content: str
-    places: list[int]
-    digits_in_three_bytes: int
-
-    def place(self, at: int, *, after: bool = False) -> int:
-        """Return where the digits of the character ``at`` begin, or those before it end."""
-        digit = (at * self.digits_in_three_bytes + (2 if after else 0)) // 3
-        return self.places[min(digit, len(self.places) - 1)]
-
-
-def encoded_runs(text: str) -> Iterator[Encoded]:
-    """Yield the runs of base64 or hexadecimal digits that begin like a token."""
-    for found in BASE64.finditer(text):
-        digits, places = _digits(found)
-        whole = digits[: len(digits) - (len(digits) % 4 == 1)]
-        content = base64.b64decode(whole + "=" * (-len(whole) % 4))
-        yield Encoded(content.decode("latin-1"), places, 4)
-    for found in HEX.finditer(text):
-        digits, places = _digits(found)
-        content = bytes.fromhex(digits[: len(digits) // 2 * 2])
-        yield Encoded(content.decode("latin-1"), places, 6)
-
-
-def _digits(run: re.Match[str]) -> tuple[str, list[int]]:
-    places = [at for at, sign in enumerate(run[0], run.start()) if sign not in "\r\n"]
-    return LINE_BREAKS.sub("", run[0]), [*places, run.end()]
+    way = escape.lastgroup
+    if way is None:
+        return FORMS.get(escape[0], "")
+    return chr(int(escape[way], BASES.get(way, 16)))
