@@ -8,11 +8,12 @@ from datetime import timezone as fixed_zone
 from itertools import chain, groupby
 
 from django.db.models import Count, F, Q, Sum
-from django.db.models.functions import TruncDay, TruncHour
+from django.db.models.functions import TruncDay
 from django.utils import timezone
 
 from tokens.db import clock
 from tokens.db.event_ids import last_id
+from tokens.db.hours import UtcHour
 from tokens.listing.estimates import Estimate, counted
 from tokens.listing.events import EventQuery
 from tokens.listing.status import Status, live, with_session_status
@@ -81,7 +82,7 @@ def activity(
         rolled = hours.values_list("hour", "kind", "events")
     tail = (
         Event.objects.filter(**wanted, pk__gt=tail_from, at__gte=since, at__lt=until)
-        .annotate(hour=TruncHour("at", tzinfo=UTC))
+        .annotate(hour=UtcHour("at"))
         .values_list("hour", "kind")
         .annotate(number=Count("pk"))
         .order_by()
