@@ -1,4 +1,5 @@
 import asyncio.events
+import gc
 import json
 import os
 from collections.abc import Callable, Generator, Iterator
@@ -41,6 +42,13 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"REQUIRE_ALL=1, but this was skipped: {reason}"
     return report
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection look again at all that importing and collecting left."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
