@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class UtcHour(TruncHour):
     """Round down to the hour in UTC.
 
-    For SQLite, Django calls a Python function for each row, which takes twenty times as long as
+    For SQLite, Django calls a Python function for each row, which takes over ten times as long as
     cutting off the text that SQLite keeps.
     """
 
