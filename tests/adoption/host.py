@@ -109,6 +109,14 @@ PAGES = [
 ADMIN_PAGES = ["/admin/shop/", "/admin/shop/parcel/", "/admin/shop/parcel/add/"]
 
 
+def recipe(heading: str) -> list[str]:
+    """Return the Python blocks below a heading of the guide, down to the next heading."""
+    _, _, rest = re.split(rf"^(##+) {heading}$", GUIDE, maxsplit=1, flags=re.MULTILINE)
+    blocks = fences(re.split(r"^##+ ", rest, maxsplit=1, flags=re.MULTILINE)[0], "python")
+    assert blocks, heading
+    return blocks
+
+
 class Host(ABC):
     """One generated project."""
 

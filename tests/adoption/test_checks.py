@@ -54,7 +54,6 @@ def shared_key() -> dict[str, str]:
     return {"SIMPLE_JWT": "settings.SIMPLE_JWT | {'SIGNING_KEY': settings.SECRET_KEY}"}
 
 
-STOCK_SERIALIZER = "rest_framework_simplejwt.serializers.TokenObtainPairSerializer"
 SHORT, PUBLISHED = "short-Zr8vQ2mX9kLw", "a-string-secret-at-least-256-bits-long"
 SLIDING = "rest_framework_simplejwt.tokens.SlidingToken"
 MIDDLEWARE = {
@@ -106,8 +105,7 @@ ROWS = [
     Row("E072", "/stock", {"ROOT_URLCONF": "'host.stock'"}),
     Row("W073", "/sliding", {"ROOT_URLCONF": "'host.sliding'"}),
     Row("W073", "/authtoken", {"ROOT_URLCONF": "'host.authtoken'"}),
-    Row("W073", "/pair", {"ROOT_URLCONF": "'host.pair'", "TAKE_OVER_FOR_USER": "False",
-        **jwt(TOKEN_OBTAIN_SERIALIZER=STOCK_SERIALIZER)}),
+    Row("W073", "/pair", {"ROOT_URLCONF": "'host.pair'", "TAKE_OVER_FOR_USER": "False"}),
     Row("E072", "/inherited", {"ROOT_URLCONF": "'host.inherited'"}),
     Row("W074", "DATABASES", {
         "DATABASES": "{'default': settings.DATABASES['default'] | {'ATOMIC_REQUESTS': True}}"}),
@@ -151,9 +149,11 @@ class Inherited(Base):
 urlpatterns += [path("inherited", Inherited.as_view())]
 """,
     "pair": """
+from rest_framework_simplejwt.serializers import TokenObtainPairSerializer
 from rest_framework_simplejwt.views import TokenObtainPairView
 
-urlpatterns += [path("pair", TokenObtainPairView.as_view())]
+pair = TokenObtainPairView.as_view(serializer_class=TokenObtainPairSerializer)
+urlpatterns += [path("pair", pair)]
 """,
     "sliding": """
 from rest_framework_simplejwt.views import TokenObtainSlidingView
