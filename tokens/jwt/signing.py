@@ -100,21 +100,32 @@ def new_refresh(
     """
     refuse_reserved(claims)
     owner: Claims = {api_settings.USER_ID_CLAIM: user_id(user), "sid": str(sid)}
-    if api_settings.CHECK_REVOKE_TOKEN:
-        owner[api_settings.REVOKE_TOKEN_CLAIM] = get_md5_hash_password(user.password)
+    owner |= _password_claim(user)
     return _fill(token_class(), {**claims, **owner}, now, expires_at)
+
+
+def _password_claim(user: Owner) -> Claims:
+    """Return the claim by which other services with CHECK_REVOKE_TOKEN notice a new password."""
+    if not api_settings.CHECK_REVOKE_TOKEN:
+        return {}
+    return {api_settings.REVOKE_TOKEN_CLAIM: get_md5_hash_password(user.password)}
 
 
 def new_successor(
     *,
     claims: Claims,
+    user: Owner | None,
     sid: uuid.UUID,
     now: datetime,
     expires_at: datetime,
     token_class: TokenClass = STOCK_REFRESH,
 ) -> Token:
-    """Make the refresh token that follows the one with ``claims``. It inherits custom claims."""
-    return _fill(token_class(), {**_inherited(claims), "sid": str(sid)}, now, expires_at)
+    """Make the refresh token that follows the one with ``claims``. It inherits custom claims.
+
+    The hash of the user's password may have been upgraded since.
+    """
+    owner = {"sid": str(sid)} | (_password_claim(user) if user is not None else {})
+    return _fill(token_class(), {**_inherited(claims), **owner}, now, expires_at)
 
 
 def new_access(

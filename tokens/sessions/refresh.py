@@ -231,6 +231,7 @@ def plan_rotation(
     session = copy_of(context.session)
     refresh = new_successor(
         claims=claims,
+        user=context.user,
         sid=session.pk,
         now=now,
         expires_at=session.expires_at,
