@@ -73,8 +73,11 @@ def test_answers_of_the_api_hold_the_columns_with_their_values(db, alice: User, 
 
 def test_table_and_page_of_a_session_show_the_declared_columns(client, db, alice: User):
     held = pair_of(alice).session
+    revoke_session(session=pair_of(alice).session, actor=None, reason="lost device")
     client.force_login(make_staff("sam", "view_session"))
     table = client.get("/staff/sessions/").content.decode()
+    # If no row has ended, the table leaves that column out.
+    assert "Ended</th>" not in client.get("/staff/sessions/?status=active").text
     page = client.get(f"/staff/sessions/{held.pk}/").content.decode()
     for column in SessionQuery.columns_on(Place.TABLE):
         assert f"{column.label}</th>" in table
