@@ -176,6 +176,7 @@ def test_lost_review_opens_when_it_is_requested_again(enter: Enter, sam, names, 
         expect(dialog).to_have_count(0)
         expect(opener).to_be_focused()
     opener.click()
+    page.get_by_role("link", name="Choose another time…").click()
     before = page.get_by_role("button", name="Review…")
     with losing(page, "GET", "/staff/revoke/"):
         before.click()

@@ -3,10 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from tests.support.users import make_staff, make_user
 from tokens import audit
 from tokens.listing.stats import activity, crowded_users, live_sessions
 from tokens.models import Event, Kind, Measure, Session
@@ -28,6 +30,13 @@ def test_a_day_with_nothing_in_it(client, sam):
     assert answer.status_code == 200
     assert [figure.number for figure in answer.context["figures"]] == [0, 0, 0, 0, 0]
     assert "No data in this period" in answer.text
+
+
+def test_figures_lead_to_their_events(client, sam):
+    client.force_login(sam)
+    page = client.get(URL).text
+    for kind in ("login", "refresh", "reuse"):
+        assert f"?kind={kind}&amp;within=24h" in page
 
 
 def test_figures_are_those_of_the_last_day_against_the_day_before(client, sam, alice):
@@ -191,3 +200,16 @@ def test_a_retired_key_near_its_end_needs_a_look(client, sam, settings, days, sa
     text = client.get(URL).text
     told = [words for words in ("all its tokens have expired", "expires soon") if words in text]
     assert told == ([said] if said else [])
+
+
+def test_staff_without_the_right_read_who_can_log_everyone_out(client, viewer, sam):
+    client.force_login(viewer)
+    assert "Log everyone out: ask a superuser." in client.get(URL).text
+    make_staff("chief", "revoke_token", "add_cutoff")
+    group = Group.objects.create(name="on call")
+    group.permissions.set(Permission.objects.filter(codename="add_cutoff"))
+    make_user("nina").groups.add(group)
+    make_user("gone", is_active=False).groups.add(group)
+    assert "Log everyone out: ask chief, nina or a superuser." in client.get(URL).text
+    client.force_login(sam)
+    assert "or a superuser" not in client.get(URL).text

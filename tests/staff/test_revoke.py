@@ -1,15 +1,20 @@
 """A revocation ends exactly what its review listed, and only after a confirmation."""
 
+import html
 import json
 import re
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from tests.support.tokens import later
 from tokens.models import Event, Kind, OutstandingToken, Session
+from tokens.origin import Origin
+from tokens.revocation import revoke_session
 from tokens.sessions.issue import open_session
 
 REASON = {"reason": "lost device"}
@@ -88,6 +93,47 @@ def test_everybody_before_an_instant(client: Client, sam, alice, bob) -> None:
     client.post(address, {**REASON, "typed": "2"})
     assert live() == 0
     assert Event.objects.get(kind=Kind.CUTOFF).actor == sam
+
+
+def test_everybody_until_now_is_reviewed_and_ended_up_to_the_same_instant(
+    client: Client, sam, alice
+) -> None:
+    client.force_login(sam)
+    open_session(user=alice)
+    review = client.get("/staff/revoke/?everybody=1&before=now").text
+    assert "This revokes 1 session" in review
+    assert "Choose another time…" in review
+    address = html.unescape(re.search(r'hx-post="([^"]+)"', review)[1])
+    assert "before=now" not in address
+    with later(minutes=5):
+        kept = open_session(user=alice).session
+        client.post(address, {**REASON, "typed": "1"})
+    assert list(Session.objects.filter(revoked_at=None)) == [kept]
+
+
+def test_row_of_a_list_leads_to_its_review(client: Client, revoker, sam, alice) -> None:
+    """Rows that the viewer may not revoke, or that have ended, have no link and no box."""
+    there = Origin(ip="192.0.2.7")
+    session, ended = (open_session(user=alice, origin=there).session for _ in range(2))
+    revoke_session(session=ended, actor=sam, reason="lost device")
+    of_superuser = open_session(user=sam, origin=there).session
+    client.force_login(revoker)
+    for page, name in (
+        ("/staff/sessions/?ip=192.0.2.7", "session"),
+        ("/staff/tokens/", "token"),
+        (f"/staff/users/{alice.pk}/", "session"),
+        ("/staff/search/?q=192.0.2.0/24", "session"),
+    ):
+        keys = [
+            str(one.pk) if name == "session" else one.current.jti
+            for one in (session, ended, of_superuser)
+        ]
+        text = html.unescape(client.get(page).text)
+        links = [f"/staff/revoke/?{name}={key}&next={quote(page, safe='/')}" for key in keys]
+        assert [text.count(f'href="{link}"') for link in links] == [1, 0, 0], page
+        boxes = [f'name="{name}" value="{key}"' in text for key in keys]
+        assert boxes == ["search" not in page, False, False], page
+    assert "This revokes 1 session" in client.get(links[0]).text
 
 
 def test_no_csrf_token_no_act(revoker, alice) -> None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.db.models import Exists, Field, OuterRef, Q, QuerySet, Subquery, TextChoices
 from django.db.models.lookups import Exact
@@ -25,6 +26,8 @@ Users = QuerySet[AbstractBaseUser]
 # No index knows which users are active, or were lately, so a page looks at up to this many rows
 # of one table.
 LOOK = 20_000
+# How many holders of a permission are named.
+HOLDERS = 5
 
 
 class Account(TextChoices):
@@ -167,6 +170,26 @@ def account_with_key(text: str) -> AbstractBaseUser | None:
         return None
     found: AbstractBaseUser | None = get_user_model()._default_manager.filter(pk=key).first()
     return found
+
+
+def holders(*, permission: str, most: int = HOLDERS) -> list[str]:
+    """Return the names of active accounts that were given ``permission``, also by a group.
+
+    Superusers have every permission and are not listed: no index finds them.
+    """
+    accounts: Users = get_user_model()._default_manager.all()
+    if not (has_field("groups") and has_field("user_permissions")):
+        return []
+    label, codename = permission.split(".")
+    given = list(Permission.objects.filter(content_type__app_label=label, codename=codename))
+    by_group = accounts.filter(Q(groups__permissions__in=given))
+    directly = accounts.filter(Q(user_permissions__in=given))
+    keys = {
+        key for found in (directly, by_group) for key in found.values_list("pk", flat=True)[:most]
+    }
+    active = Q(is_active=True) if has_field("is_active") else Q()
+    named = accounts.filter(active, pk__in=keys).order_by("pk")
+    return [user.get_username() for user in named[:most]]
 
 
 class _Lookup:

@@ -26,9 +26,10 @@ from tokens.listing.stats import (
     live_sessions,
     sums,
 )
+from tokens.listing.users import holders
 from tokens.models import Event, Kind, Measure, RevocationJob
-from tokens.models.kinds import SECURITY_KINDS
-from tokens.permissions import REVOKE, VIEW_EVENTS, VIEW_SESSIONS
+from tokens.models.kinds import MEASURED_KINDS, SECURITY_KINDS
+from tokens.permissions import CUT_OFF, REVOKE, VIEW_EVENTS, VIEW_SESSIONS
 from tokens.revocation import may_read_job
 from tokens.staff.charts import SHORTEST_DAY, TRAFFIC, TROUBLE, change, chart, sparkline
 from tokens.staff.guards import staff_only
@@ -41,13 +42,17 @@ KEY_NEAR = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """The number of one measure in the last 24 hours, with the points of its sparkline."""
+    """The number of one measure in the last 24 hours, with the points of its sparkline.
+
+    ``kind`` is the kind of the events that were counted, if they are of one kind.
+    """
 
     measure: Measure
     name: str
     number: int
     change: str
     points: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,8 @@ def index(request: HttpRequest) -> HttpResponse:
             "security": latest(kinds=SECURITY_KINDS, number=SHOWN),
         }
     context["look"] = attention(user=request.user, now=now)
+    if not request.user.has_perm(CUT_OFF):
+        context["may_cut_off"] = holders(permission=CUT_OFF)
     return render(request, "tokens/staff/overview.html", context)
 
 
@@ -95,6 +102,7 @@ def figures(hours: list[Bucket]) -> list[Figure]:
     found = []
     for measure in Measure:
         values = [bucket.counts[measure] for bucket in hours]
+        kinds = [kind for kind, counted in MEASURED_KINDS.items() if counted == measure]
         today, before = sum(values[24:]), sum(values[:24])
         found.append(
             Figure(
@@ -103,6 +111,7 @@ def figures(hours: list[Bucket]) -> list[Figure]:
                 today,
                 change(now=today, before=before),
                 sparkline(values[24:]),
+                kinds[0] if len(kinds) == 1 else "",
             )
         )
     return found

@@ -2,8 +2,8 @@
 
 The query string says what is revoked: ``token``, ``session`` and ``user`` (each any number of
 times), or the filters of a list with ``matching=tokens`` or ``matching=sessions``, or
-``everybody`` with ``before``. A form with more tokens or sessions than an address can hold has a
-field ``listed`` with such a query string instead.
+``everybody`` with ``before``, which may be ``now``. A form with more tokens or sessions than an
+address can hold has a field ``listed`` with such a query string instead.
 """
 
 from dataclasses import replace
@@ -45,6 +45,7 @@ MOST = 1000
 NAMED = 3
 REMEMBERED, REASONS_KEPT = "tokens_reasons", 5
 OTHER = "other"
+NOW = "now"
 REASONS = (*((reason.value, reason.label) for reason in OFFERED), (OTHER, gettext_lazy("other")))
 
 
@@ -117,9 +118,12 @@ def _is_confirmed(request: HttpRequest) -> bool:
 
 
 def _ask_for_instant(request: HttpRequest) -> HttpResponse:
-    # The form holds whole seconds. The next one, so that no session of this second is missed.
-    soon = timezone.localtime(clock.now()).replace(microsecond=0) + timedelta(seconds=1)
-    return _page(request, "before", {"now": soon, "back": _back(request)})
+    return _page(request, "before", {"now": _next_second(), "back": _back(request)})
+
+
+def _next_second() -> datetime:
+    """Return the end of this second: a form holds whole ones, and misses no session of this."""
+    return timezone.localtime(clock.now()).replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _selected(request: HttpRequest) -> tuple[Selection, Preview]:
@@ -166,6 +170,8 @@ def _address(request: HttpRequest, selection: Selection) -> str:
     if selection.matching is None:
         query = request.GET.copy()
         query.pop("next", None)
+        if selection.everybody and query.get("before") == NOW and selection.issued_before:
+            query["before"] = selection.issued_before.isoformat()
         return query.urlencode()
     filters = {name: str(value) for name, value in selection.matching.as_json().items()}
     return urlencode({"matching": request.GET["matching"], **filters})
@@ -226,7 +232,9 @@ def read_selection(query: QueryDict) -> Selection:
 
 
 def read_instant(text: str) -> datetime | None:
-    """Read an instant, in the viewer's time zone if it names none."""
+    """Read an instant, in the viewer's time zone if it names none. `NOW` is the present one."""
+    if text == NOW:
+        return _next_second()
     try:
         at = parse_datetime(text)
     except ValueError:
