@@ -23,7 +23,7 @@ from tokens.listing.columns import (
 from tokens.listing.pagination import LOOK, Listing, Walk, unchanged
 from tokens.listing.query import FilterType, ListQuery, Text, declare
 from tokens.listing.search import UserKey, as_network, as_uuid, between, match, narrower
-from tokens.models import Event, EventTarget, Kind, Session
+from tokens.models import Event, EventTarget, Kind, Measure, Session
 from tokens.models.lengths import JTI_LENGTH
 from tokens.models.readable import is_readable
 
@@ -31,6 +31,11 @@ from tokens.models.readable import is_readable
 KEY = ("at", "id")
 # Cutoffs for everybody that are looked at.
 FEW = 100
+# A choice of the filter by kind: everything that ends sessions or tokens.
+REVOCATIONS = "revocations"
+REVOKING_KINDS = tuple(
+    kind for kind in Kind if kind.traits.caep or kind.traits.measure == Measure.REVOCATIONS
+)
 # An account's key, or several of which any may match.
 Accounts = UserKey | tuple[UserKey, ...]
 
@@ -60,9 +65,12 @@ class EventQuery(ListQuery[Event]):
         type=FilterType.CHOICE,
         label=gettext_lazy("What"),
         words=gettext_lazy("of the kind “%s”"),
-        help="kind of the event",
+        help="kind of the event, or revocations: everything that ended something",
         any_label=gettext_lazy("Everything"),
-        choices=tuple((kind.value, kind.label) for kind in Kind),
+        choices=(
+            (REVOCATIONS, gettext_lazy("Any revocation or logout")),
+            *((kind.value, kind.label) for kind in Kind),
+        ),
     )
     actor: Accounts | None = declare(
         None,
@@ -235,10 +243,12 @@ class EventQuery(ListQuery[Event]):
         return self.kind if isinstance(self.kind, tuple) else (self.kind,)
 
     def _searched(self) -> "EventQuery":
-        """Return the query with the search as one of the other filters.
+        """Return the query with each kind by its name, and the search as another filter.
 
         A search that contradicts that filter selects nothing.
         """
+        if self.kind == REVOCATIONS:
+            return replace(self, kind=REVOKING_KINDS)._searched()
         if not (text := self.q):
             return self
         found = match(text)
