@@ -1,14 +1,15 @@
 """Base classes of the admins: read-only, and paged by key."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.core.exceptions import SuspiciousOperation, ValidationError
+from django.core.exceptions import FieldDoesNotExist, SuspiciousOperation, ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import DateTimeField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
@@ -19,16 +20,23 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from tokens.admin.changelist import QueryChangeList
-from tokens.listing.columns import Place
+from tokens.listing.columns import Column, Place
 from tokens.listing.query import ListQuery
 from tokens.listing.status import Status
+from tokens.models import Event
+from tokens.models.kinds import READ_ONLY_KINDS
 from tokens.permissions import REVOKE
+from tokens.templatetags.tokens import exact_time, when
 from tokens.web.login import address_of
 
+# The latest events of a timeline.
+TIMELINE = 100
+TOGGLE = mark_safe('<input type="checkbox" id="action-toggle">')
 MARKS = {"active": "●", "revoked": "✕", "rotated": "↻", "expired": "○"}
 
 
 M = TypeVar("M", bound=Model)
+Display: TypeAlias = Callable[[Model], str]
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin
@@ -62,7 +70,7 @@ class BaseAdmin(ModelAdmin[M]):
     def has_revoke_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return request.user.has_perm(REVOKE)
 
-    @admin.display(description=mark_safe('<input type="checkbox" id="action-toggle">'))
+    @admin.display(description=TOGGLE)
     def action_checkbox(self, obj: M) -> SafeString:
         label = format_html(gettext("Select this object for an action - {}"), obj)
         return format_html(
@@ -110,6 +118,16 @@ class ReadOnlyAdmin(BaseAdmin[M]):
 
     list_query: type[ListQuery[M]]
 
+    def __init__(self, model: type[M], admin_site: admin.AdminSite) -> None:
+        """Add the methods that show instants: as on the other pages, never without a zone."""
+        super().__init__(model, admin_site)
+        for column in self.list_query.columns:
+            if isinstance(field := _field_of(model, column), DateTimeField):
+                label = cast(str, column.label or field.verbose_name)
+                words, exact = _instant_displays(field, label)
+                setattr(self, f"{column.name}_shown", words)
+                setattr(self, f"{column.name}_exact", exact)
+
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[QueryChangeList]:
         return QueryChangeList
 
@@ -126,8 +144,9 @@ class ReadOnlyAdmin(BaseAdmin[M]):
 
     def _shown(self, place: Place) -> tuple[str, ...]:
         """Return the methods and model fields that show the columns of ``place``."""
+        endings = ("exact", "shown") if place is Place.ADMIN_PAGE else ("shown",)
         return tuple(
-            shown if hasattr(self, shown := f"{column.name}_shown") else column.path
+            next((m for end in endings if hasattr(self, m := f"{column.name}_{end}")), column.path)
             for column in self.list_query.columns_on(place)
         )
 
@@ -152,6 +171,33 @@ class ReadOnlyAdmin(BaseAdmin[M]):
     @admin.display(description=_("status"))
     def status_shown(self, row: HasStatus) -> str:
         return f"{MARKS.get(row.status, '')}\N{NO-BREAK SPACE}{Status(row.status).label}"
+
+
+def _field_of(model: type[Model], column: Column) -> object:
+    try:
+        return model._meta.get_field(column.path)
+    except FieldDoesNotExist:
+        return None
+
+
+def _instant_displays(field: "DateTimeField[Any, Any]", label: str) -> tuple[Display, Display]:
+    """Return how a list shows an instant, and how the page of a row does."""
+
+    @admin.display(description=label)
+    def words(row: Model) -> str:
+        return when(getattr(row, field.attname))
+
+    @admin.display(description=label)
+    def exact(row: Model) -> str:
+        at = getattr(row, field.attname)
+        return exact_time(at) if at else "–"
+
+    return words, exact
+
+
+def timeline_of(events: "QuerySet[Event]") -> list[Event]:
+    """Return the last `TIMELINE` of ``events``, the oldest first, without reads."""
+    return list(events.exclude(kind__in=READ_ONLY_KINDS)[:TIMELINE])[::-1]
 
 
 def user_link(user: AbstractBaseUser | None, name: str = "") -> str:

@@ -9,8 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tokens.admin.base import get_or_post, session_link, short, user_link
-from tokens.admin.fast_rows import format_instant
+from tokens.admin.base import get_or_post, session_link, short, timeline_of, user_link
 from tokens.admin.filters import list_filters
 from tokens.admin.revocable import RevocableAdmin
 from tokens.admin.revoking import Review, review
@@ -23,8 +22,6 @@ from tokens.revocation import Selection, may_revoke, revoke_token
 from tokens.templatetags.tokens import device
 from tokens.validation.details import describe_token
 from tokens.web.login import address_of
-
-TIMELINE = 100
 
 
 class OutstandingTokenAdmin(RevocableAdmin[OutstandingToken]):
@@ -69,7 +66,7 @@ class OutstandingTokenAdmin(RevocableAdmin[OutstandingToken]):
         )
         return {
             "details": describe_token(token.token),
-            "timeline": list(timeline[:TIMELINE]),
+            "timeline": timeline_of(timeline),
             "title": _("Token %(jti)s") % {"jti": short(token.jti)},
             "subtitle": None,
             "revoke_url": reverse("admin:token_blacklist_outstandingtoken_revoke", args=[token.pk])
@@ -115,14 +112,6 @@ class OutstandingTokenAdmin(RevocableAdmin[OutstandingToken]):
     @admin.display(description=gettext_lazy("session"))
     def session_shown(self, token: OutstandingToken) -> str:
         return session_link(token.session_id)
-
-    @admin.display(description=gettext_lazy("issued"))
-    def issued_at_shown(self, token: OutstandingToken) -> str:
-        return format_instant(token.created_at)
-
-    @admin.display(description=gettext_lazy("expires"))
-    def expires_at_shown(self, token: OutstandingToken) -> str:
-        return format_instant(token.expires_at)
 
     @admin.display(description=gettext_lazy("device"))
     def device_shown(self, token: OutstandingToken) -> str:

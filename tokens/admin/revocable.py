@@ -7,17 +7,19 @@ search and filters from a review of its own.
 from abc import abstractmethod
 from typing import Any, TypeVar
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tokens.admin.base import ReadOnlyAdmin, get_or_post
+from tokens.admin.base import TOGGLE, ReadOnlyAdmin, get_or_post
 from tokens.admin.revoking import Review, review
 from tokens.listing.revocable import RevocableQuery
+from tokens.listing.status import Status
 from tokens.revocation import Revocation, Selection, revoke_matching
 
 M = TypeVar("M", bound=Model)
@@ -38,6 +40,12 @@ class RevocableAdmin(ReadOnlyAdmin[M]):
             path("<path:object_id>/revoke/", view(self.revoke_view), name=f"{name}_revoke"),
             *super().get_urls(),
         ]
+
+    @admin.display(description=TOGGLE)
+    def action_checkbox(self, obj: M) -> SafeString:
+        """Return the checkbox of a row that can be revoked."""
+        is_live = getattr(obj, "status", None) == Status.ACTIVE
+        return super().action_checkbox(obj) if is_live else mark_safe("&nbsp;")
 
     @abstractmethod
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from tokens.admin.base import AnyAdmin
 from tokens.jwt.redaction import redact_text
 from tokens.models.lengths import REASON_LENGTH
+from tokens.models.reasons import OFFERED
 from tokens.revocation import (
     Preview,
     Revocation,
@@ -47,7 +48,11 @@ class ReasonForm(forms.Form):
     def __init__(self, data: QueryDict | None, *, sessions: int) -> None:
         super().__init__(data)
         self.sessions = sessions
-        self.fields["reason"].widget.attrs |= {"class": "vTextField", "autocomplete": "off"}
+        self.fields["reason"].widget.attrs |= {
+            "class": "vTextField",
+            "autocomplete": "off",
+            "list": "reasons",
+        }
         if sessions <= TYPED_ABOVE:
             del self.fields["number"]
 
@@ -124,6 +129,7 @@ def _page(
         "ends": describe_end(expected),
         "form": form,
         "what": what,
+        "reasons": OFFERED,
     }
     return TemplateResponse(request, "admin/tokens/review.html", context)
 

@@ -13,9 +13,8 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tokens.admin.base import get_or_post, short, user_link
+from tokens.admin.base import get_or_post, short, timeline_of, user_link
 from tokens.admin.filters import list_filters
-from tokens.admin.outstanding import TIMELINE
 from tokens.admin.revocable import RevocableAdmin
 from tokens.admin.revoking import Review, review
 from tokens.audit.reads import record_session_read
@@ -63,7 +62,7 @@ class SessionAdmin(RevocableAdmin[Session]):
             extra |= {
                 "title": _("Session %(sid)s") % {"sid": short(str(session.pk))},
                 "subtitle": None,
-                "timeline": list(events_of(session.pk, is_live=is_live)[:TIMELINE]),
+                "timeline": timeline_of(events_of(session.pk, is_live=is_live)),
                 "revoke_url": reverse("admin:tokens_session_revoke", args=[session.pk])
                 if revocable
                 else "",

@@ -17,7 +17,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tokens.admin.base import ReadOnlyAdmin, get_or_post, session_link, user_link
-from tokens.admin.fast_rows import format_instant
 from tokens.admin.filters import list_filters
 from tokens.admin.revoking import begin, describe_end, describe_ended
 from tokens.listing.columns import ADMIN, ADMIN_PAGE, Column
@@ -40,17 +39,6 @@ class EventAdmin(ReadOnlyAdmin[Event]):
     list_query = EventQuery
     list_filter = list_filters(EventQuery)
     search_help_text = gettext_lazy("User name, e-mail, jti, sid or address")
-
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
-        """Return the columns of an event's page, which also shows a time that can't be read."""
-        names = super().get_fields(request, obj)
-        return tuple("instant_shown" if name == "at" else name for name in names)
-
-    get_readonly_fields = get_fields
-
-    @admin.display(description=gettext_lazy("when"))
-    def instant_shown(self, event: Event) -> str:
-        return format_instant(event.at)
 
     @admin.display(description=gettext_lazy("session"))
     def session_shown(self, event: Event) -> str:
