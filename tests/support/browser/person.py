@@ -44,12 +44,20 @@ WAYS = (
     Way("phone", width=360, touch=True),
     Way("slow network", slow=True),
 )
+BARE_PHONE = Way("phone without scripts", width=360, scripts=False, touch=True)
 
 
 class Person:
+    """Act on a page as a person in their ``way`` would.
+
+    ``clicks`` counts the links and buttons that were pressed and the choices that were made, by
+    mouse or by key. Going to a field and typing into it is no click.
+    """
+
     def __init__(self, page: Page, way: Way) -> None:
         self.page = page
         self.way = way
+        self.clicks = 0
         if way.slow:
             slow_down(page)
 
@@ -59,6 +67,7 @@ class Person:
 
     def press(self, what: Locator, *, from_the_end: bool = False) -> None:
         """Press a link or button. By keyboard, `from_the_end` reaches it backwards."""
+        self.clicks += 1
         if self.way.keys:
             self.reach(what, backwards=from_the_end)
             self.page.keyboard.press("Enter")
@@ -75,12 +84,24 @@ class Person:
         else:
             what.fill(text)
 
+    def find(self, text: str) -> None:
+        """Search for ``text`` in the box that every staff page has."""
+        box = self.page.get_by_role("searchbox", name="Find anything")
+        if self.way.keys:
+            self.page.keyboard.press("/")
+            self.page.keyboard.insert_text(text)
+            self.page.keyboard.press("Enter")
+        else:
+            box.fill(text)
+            box.press("Enter")
+
     def send(self, what: Locator) -> None:
         """Enter, in the field that was written to."""
         what.press("Enter")
 
     def tick(self, what: Locator) -> None:
         """Set a checkbox or a radio button."""
+        self.clicks += 1
         if self.way.keys:
             self.reach(what)
             self.page.keyboard.press("Space")
@@ -89,6 +110,7 @@ class Person:
 
     def choose(self, what: Locator, label: str) -> None:
         """One of a list; by keyboard its first letters are typed."""
+        self.clicks += 1
         if self.way.keys:
             self.reach(what)
             self.page.keyboard.type(label)

@@ -71,7 +71,7 @@ def take(page: Any, screen: Screen, target: Path, *, whole: bool) -> None:
     if screen.click:
         page.get_by_text(screen.click).first.click()
     if screen.paste:
-        page.fill("[name=token]", screen.paste)
+        page.fill("#id_token", screen.paste)
         page.get_by_role("button", name="Validate").click()
     page.wait_for_load_state("networkidle")
     page.screenshot(path=target, full_page=whole)
