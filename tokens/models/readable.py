@@ -169,9 +169,12 @@ class TrailTimeField(SameColumn, models.DateTimeField):  # type: ignore[type-arg
             readable, early = f"{sql} > {first} AND {sql} < {last}", f"{sql} <= {first}"
         else:
             first, last = (f"'{at.replace(tzinfo=None)}'" for at in (EARLIEST, LATEST))
-            # As Django writes it: SQLite also stores numbers, and dates that don't exist.
+            # As Django writes it: SQLite also stores numbers, and dates that don't exist. It
+            # rounds a time to milliseconds, maybe up to the next second, so it gets whole seconds.
+            seconds = f"substr({sql}, 1, 19)"
             readable = (
-                f"strftime('%%Y-%%m-%%d %%H:%%M:%%S', {sql}, '+0 days') = substr({sql}, 1, 19)"
+                f"typeof({sql}) = 'text'"
+                f" AND strftime('%%Y-%%m-%%d %%H:%%M:%%S', {seconds}, '+0 days') = {seconds}"
                 f" AND substr({sql}, 20) || 'x' GLOB"
                 f" CASE length({sql}) WHEN 19 THEN 'x' ELSE '.{'[0-9]' * 6}x' END"
                 f" AND {sql} > {first} AND {sql} < {last}"
