@@ -69,7 +69,7 @@ def _remove(numbers: list[int], *, actor: Actor, reason: str) -> int:
         lock_seals()
         for number in numbers:
             seal = Seal.objects.get(number=number)
-            before = Seal.objects.filter(number=number - 1).first()
+            before = Seal.objects.filter(number__lt=number).order_by("-number").first()
             check_stretch(seal, key=check_seal(seal, before=before, keys=keys))
             stretch = Event.objects.filter(pk__gt=seal.after_id, pk__lte=seal.through_id)
             targets = EventTarget.objects.filter(

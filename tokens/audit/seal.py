@@ -18,6 +18,7 @@ from tokens.audit.chain import (
     sealing_key,
     start_stretch,
 )
+from tokens.audit.verify import newest_seal, newest_seal_of, numbers
 from tokens.audit.watermark import high_water_mark
 from tokens.db import clock
 from tokens.models import Seal
@@ -34,6 +35,9 @@ class ReplacedKey(Exception):
 
 def seal_events(*, wait: float = 30.0, size: int = STRETCH) -> Iterator[Seal]:
     """Seal all events below the high-water mark, ``size`` events at a time.
+
+    Each seal follows the newest one that our keys made. A forged seal stops nothing: its number is
+    left to it.
 
     Each seal commits before it is yielded, so an interruption loses none. Raises
     `tokens.audit.watermark.StillWriting` and `ReplacedKey`.
@@ -53,17 +57,12 @@ def lock_seals() -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
 
 
-def newest_seal() -> Seal | None:
-    """Return the newest seal, without its packed ids and links."""
-    return Seal.objects.order_by("-number").defer("steps", "links").first()
-
-
 @transaction.atomic(durable=True)
 def _seal_next(*, through: int, size: int) -> Seal | None:
     lock_seals()
     last = newest_seal()
     after = last.through_id if last else 0
-    number = last.number + 1 if last else 1
+    number = _free_number(last)
     key = _key_in_turn(last)
     previous = last.digest if last else genesis(key)
     stretch = start_stretch(key=key, number=number, previous=previous)
@@ -77,6 +76,16 @@ def _seal_next(*, through: int, size: int) -> Seal | None:
     return _write(stretch, key=key, previous=previous, number=number, after=after, through=end)
 
 
+def _free_number(last: Seal | None) -> int:
+    """Return the lowest number after ``last`` that no seal has. A forged seal may have the next."""
+    number = last.number + 1 if last else 1
+    for taken in numbers(from_number=number):
+        if taken > number:
+            break
+        number += 1
+    return number
+
+
 def _key_in_turn(last: Seal | None) -> SealingKey:
     """Return the current key, or raise `ReplacedKey` if it may not seal after ``last``.
 
@@ -85,7 +94,7 @@ def _key_in_turn(last: Seal | None) -> SealingKey:
     key = sealing_key()
     before = known_keys().get(last.key_id) if last else None
     if before is not None and before.id != key.id:
-        returned = key.rank and Seal.objects.filter(key_id=key.id).exists()
+        returned = key.rank and newest_seal_of([key.id]) is not None
         if returned or sealed_out_of_turn(key, after=before):
             raise ReplacedKey(
                 "AUDIT_KEY is empty or was replaced by another key, which has sealed since. Set "
@@ -134,7 +143,7 @@ def seal_removal(*, removed_through: int) -> Seal:
     last = newest_seal()
     if last is None:
         raise LookupError("nothing has been sealed")
-    number = last.number + 1
+    number = _free_number(last)
     key = _key_in_turn(last)
     return _write(
         start_stretch(key=key, number=number, previous=last.digest),

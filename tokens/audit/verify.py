@@ -2,15 +2,17 @@
 
 import hmac
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal, TypeAlias
 
-from django.db.models import Max
+from django.db import connection
+from django.db.models import CharField, F, Func, Q, QuerySet
 
 from tokens.audit.canonical import read_lines
 from tokens.audit.chain import (
+    DERIVED,
     LINK_BYTES,
     SealingKey,
     Stretch,
@@ -33,8 +35,8 @@ PAGE = 1000
 UNSEALED = 10_000
 # The canonical line of each event with targets contains this.
 DECLARES = f'"{MEMBER}"'.encode()
-# Errors from a column that holds a value of a wrong type, as SQLite allows.
-UNREADABLE = (TypeError, ValueError, AttributeError, OverflowError)
+# How many seals are tried at once in the search for the newest.
+FEW = 20
 
 
 class Tampered(Exception):
@@ -60,7 +62,7 @@ class Tampered(Exception):
         under = f"under seal {seal}" if seal is not None else "under no seal"
         several = last is not None and last != event
         if what == "seal":
-            text = f"Seal {seal}: {why}."
+            text = f"Seal {seal}: {why}." if seal is not None else f"A seal: {why}."
         elif what == "targets" and event is None:
             text = "A list of sessions was added to an event that cannot exist."
         elif what == "targets":
@@ -104,28 +106,34 @@ def compare(
     if kept and min(kept) < start:
         raise ValueError(f"seal {min(kept)} was kept, but the comparison starts at seal {start}")
     yield from _check_impossible_ids()
+    yield from _check_impossible_numbers()
     removed, forged = _check_testimonies(keys)
     yield from forged.values()
     chain = _Chain(keys)
-    expected = max(1, start)
-    through = 0
-    if expected > 1:
-        before = _load(expected - 1)
-        wrong = before if isinstance(before, Tampered) else chain.authenticate(before)
-        if wrong is not None:
-            yield wrong
-    for number in _numbers(from_number=expected if expected > 1 else None):
+    start, expected, through = max(1, start), 1, 0
+    if (before := newest_seal(below=start)) is not None:
+        chain.authenticate(before)
+        expected = before.number + 1
+    for number in numbers(from_number=start if start > 1 else None):
         if number < 1:
             if number not in forged:
                 yield _added(number)
             continue
+        found = forged.get(number) or _load(number)
         if number > expected:
-            yield from _missing(expected, number - 1)
-            chain.interrupt()
-            if any(expected <= lost < number for lost in kept):
+            lost = any(expected <= one < number for one in kept)
+            wrong = chain.check(found)
+            if wrong is not None and number - expected > PAGE:
+                # It doesn't prove that there were seals before it.
+                yield from [wrong] if number not in forged else []
+                continue
+            if lost or wrong is not None or not chain.continues(found):
+                yield from _missing(expected, number - 1)
+                chain.interrupt()
+            if lost:
                 chain.lose_kept_seal()
         expected = number + 1
-        seal = chain.take(forged.get(number) or _load(number), kept=kept.pop(number, None))
+        seal = chain.take(found, kept=kept.pop(number, None))
         if isinstance(seal, Tampered):
             if number not in forged:
                 yield seal
@@ -153,8 +161,8 @@ def _check_testimonies(keys: Mapping[str, SealingKey]) -> tuple[int, dict[int, T
     Only a testimony that one of our keys made, and that follows its predecessor, counts.
     """
     removed, forged = 0, {}
-    numbers = Seal.objects.exclude(removed_through=None).order_by("number")
-    for number in numbers.values_list("number", flat=True):
+    testimonies = _in_order().exclude(removed_through=None)
+    for number in testimonies.values_list("number", flat=True):
         seal = _load(number) if number > 0 else _added(number)
         chain = _Chain(keys)
         if not isinstance(seal, Tampered):
@@ -162,8 +170,8 @@ def _check_testimonies(keys: Mapping[str, SealingKey]) -> tuple[int, dict[int, T
         if isinstance(seal, Tampered):
             forged[number] = seal
             continue
-        before = _load(number - 1)
-        if isinstance(before, Tampered) or chain.authenticate(before) is not None:
+        before = newest_seal(below=number)
+        if before is None or chain.authenticate(before) is not None:
             continue
         if seal.removed_through and chain.follow(seal) is None:
             removed = max(removed, min(seal.removed_through, number - 1))
@@ -206,10 +214,29 @@ def _check_unsealed(*, after: int) -> Iterator[Tampered]:
         after = lines[-1][0]
 
 
-def _numbers(*, from_number: int | None) -> Iterator[int]:
+def _in_order() -> "QuerySet[Seal]":
+    """Return the seals whose number is one, in ascending order. SQLite stores any value."""
+    return _by_type(numbered=True).order_by("number")
+
+
+def _by_type(*, numbered: bool) -> "QuerySet[Seal]":
+    if connection.vendor == "postgresql":
+        return Seal.objects.all() if numbered else Seal.objects.none()
+    stored = Func(F("number"), function="typeof", output_field=CharField())
+    of_number = Q(stored="integer")
+    return Seal.objects.alias(stored=stored).filter(of_number if numbered else ~of_number)
+
+
+def _check_impossible_numbers() -> Iterator[Tampered]:
+    """Yield each seal whose number is none."""
+    for _ in range(_by_type(numbered=False).count()):
+        yield Tampered("seal", seal=None, why="it was added, with a number that is none")
+
+
+def numbers(*, from_number: int | None) -> Iterator[int]:
     """Yield the numbers of the seals in ascending order."""
     while True:
-        seals = Seal.objects.order_by("number")
+        seals = _in_order()
         if from_number is not None:
             seals = seals.filter(number__gte=from_number)
         page = list(seals.values_list("number", flat=True)[:PAGE])
@@ -219,11 +246,36 @@ def _numbers(*, from_number: int | None) -> Iterator[int]:
         from_number = page[-1] + 1
 
 
+def newest_seal(*, below: int | None = None) -> Seal | None:
+    """Return the newest seal that one of our keys made, with a number lower than ``below``.
+
+    A role that may insert rows can add seals that no key made. Once an audit key has sealed, the
+    seals of signing keys do not count either: see `tokens.audit.chain.sealed_out_of_turn`.
+    """
+    keys = known_keys()
+    of_signing_keys = {key.id for key in keys.values() if key.rank == DERIVED}
+    return newest_seal_of(keys.keys() - of_signing_keys, below=below) or newest_seal_of(
+        of_signing_keys, below=below
+    )
+
+
+def newest_seal_of(key_ids: Collection[str], *, below: int | None = None) -> Seal | None:
+    """Return the newest seal that one of these keys made."""
+    keys = known_keys()
+    seals = _in_order().filter(key_id__in=key_ids, number__gte=1).order_by("-number")
+    while True:
+        rows = seals if below is None else seals.filter(number__lt=below)
+        page = list(rows.values_list("number", flat=True)[:FEW])
+        for below in page:
+            seal = _load(below)
+            if not isinstance(seal, Tampered) and _Chain(keys).check(seal) is None:
+                return seal
+        if len(page) < FEW:
+            return None
+
+
 def _load(number: int) -> Seal | Tampered:
-    try:
-        seal = Seal.objects.filter(number=number).first()
-    except UNREADABLE:
-        return Tampered("seal", seal=number, why="it cannot be read")
+    seal = Seal.objects.filter(number=number).first()
     return seal or Tampered("seal", seal=number, why="it is missing")
 
 
@@ -237,20 +289,18 @@ def _missing(first: int, last: int, *, why: str = "it is missing") -> Iterator[T
 
 def count_unsealed() -> int:
     """Count the events that no seal covers yet."""
-    last = Seal.objects.aggregate(through=Max("through_id"))["through"] or 0
-    return Event.objects.filter(pk__gt=last).count()
+    last = newest_seal()
+    return Event.objects.filter(pk__gt=last.through_id if last else 0).count()
 
 
 def _check_digest(seal: Seal, keys: Mapping[str, SealingKey]) -> SealingKey:
     """Check that one of our keys made the seal, and return the key."""
-    try:
-        key = keys.get(seal.key_id)
-        if key is None:
-            raise Tampered("seal", seal=seal.number, why="none of the known keys made it")
-        if not hmac.compare_digest(seal_digest(seal, key=key), seal.digest):
-            raise Tampered("seal", seal=seal.number, why="it was changed or forged")
-    except UNREADABLE as error:
-        raise Tampered("seal", seal=seal.number, why="it was changed or forged") from error
+    key = keys.get(seal.key_id)
+    if key is None:
+        raise Tampered("seal", seal=seal.number, why="none of the known keys made it")
+    # `compare_digest` takes no text with other characters than ASCII.
+    if not hmac.compare_digest(seal_digest(seal, key=key).encode(), seal.digest.encode()):
+        raise Tampered("seal", seal=seal.number, why="it was changed or forged")
     return key
 
 
@@ -275,26 +325,51 @@ def check_seal(seal: Seal, *, before: Seal | None, keys: Mapping[str, SealingKey
 
 @dataclass(slots=True)
 class _Chain:
-    """The seals that were read so far: each must follow the one before it."""
+    """The seals that were read so far: each must follow the one before it.
+
+    ``before`` is the last authentic one. After an interruption any authentic seal is accepted,
+    also one that does not follow it.
+    """
 
     keys: Mapping[str, SealingKey]
     before: Seal | None = None
     interrupted: bool = False
     newest_key: SealingKey | None = field(default=None, repr=False)
 
+    def check(self, found: Seal | Tampered) -> Tampered | None:
+        """Return what is wrong with ``found``, unless one of our keys made it."""
+        if isinstance(found, Tampered):
+            return found
+        try:
+            _check_digest(found, self.keys)
+        except Tampered as wrong:
+            return wrong
+        return None
+
     def authenticate(self, seal: Seal) -> Tampered | None:
         """Take ``seal`` as the one that the next seal follows, if one of our keys made it."""
-        try:
-            self.newest_key = _check_digest(seal, self.keys)
-        except Tampered as wrong:
+        if (wrong := self.check(seal)) is not None:
             self.interrupt()
             return wrong
+        self.newest_key = self.keys[seal.key_id]
         self.before, self.interrupted = seal, False
         return None
 
+    def continues(self, found: Seal | Tampered) -> bool:
+        """Return whether ``found`` is authentic and names the last authentic seal before it.
+
+        No seal was between them then, whatever their numbers are: a forged seal may have had one.
+        """
+        if isinstance(found, Tampered) or self.check(found) is not None:
+            return False
+        if self.before is not None:
+            return bool(found.previous == self.before.digest)
+        first = genesis(self.keys[found.key_id], version=found.version)
+        return not self.interrupted and found.previous == first
+
     def interrupt(self) -> None:
         """Accept any predecessor of the next seal: this one is missing or wrong."""
-        self.before, self.interrupted = None, True
+        self.interrupted = True
 
     def lose_kept_seal(self) -> None:
         """Trust only the current key from here on: the seal that was kept is not in the trail.
@@ -303,7 +378,7 @@ class _Chain:
         and go on with seals of that key.
         """
         self.interrupt()
-        self.newest_key = sealing_key()
+        self.before, self.newest_key = None, sealing_key()
 
     def take(self, found: Seal | Tampered, *, kept: str | None) -> Seal | Tampered:
         """Check the next seal and return it, or what is wrong with it.
@@ -324,10 +399,12 @@ class _Chain:
 
     def follow(self, seal: Seal) -> Tampered | None:
         """Check the next seal, and return what is wrong with it."""
-        out_of_turn, interrupted = self.newest_key, self.interrupted
+        if self.continues(seal):
+            self.interrupted = False
+        out_of_turn, interrupted, before = self.newest_key, self.interrupted, self.before
         if not interrupted:
             try:
-                check_seal(seal, before=self.before, keys=self.keys)
+                check_seal(seal, before=before, keys=self.keys)
             except Tampered as wrong:
                 self.interrupt()
                 return wrong
@@ -336,7 +413,7 @@ class _Chain:
         key = self.keys[seal.key_id]
         if interrupted and out_of_turn is not None and sealed_out_of_turn(key, after=out_of_turn):
             self.interrupt()
-            self.newest_key = out_of_turn
+            self.before, self.newest_key = before, out_of_turn
             return Tampered(
                 "seal", seal=seal.number, why="its key proves nothing after a lost or changed seal"
             )

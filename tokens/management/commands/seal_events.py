@@ -3,8 +3,8 @@
 from django.core.management.base import CommandError, CommandParser
 
 from tokens.audit.rollup import roll_up
-from tokens.audit.seal import ReplacedKey, newest_seal, seal_events
-from tokens.audit.verify import count_unsealed
+from tokens.audit.seal import ReplacedKey, seal_events
+from tokens.audit.verify import count_unsealed, newest_seal
 from tokens.audit.watermark import StillWriting
 from tokens.management.base import TokensCommand, seconds
 

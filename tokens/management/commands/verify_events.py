@@ -8,8 +8,7 @@ from pathlib import Path
 
 from django.core.management.base import CommandError, CommandParser
 
-from tokens.audit.seal import newest_seal
-from tokens.audit.verify import Tampered, compare, count_unsealed
+from tokens.audit.verify import Tampered, compare, count_unsealed, newest_seal
 from tokens.management.base import TokensCommand, whole_number
 
 # A seal alone, or at the end of what seal_events prints, also behind the prefix of a log.
