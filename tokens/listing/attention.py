@@ -4,10 +4,12 @@ Each rule reads a bounded number of the newest rows of the last day, in the orde
 """
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import ip_network
 from itertools import pairwise
 from urllib.parse import urlencode
@@ -21,7 +23,7 @@ from tokens.db import clock
 from tokens.db.latest_sessions import latest_sessions
 from tokens.listing.query import Text
 from tokens.listing.search import UserKey
-from tokens.listing.status import live
+from tokens.listing.status import live, unended
 from tokens.models import Event, Kind, Session, SessionOrigin
 from tokens.origin import Actor, may
 from tokens.permissions import VIEW_EVENTS, VIEW_SESSIONS
@@ -30,6 +32,9 @@ WINDOW = timedelta(days=1)
 # How many sessions, addresses of sessions and events a rule reads, and how many findings it shows.
 SESSIONS, ORIGINS, EVENTS, SHOWN = 5_000, 1_000, 1_000, 5
 REUSES, MANY_ACCOUNTS = 50, 10
+# Of how many addresses, with how many accounts each, it is checked that their sessions are live;
+# and of how many sessions that a rule found.
+CROWDS, CROWD, CHECKED = 20, 50, 100
 CLOSE = timedelta(minutes=5)
 REFUSALS, BEFORE_LOGIN = 5, timedelta(minutes=15)
 # How many logins are compared with how many earlier sessions of the account. The networks of an
@@ -108,20 +113,23 @@ def _is_fine(finding: Finding, fine: dict[tuple[str, str], datetime]) -> bool:
 
 
 def _many_accounts(rule: Rule, since: datetime) -> list[Finding]:
-    newest = live(Session.objects.filter(created_at__gt=since)).order_by("-created_at", "-id")
-    rows = newest.values_list("ip", "user_id", "created_at")[:SESSIONS]
-    users: dict[str, set[object]] = defaultdict(set)
-    last: dict[str, datetime] = {}
-    for ip, user, at in rows:
-        if ip is None:
-            continue
-        users[ip].add(user)
-        last.setdefault(ip, at)
-    crowded = sorted(users, key=lambda ip: -len(users[ip]))
+    opened = Session.objects.filter(created_at__gt=since).exclude(user=None)
+    newest = unended(opened).order_by("-created_at", "-id")
+    rows = newest.values_list("pk", "ip", "user_id", "created_at")[:SESSIONS]
+    # The latest session of each account at each address.
+    latest: dict[str, dict[object, tuple[UUID, datetime]]] = defaultdict(dict)
+    for sid, ip, user, at in rows:
+        if ip is not None:
+            latest[ip].setdefault(user, (sid, at))
+    crowds = sorted(latest, key=lambda ip: -len(latest[ip]))[:CROWDS]
+    held = {ip: list(latest[ip].values())[:CROWD] for ip in crowds}
+    held = {ip: sessions for ip, sessions in held.items() if len(sessions) >= MANY_ACCOUNTS}
+    asked = [sid for sessions in held.values() for sid, _at in sessions]
+    alive = set(live(Session.objects.filter(pk__in=asked)).values_list("pk", flat=True))
     return [
-        Finding(rule, ip, last[ip], "", address=ip)
-        for ip in crowded
-        if len(users[ip]) >= MANY_ACCOUNTS
+        Finding(rule, ip, sessions[0][1], "", address=ip)
+        for ip, sessions in held.items()
+        if sum(sid in alive for sid, _at in sessions) >= MANY_ACCOUNTS
     ]
 
 
@@ -164,11 +172,14 @@ def _guessed(rule: Rule, since: datetime) -> list[Finding]:
     attempts: dict[UserKey, list[datetime]] = defaultdict(list)
     for user, at in refused.values_list("subject_id", F("at"))[:EVENTS]:
         attempts[user].append(at)
+    for times in attempts.values():
+        times.sort()
     users = [user for user, times in attempts.items() if len(times) >= REFUSALS]
     opened = Session.objects.filter(Q(user__in=users), created_at__gt=since).order_by("-created_at")
     found = {}
     for sid, user, at in opened.values_list("pk", "user_id", "created_at")[:SESSIONS]:
-        number = sum(at - BEFORE_LOGIN < when <= at for when in attempts[user])
+        times = attempts[user]
+        number = bisect_right(times, at) - bisect_right(times, at - BEFORE_LOGIN)
         if number >= REFUSALS:
             found[sid] = (at, "")
     return _of_sessions(rule, found)
@@ -193,7 +204,8 @@ def _new_places(rule: Rule, since: datetime) -> list[Finding]:
     logins = list(newest.order_by("-created_at", "-id")[:LOGINS])
     keys = latest_sessions(users={login.user_id for login in logins}, each=KNOWN)
     known: dict[UserKey | None, list[Session]] = defaultdict(list)
-    for session in Session.objects.filter(pk__in=keys):
+    read = ("user_id", "created_at", "user_agent", "ip")
+    for session in Session.objects.filter(pk__in=keys).only(*read):
         known[session.user_id].append(session)
     networks: dict[UUID, set[str]] = defaultdict(set)
     for sid, ip in SessionOrigin.objects.filter(session__in=keys).values_list("session", "ip"):
@@ -215,8 +227,9 @@ def _new_places(rule: Rule, since: datetime) -> list[Finding]:
 
 
 def _of_sessions(rule: Rule, found: "Mapping[UUID, tuple[datetime, Text]]") -> list[Finding]:
-    """Return the findings about live sessions, the latest first."""
-    rows = live(Session.objects.filter(pk__in=found)).select_related("user") if found else ()
+    """Return the findings about live sessions, the latest first, of the last `CHECKED`."""
+    latest = sorted(found, key=lambda sid: found[sid][0], reverse=True)[:CHECKED]
+    rows = live(Session.objects.filter(pk__in=latest)).select_related("user") if found else ()
     findings = [Finding(rule, str(row.pk), *found[row.pk], session=row) for row in rows]
     return sorted(findings, key=lambda one: one.at, reverse=True)
 
@@ -232,11 +245,13 @@ def _is_elsewhere(one: str, other: str) -> bool:
     return _network(one) != _network(other)
 
 
+@lru_cache(maxsize=4096)
 def _network(ip: str | None) -> str:
     """Return the network of an address: /24, or /48 of IPv6."""
     return str(ip_network((ip, 48 if ":" in ip else 24), strict=False)) if ip else ""
 
 
+@lru_cache(maxsize=1024)
 def _device(user_agent: str) -> str:
     """Return a user agent without its versions, which change with each update."""
     return VERSION.sub("", user_agent)
