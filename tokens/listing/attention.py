@@ -15,7 +15,7 @@ from itertools import pairwise
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -32,9 +32,9 @@ WINDOW = timedelta(days=1)
 # How many sessions, addresses of sessions and events a rule reads, and how many findings it shows.
 SESSIONS, ORIGINS, EVENTS, SHOWN = 5_000, 1_000, 1_000, 5
 REUSES, MANY_ACCOUNTS = 50, 10
-# Of how many addresses, with how many accounts each, it is checked that their sessions are live;
-# and of how many sessions that a rule found.
-CROWDS, CROWD, CHECKED = 20, 50, 100
+# Of how many crowded addresses, with how many sessions each, it is checked that these are live; and
+# of how many sessions that a rule found.
+CROWDS, CROWD, CHECKED = 10, 200, 100
 CLOSE = timedelta(minutes=5)
 REFUSALS, BEFORE_LOGIN = 5, timedelta(minutes=15)
 # How many logins are compared with how many earlier sessions of the account. The networks of an
@@ -113,24 +113,20 @@ def _is_fine(finding: Finding, fine: dict[tuple[str, str], datetime]) -> bool:
 
 
 def _many_accounts(rule: Rule, since: datetime) -> list[Finding]:
-    opened = Session.objects.filter(created_at__gt=since).exclude(user=None)
-    newest = unended(opened).order_by("-created_at", "-id")
-    rows = newest.values_list("pk", "ip", "user_id", "created_at")[:SESSIONS]
-    # The latest session of each account at each address.
-    latest: dict[str, dict[object, tuple[UUID, datetime]]] = defaultdict(dict)
-    for sid, ip, user, at in rows:
-        if ip is not None:
-            latest[ip].setdefault(user, (sid, at))
-    crowds = sorted(latest, key=lambda ip: -len(latest[ip]))[:CROWDS]
-    held = {ip: list(latest[ip].values())[:CROWD] for ip in crowds}
-    held = {ip: sessions for ip, sessions in held.items() if len(sessions) >= MANY_ACCOUNTS}
-    asked = [sid for sessions in held.values() for sid, _at in sessions]
-    alive = set(live(Session.objects.filter(pk__in=asked)).values_list("pk", flat=True))
-    return [
-        Finding(rule, ip, sessions[0][1], "", address=ip)
-        for ip, sessions in held.items()
-        if sum(sid in alive for sid, _at in sessions) >= MANY_ACCOUNTS
-    ]
+    opened = Session.objects.exclude(user=None).exclude(ip=None)
+    newest = unended(opened.filter(created_at__gt=since)).order_by("-created_at", "-id")
+    edge = newest.values_list("created_at", flat=True)[SESSIONS : SESSIONS + 1].first()
+    among = newest.filter(created_at__gt=edge) if edge is not None else newest
+    accounts = Count("user", distinct=True)
+    crowds = among.order_by().values_list("ip").annotate(accounts=accounts)
+    crowds = crowds.filter(Q(accounts__gte=MANY_ACCOUNTS)).order_by("-accounts", "ip")
+    found = []
+    for ip, _accounts in crowds[:CROWDS]:
+        rows = live(among.filter(ip=ip)).values_list("user_id", "created_at")[:CROWD]
+        held = list(rows)
+        if len({user for user, _at in held}) >= MANY_ACCOUNTS:
+            found.append(Finding(rule, str(ip), held[0][1], address=str(ip)))
+    return found
 
 
 def _moved(rule: Rule, since: datetime) -> list[Finding]:
