@@ -34,7 +34,7 @@ SESSIONS, ORIGINS, EVENTS, SHOWN = 5_000, 1_000, 1_000, 5
 REUSES, MANY_ACCOUNTS = 50, 10
 # Of how many crowded addresses, with how many sessions each, it is checked that these are live; and
 # of how many sessions that a rule found.
-CROWDS, CROWD, CHECKED = 10, 200, 100
+CROWDS, CROWD, CHECKED = 10, 200, 50
 CLOSE = timedelta(minutes=5)
 REFUSALS, BEFORE_LOGIN = 5, timedelta(minutes=15)
 # How many logins are compared with how many earlier sessions of the account. The networks of an
@@ -173,7 +173,7 @@ def _guessed(rule: Rule, since: datetime) -> list[Finding]:
     users = [user for user, times in attempts.items() if len(times) >= REFUSALS]
     opened = Session.objects.filter(Q(user__in=users), created_at__gt=since).order_by("-created_at")
     found = {}
-    for sid, user, at in opened.values_list("pk", "user_id", "created_at")[:SESSIONS]:
+    for sid, user, at in opened.values_list("pk", "user_id", "created_at")[:EVENTS]:
         times = attempts[user]
         number = bisect_right(times, at) - bisect_right(times, at - BEFORE_LOGIN)
         if number >= REFUSALS:
