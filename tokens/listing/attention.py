@@ -30,7 +30,7 @@ from tokens.permissions import VIEW_EVENTS, VIEW_SESSIONS
 
 WINDOW = timedelta(days=1)
 # How many sessions, addresses of sessions and events a rule reads, and how many findings it shows.
-SESSIONS, ORIGINS, EVENTS, SHOWN = 5_000, 1_000, 1_000, 5
+SESSIONS, ORIGINS, EVENTS, SHOWN = 5_000, 500, 1_000, 5
 REUSES, MANY_ACCOUNTS = 50, 10
 # Of how many crowded addresses, with how many sessions each, it is checked that these are live; and
 # of how many sessions that a rule found.
