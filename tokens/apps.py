@@ -19,7 +19,7 @@ class TokensConfig(AppConfig):
         from tokens.accounts.upgrades import watch_upgrades
         from tokens.audit import guards
         from tokens.conf import app_settings
-        from tokens.db import session_origins
+        from tokens.db import revocation_feed, session_origins
         from tokens.revocation import deactivation
 
         if app_settings.TAKE_OVER_FOR_USER:
@@ -33,6 +33,8 @@ class TokensConfig(AppConfig):
         post_migrate.connect(deactivation.after_migrate, sender=self)
         pre_migrate.connect(session_origins.before_migrate, sender=self)
         post_migrate.connect(session_origins.after_migrate, sender=self)
+        pre_migrate.connect(revocation_feed.before_migrate, sender=self)
+        post_migrate.connect(revocation_feed.after_migrate, sender=self)
         post_migrate.connect(_convert_browser_sessions, sender=self)
 
 

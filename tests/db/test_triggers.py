@@ -5,11 +5,11 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from tokens.audit import guards
-from tokens.db import session_origins
+from tokens.db import revocation_feed, session_origins
 from tokens.models import Event, EventTarget, Seal, Session
 from tokens.revocation import deactivation
 
-INSTALLERS = [guards, session_origins, deactivation]
+INSTALLERS = [guards, session_origins, deactivation, revocation_feed]
 TABLES = [model._meta.db_table for model in (Event, EventTarget, Seal, Session, User)]
 TRIGGERS = {
     "postgresql": "SELECT oid, xmin::text, tgname FROM pg_trigger WHERE NOT tgisinternal",

@@ -42,6 +42,7 @@ def test_custom_claims_are_in_both_tokens(alice):
 def test_an_access_token_carries_what_the_contract_names(alice):
     assert set(read(pair_of(alice).access)) == {
         "token_type", "exp", "iat", "jti", "user_id", "sub", "sid",
+        "sid_at",
     }  # fmt: skip
 
 
@@ -101,7 +102,7 @@ def test_refresh_token_for_another_audience_is_refused(alice, settings):
     assert failed(forged(claims | {"aud": "bank"})) == "signature"
 
 
-@pytest.mark.parametrize("name", ["exp", "jti", "sid", "user_id", "token_type", "aud"])
+@pytest.mark.parametrize("name", ["exp", "jti", "sid", "sid_at", "user_id", "token_type", "aud"])
 def test_the_portals_own_claims_cannot_be_given(alice, name):
     with pytest.raises(ValueError, match=name):
         pair_of(alice, **{name: "mine"})

@@ -174,7 +174,10 @@ def test_token_expires_at_both_hosts_at_once(hosts: Hosts, alice: User) -> None:
     refresh = stored_refresh(text=pair.refresh)
     now = clock.ask()
     end = now + timedelta(seconds=2)
-    short = new_access(refresh=refresh, sid=pair.session.pk, now=now, expires_at=end)
+    session = pair.session
+    short = new_access(
+        refresh=refresh, sid=session.pk, opened=session.created_at, now=now, expires_at=end
+    )
     access = sign(short)
     expires = short.payload["exp"]
     assert hosts.accepts(0, access) or clock.ask().timestamp() >= expires
@@ -189,6 +192,7 @@ def test_token_that_was_issued_in_the_future_is_accepted(hosts: Hosts, alice: Us
     access = new_access(
         refresh=stored_refresh(text=pair.refresh),
         sid=pair.session.pk,
+        opened=pair.session.created_at,
         now=clock.ask(),
         expires_at=pair.session.expires_at,
     )

@@ -18,6 +18,7 @@ from tokens.accounts.throttle import (
     unlock,
 )
 from tokens.accounts.upgrades import move_sessions
+from tokens.db.revocation_feed import sessions_kept
 from tokens.models import Kind
 from tokens.validation.token_context import password_mark
 
@@ -85,7 +86,7 @@ def _upgrade_hash(user: AbstractBaseUser, raw: str) -> bool:
     before, mark = user.password, password_mark(user)
     user.password = make_password(raw)
     account = type(user)._default_manager.filter(pk=user.pk, password=before)
-    with transaction.atomic():
+    with transaction.atomic(), sessions_kept(user_key=user.pk):
         if not account.update(password=user.password):
             return False
         move_sessions(user, mark=mark)

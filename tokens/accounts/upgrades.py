@@ -25,6 +25,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import check_password as verify
 from django.db import transaction
 
+from tokens.db.revocation_feed import sessions_kept
 from tokens.models import Session
 from tokens.validation.token_context import password_mark
 
@@ -82,9 +83,10 @@ def _upgrade(user: AbstractBaseUser, raw: str) -> None:
             return
         user.set_password(raw)
         user._password = None  # type: ignore[attr-defined]  # no validator is told of a change
-        with _upgrade_under_way(user):
-            user.save(update_fields=["password"])
-        move_sessions(user, mark=mark)
+        with sessions_kept(user_key=user.pk):
+            with _upgrade_under_way(user):
+                user.save(update_fields=["password"])
+            move_sessions(user, mark=mark)
 
 
 @contextmanager

@@ -106,6 +106,8 @@ class ApiView(APIView):
     refusal: ClassVar[Mapping[str, str] | None] = None
     refusal_serializer: ClassVar[type[ExampleSerializer]] = ErrorSerializer
     may_throttle = False
+    # Whether the call takes a cursor that the portal forgets, and answers 304 without news.
+    may_outlive = False
     accepts_any_body = False
 
     @transaction.non_atomic_requests

@@ -42,7 +42,9 @@ Direction = Literal["request", "response"]
 Method = TypeVar("Method", bound=Callable[..., object])
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
-TAGS = TOKENS, OAUTH, OWN_SESSIONS, STAFF = ("Tokens", "OAuth", "Own sessions", "Staff")
+TAGS = TOKENS, OAUTH, SERVICES, OWN_SESSIONS, STAFF = (
+    "Tokens", "OAuth", "Services", "Own sessions", "Staff",
+)  # fmt: skip
 VERSION = "1.0.0"
 # Independent of what a host project sets for a document of its own.
 SETTINGS: Mapping[str, object] = {
@@ -61,6 +63,7 @@ CHALLENGE = {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}
 ALLOW = {"Allow": {"required": True, "schema": {"type": "string"}}}
 NO_TOKEN = {"detail": "Authentication credentials were not provided."}
 WRONG_CREDENTIAL = {"detail": "Wrong name or secret of a service."}
+OUTLIVED = "The cursor is not known here, or too old. Start again without one."
 MALFORMED = {"detail": "JSON parse error - Expecting value: line 1 column 1 (char 0)"}
 FIELD_ERRORS: Schema = {
     "type": "object",
@@ -295,6 +298,9 @@ class ApiSchema(AutoSchema):
             )
         if "{" in self.path:
             errors["404"] = self._error("There is nothing with that id", "Not found.")
+        if view.may_outlive:
+            errors["304"] = {"description": "Nothing is new", "content": {}}
+            errors["410"] = self._error("Start again without a cursor", OUTLIVED)
         if view.may_throttle:
             errors["429"] = self._error(
                 "Too many attempts", "Too many attempts. Try again in 240 seconds.", RETRY
@@ -333,6 +339,8 @@ class ApiSchema(AutoSchema):
         )
 
     def _wrong_parameter(self) -> Schema:
+        if self.view.may_outlive:
+            return {"before": ["Unknown parameter. This call has: after."]}
         if self.method == "DELETE":
             return {"keep": ['The only value is "current".']}
         return {"limit": ["A valid integer is required."]}

@@ -40,7 +40,9 @@ def docs(request: HttpRequest) -> HttpResponse:
 def _call(url: str, path: str, method: str, found: Schema) -> Schema:
     body = found.get("requestBody", {}).get("content", {})
     sent = _first(next(iter(body.values()), {}))
-    bearer = any("bearer" in need for need in found.get("security", []))
+    schemes = [scheme for need in found.get("security", []) for scheme in need]
+    bearer = "bearer" in schemes
+    service = not bearer and "service" in schemes
     answers = [_answer(status, answer) for status, answer in found["responses"].items()]
     return {
         "id": found["operationId"],
@@ -50,13 +52,14 @@ def _call(url: str, path: str, method: str, found: Schema) -> Schema:
         "summary": found.get("summary", ""),
         "text": found.get("description", ""),
         "bearer": bearer,
+        "service": service,
         "parameters": [
             {**parameter, "kind": _kind(parameter["schema"])}
             for parameter in found.get("parameters", [])
         ],
         "form": FORM in body,
         "sent": _json(sent) if sent is not None else "",
-        "curl": _curl(method.upper(), url, bearer, sent),
+        "curl": _curl(method.upper(), url, sent, bearer=bearer, service=service),
         "good": [answer for answer in answers if answer["status"] == "200"],
         "bad": [answer for answer in answers if answer["status"] != "200"],
     }
@@ -99,10 +102,12 @@ def _kind(schema: Schema) -> str:
     return "" if "enum" in schema else ", ".join(words)
 
 
-def _curl(method: str, url: str, bearer: bool, sent: object) -> str:
-    """Return a shell command for the call. The access token is in $ACCESS."""
+def _curl(method: str, url: str, sent: object, *, bearer: bool, service: bool) -> str:
+    """Return a shell command for the call, with $ACCESS or $NAME and $SECRET."""
     command = "curl" if method == "GET" or sent is not None else f"curl -X {method}"
     parts = []
+    if service:
+        parts.append('--user "$NAME:$SECRET"')
     if bearer:
         parts.append('-H "Authorization: Bearer $ACCESS"')
     if sent is not None:

@@ -3,6 +3,7 @@ from django.urls import path
 from tokens.api import (
     oauth_views,
     own_session_views,
+    revocation_views,
     schema_views,
     staff_revoke_views,
     staff_views,
@@ -19,6 +20,7 @@ urlpatterns = [
     path("verify", token_views.VerifyView.as_view(), name="verify"),
     path("revoke", oauth_views.RevokeView.as_view(), name="revoke"),
     path("introspect", oauth_views.IntrospectView.as_view(), name="introspect"),
+    path("revocations", revocation_views.RevocationsView.as_view(), name="revocations"),
     path("sessions", own_session_views.OwnSessionsView.as_view(), name="sessions"),
     path("sessions/<uuid:pk>", own_session_views.OwnSessionView.as_view(), name="session"),
     path("staff/tokens", staff_views.TokensView.as_view(), name="staff-tokens"),

@@ -31,12 +31,13 @@ MEANINGS = {
     "token_type": _("What the token is for: access calls the API, refresh gets the next pair"),
     "user_id": _("The account the token speaks for"),
     "sid": _("Session: the login the token descends from"),
+    "sid_at": _("When that session was opened"),
     "alg": _("Algorithm the signature was made with"),
     "typ": _("Media type of the token"),
     "kid": _("Key the signature was made with"),
 }
 # NumericDate claims: seconds since 1970 (RFC 7519, section 2).
-INSTANTS = frozenset({"exp", "nbf", "iat", "auth_time"})
+INSTANTS = frozenset({"exp", "nbf", "iat", "auth_time", "sid_at"})
 
 
 class Malformed(ValueError):

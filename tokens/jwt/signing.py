@@ -41,6 +41,8 @@ ACCESS_TYPE = "at+jwt"
 # Claims that each token gets for itself; a successor inherits all others. The claims that
 # simplejwt's JTI_CLAIM and TOKEN_TYPE_CLAIM name are two more.
 PER_TOKEN = frozenset({"exp", "iat", "nbf", "jti", "iss", "aud"})
+# When the session of an access token was opened, to the microsecond (seconds since 1970).
+OPENED = "sid_at"
 # 9999-12-31: the last instant that a datetime, and so the database, can hold.
 LAST_INSTANT = 253_402_300_799
 
@@ -132,6 +134,7 @@ def new_access(
     *,
     refresh: Token,
     sid: uuid.UUID,
+    opened: datetime,
     now: datetime,
     expires_at: datetime,
     claims: Claims | None = None,
@@ -139,12 +142,14 @@ def new_access(
     """Make the access token of a refresh token. It expires at ``expires_at`` at the latest.
 
     It has the claims of the refresh token, and ``claims`` instead of those with the same names.
+    ``opened`` is the login, with which services compare cutoffs.
     """
     make: TokenClass = getattr(refresh, "access_token_class", AccessToken)
     not_copied = getattr(refresh, "no_copy_claims", ())
     inherited = _inherited(refresh.payload)
     copied = {name: value for name, value in inherited.items() if name not in not_copied}
-    return _fill(make(), {**copied, **(claims or {}), "sid": str(sid)}, now, expires_at)
+    session = {"sid": str(sid), OPENED: opened.timestamp()}
+    return _fill(make(), {**copied, **(claims or {}), **session}, now, expires_at)
 
 
 def address(token: Token) -> None:
@@ -201,7 +206,7 @@ def refresh_lifetime() -> timedelta:
 
 def refuse_reserved(claims: Claims) -> None:
     """Raise ValueError if ``claims`` holds a claim that the portal sets itself."""
-    if taken := (_per_token() | {api_settings.USER_ID_CLAIM, "sid"}) & claims.keys():
+    if taken := (_per_token() | {api_settings.USER_ID_CLAIM, "sid", OPENED}) & claims.keys():
         raise ValueError(f"The portal sets these claims itself: {', '.join(sorted(taken))}")
 
 
@@ -332,12 +337,12 @@ def _decode(token: str, header: Claims, audience: Any) -> Claims:
     raise Unreadable("signature", _("Token is invalid")) from failure
 
 
-def _leeway() -> float:
+def leeway() -> float:
     """Return simplejwt's LEEWAY in seconds."""
-    leeway: timedelta | float | None = api_settings.LEEWAY
-    if leeway is None:
+    given: timedelta | float | None = api_settings.LEEWAY
+    if given is None:
         return 0
-    return leeway.total_seconds() if isinstance(leeway, timedelta) else leeway
+    return given.total_seconds() if isinstance(given, timedelta) else given
 
 
 def _options(audience: object) -> "Options":
@@ -401,12 +406,12 @@ def _pyjwt() -> jwt.PyJWT:
 
 def is_expired(claims: Claims, now: datetime) -> bool:
     """Tell whether a token is expired."""
-    return _seconds(claims, "exp") <= now.timestamp() - _leeway()
+    return _seconds(claims, "exp") <= now.timestamp() - leeway()
 
 
 def is_early(claims: Claims, now: datetime) -> bool:
     """Tell whether a token is not valid yet (``nbf``)."""
-    return _seconds(claims, "nbf") > now.timestamp() + _leeway()
+    return _seconds(claims, "nbf") > now.timestamp() + leeway()
 
 
 def _seconds(claims: Claims, name: str) -> int:
@@ -480,6 +485,11 @@ def _is_instant(value: object) -> TypeGuard[float]:
         and not isinstance(value, bool)
         and 0 <= value <= LAST_INSTANT
     )
+
+
+def names_primary_key(key: str) -> bool:
+    """Tell whether tokens name an account by its primary key, which is named ``key``."""
+    return api_settings.USER_ID_FIELD in ("pk", key)
 
 
 def user_id(user: Owner) -> str:

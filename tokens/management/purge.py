@@ -25,6 +25,7 @@ from tokens.models import (
     BlacklistedToken,
     BrowserCutoff,
     EventWindow,
+    FeedEntry,
     Kind,
     LoginThrottle,
     OutstandingToken,
@@ -34,6 +35,7 @@ from tokens.models import (
     SessionToken,
 )
 from tokens.revocation.sessions import lock_sessions
+from tokens.services.feed import kept_for
 from tokens.validation.browser import opened_at
 
 # Rows, or a range of ids, in one transaction.
@@ -126,6 +128,11 @@ def _old_counters(now: datetime) -> "tuple[QuerySet[Model], ...]":
         BrowserSession.objects.filter(expire_date__lt=now),
         Refusal.objects.filter(at__lt=now - refusals.KEPT),
     )
+
+
+def purge_feed(*, now: datetime) -> None:
+    """Delete the entries of the revocation feed that no service asks for any more."""
+    _delete(FeedEntry.objects.filter(at__lt=now - max(4 * kept_for(), A_DAY)))
 
 
 def purge_browser_cutoffs(*, now: datetime) -> None:

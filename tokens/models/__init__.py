@@ -8,6 +8,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from tokens.models.browser import BrowserCutoff
 from tokens.models.cutoff import Cutoff
 from tokens.models.event import Event
+from tokens.models.feed_entry import FeedEntry
 from tokens.models.job import RevocationJob, RevocationTarget
 from tokens.models.kinds import Kind, Measure
 from tokens.models.reader import TrailReader
@@ -28,6 +29,7 @@ __all__ = [
     "Event",
     "EventTarget",
     "EventWindow",
+    "FeedEntry",
     "Kind",
     "LoginThrottle",
     "Measure",

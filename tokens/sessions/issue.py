@@ -142,8 +142,15 @@ def session_lifetime() -> timedelta:
 
 def access_token(*, refresh: Token, session: Session, now: datetime, claims: Claims) -> str:
     """Sign the access token of a refresh token, with ``claims`` from the CLAIMS function."""
-    end = session.expires_at
-    return sign(new_access(refresh=refresh, sid=session.pk, now=now, expires_at=end, claims=claims))
+    access = new_access(
+        refresh=refresh,
+        sid=session.pk,
+        opened=session.created_at,
+        now=now,
+        expires_at=session.expires_at,
+        claims=claims,
+    )
+    return sign(access)
 
 
 def store_again(opening: Opening) -> str:

@@ -251,12 +251,13 @@ def plan_rotation(
 def write_under_lock(rotation: Rotation) -> None:
     """Write a rotation. The caller has locked the session's row and validated the token since."""
     session, successor = rotation.session, rotation.successor
-    used = OutstandingToken.objects.filter(pk=session.previous_id)
-    blacklist(used, "pk", rotation.event.at)
     successor.save(force_insert=True)
     SessionToken.objects.create(token=successor, session=session)
     session.current = successor
     session.save(update_fields=ROTATED_FIELDS)
+    # Now: a session whose current token is blacklisted has ended, see `tokens.db.revocation_feed`.
+    used = OutstandingToken.objects.filter(pk=session.previous_id)
+    blacklist(used, "pk", rotation.event.at)
     audit.write(rotation.event)
 
 

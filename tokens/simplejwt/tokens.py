@@ -13,7 +13,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 from tokens.conf import app_settings
 from tokens.db import clock
 from tokens.jwt.claims import Claims
-from tokens.jwt.signing import address, issue_at, sign
+from tokens.jwt.signing import OPENED, address, issue_at, sign
 from tokens.models import BlacklistedToken, OutstandingToken
 from tokens.models.reasons import Reason
 from tokens.revocation.presented import record_token, revoke_presented
@@ -68,6 +68,7 @@ class SessionRefreshToken(RefreshToken):  # type: ignore[misc]  # simplejwt ship
         issue_at(access, self.current_time if opening is not None else clock.now())
         if opening is not None:
             access.payload.update(opening.claims)
+            access.payload[OPENED] = opening.session.created_at.timestamp()
             end = int(opening.session.expires_at.timestamp())
             access.payload["exp"] = min(access.payload["exp"], end)
         elif app_settings.CLAIMS and "sid" in self.payload:

@@ -59,6 +59,7 @@ class Command(TokensCommand):
         purge.purge_revoked_sessions()
         counters = purge.purge_counters(now=now, reason=reason)
         purge.purge_browser_cutoffs(now=now)
+        purge.purge_feed(now=now)
         purge.purge_windows(now=now, reason=reason)
         facts = {"tokens": tokens, "sessions": sessions, "counters": counters}
         line = f"Deleted {tokens} tokens, {sessions} sessions and {counters} counters "
