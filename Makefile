@@ -87,9 +87,10 @@ messages: dev ## Compile the German catalogue (needs msgfmt of GNU gettext)
 bench: dev ## Measure the portal against stock simplejwt
 	@$(BIN)/python -m bench
 
-dist: dev ## Build the wheel and the sdist of the app in dist/
+dist: dev ## Build the wheels and the sdists of the app and of the verifier in dist/
 	@rm -rf dist
 	@$(BIN)/python -m build --no-isolation
+	@$(BIN)/python -m build --no-isolation --outdir dist verifier
 
 lock: dev ## Resolve requirements/*.in again, with hashes
 	@$(UV_COMPILE) requirements/run.in --output-file requirements/run.txt
