@@ -3,6 +3,7 @@
 The requests are valid and invalid, with a token and without.
 """
 
+import base64
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from tests.support.effort import times
 from tests.support.server.portal import ROOT
 from tests.support.tokens import pair_of
 from tests.support.users import PASSWORD
+from tokens.services.registry import add_service
 
 EXAMPLES = times(8)
 SECONDS = times(240)
@@ -23,6 +25,7 @@ SECONDS = times(240)
 def test_document_describes_every_response(serve, alice, sam, tmp_path):
     # Thousands of logins come from one address; their throttle has tests of its own.
     server = serve(LOGIN_ATTEMPTS="1000000")
+    service = add_service(name="reader", may_introspect=True, may_read_feed=True)
     for _ in range(3):
         pair_of(alice)
     found = subprocess.run(
@@ -40,6 +43,7 @@ def test_document_describes_every_response(serve, alice, sam, tmp_path):
             "PORTAL_URL": server.url,
             "PORTAL_USERNAME": sam.get_username(),
             "PORTAL_PASSWORD": PASSWORD,
+            "PORTAL_SERVICE": base64.b64encode(f"reader:{service.secret}".encode()).decode(),
         },
         capture_output=True,
         text=True,

@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+from argparse import _SubParsersAction
 
 import pytest
 from django.core.management import get_commands, load_command_class
@@ -38,6 +39,13 @@ def parser_of(name):
     return load_command_class(app, name).create_parser("manage.py", name)
 
 
+def options_of(parser):
+    """Return the options of a parser, and of the parsers of its acts."""
+    known = {option for action in parser._actions for option in action.option_strings}
+    acts = [action for action in parser._actions if isinstance(action, _SubParsersAction)]
+    return known.union(*(options_of(own) for action in acts for own in action.choices.values()))
+
+
 @pytest.mark.parametrize(("document", "name", "arguments"), MANAGE_LINES)
 def test_management_command_in_the_docs_can_be_parsed(document, name, arguments):
     assert name in get_commands(), document
@@ -46,12 +54,7 @@ def test_management_command_in_the_docs_can_be_parsed(document, name, arguments)
 
 
 def test_every_option_in_the_docs_belongs_to_a_command():
-    known = {
-        option
-        for name in OWN_COMMANDS
-        for action in parser_of(name)._actions
-        for option in action.option_strings
-    }
+    known = {option for name in OWN_COMMANDS for option in options_of(parser_of(name))}
     for path in documents():
         named = {span.split()[0] for span in spans(text_of(path)) if span.startswith("--")}
         assert named <= known, path

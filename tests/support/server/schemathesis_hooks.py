@@ -35,7 +35,10 @@ class StaffToken:
         return self.token
 
     def set(self, case: Any, data: str, context: Any) -> None:
-        case.headers["Authorization"] = f"Bearer {data}"
+        """Send the token, or at a call that is for services alone a service's credential."""
+        service = case.path.endswith("/revocations")
+        credential = f"Basic {os.environ['PORTAL_SERVICE']}" if service else f"Bearer {data}"
+        case.headers["Authorization"] = credential
 
 
 @schemathesis.hook
@@ -47,8 +50,8 @@ def before_call(context: Any, case: Any, **kwargs: Any) -> None:
     body = case.body
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
-    if case.query and case.query.get("cursor"):
-        case.query["cursor"] = ""
+    for name in {"cursor", "after"} & set(case.query or ()):
+        case.query[name] = ""
     if not isinstance(body, dict):
         return
     StaffToken.bodies += 1
