@@ -24,8 +24,11 @@ from tokens.jwt.spellings import LINE_END, UNUSUAL, unescape
 # How base64url text of a JSON object begins: "{", perhaps white space, and a quote.
 AFTER_E = "(?:y[A-DI-L]|w[k-r0-3])"
 TOKEN_START = re.compile(f"e{AFTER_E}")
-OBJECT_START = re.compile(r'\{[\t\r\n ]*+(?:"(?:[ -~]{3}[\t\r\n -~\x80-\xff]*+|[ -~]{0,2}+))?')
-ENCODED = re.compile(r"[A-Za-z0-9_-]{4,24}")
+# The characters of a name in JSON, and those around it, tell a token from a word like "StanleyJr".
+OBJECT_START = re.compile(r'\{[\t\r\n ]*+(?:"(?:[\w"@$][\w":.,/@$+*#~ {}\[\]-]*+)?)?', re.ASCII)
+DIGITS = re.compile(r"[A-Za-z0-9_-]++")
+# How many digits of base64url are looked at, and how many it takes.
+MOST_DIGITS, LEAST_DIGITS = 12, 8
 # The same text in base64, and in hexadecimal, also byte by byte. A pattern that consumes nothing
 # is tried at each place.
 BASE64_AFTER_Z = "X(?:l[B-EJ-M]|d[r-y]|c[w-z])"
@@ -294,9 +297,17 @@ def _opens_in_hex(digits: str) -> bool:
 
 
 def _opens_object(text: str, at: int) -> bool:
-    """Tell whether the base64url text at a place begins like a JSON object."""
-    found = ENCODED.match(text, at)
-    return found is not None and OBJECT_START.fullmatch(_decoded(found[0])) is not None
+    """Tell whether the base64url text at a place begins like a JSON object.
+
+    If it is short, the next pieces count too.
+    """
+    found = DIGITS.match(text, at, at + MOST_DIGITS)
+    digits = "" if found is None else found[0]
+    if len(digits) < LEAST_DIGITS:
+        digits = "".join(DIGITS.findall(text, at, at + NEAR))[:MOST_DIGITS]
+    if len(digits) < LEAST_DIGITS:
+        return False
+    return OBJECT_START.fullmatch(_decoded(digits)) is not None
 
 
 def _decoded(digits: str) -> str:
