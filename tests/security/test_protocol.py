@@ -87,7 +87,9 @@ def test_wrong_method_is_a_405_that_lists_the_allowed_ones(api, db, method, path
 @pytest.mark.parametrize("path", ["login", "refresh", "logout", "verify", "revoke"])
 @pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", "nonsense"])
 def test_unsupported_media_type_is_a_415(api, db, path, kind):
-    assert api.post(f"/api/{path}", "x", content_type=kind).status_code == 415
+    answer = api.post(f"/api/{path}", "x", content_type=kind)
+    assert answer.status_code == 415
+    assert answer.json() == {"detail": "Unsupported media type in request."}
 
 
 @pytest.mark.parametrize("path", ["login", "refresh", "logout", "verify", "revoke"])

@@ -8,7 +8,12 @@ from django.core.exceptions import SuspiciousOperation
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict, UnreadablePostError
 from django.utils import translation
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import (
+    APIException,
+    ErrorDetail,
+    ParseError,
+    UnsupportedMediaType,
+)
 from rest_framework.parsers import FormParser, JSONParser
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -137,6 +142,9 @@ class ApiView(APIView):
         """Answer `TokenRejected` with a 401 in simplejwt's shape, and faults with a 503 or 429."""
         if isinstance(exc, TokenRejected):
             exc = token_not_valid(exc.validation)
+        if isinstance(exc, UnsupportedMediaType):
+            # REST framework repeats the header, which may hold a token.
+            exc.detail = ErrorDetail("Unsupported media type in request.", exc.default_code)
         answer = answer_for(self.request._request, exc)
         return answer if answer is not None else super().handle_exception(exc)  # type: ignore[return-value]
 

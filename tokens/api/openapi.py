@@ -275,7 +275,7 @@ class ApiSchema(AutoSchema):
         if self.method == "POST":
             errors["400"] = self._bad_body()
             errors["415"] = self._error(
-                "The body is of another type", 'Unsupported media type "text/plain" in request.'
+                "The body is of another type", "Unsupported media type in request."
             )
         elif any(p["in"] == "query" for p in self._get_parameters()):
             wrong = self._wrong_parameter()
