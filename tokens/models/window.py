@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from tokens.models.readable import TrailTimeField
+from tokens.models.readable import TrailCountField, TrailTimeField
 
 
 class EventWindow(models.Model):
@@ -14,7 +14,7 @@ class EventWindow(models.Model):
 
     key = models.CharField(primary_key=True, max_length=64)
     opened_at = TrailTimeField(db_index=True)
-    left_out = models.PositiveIntegerField(default=0)
+    left_out = TrailCountField(default=0)
 
     class Meta:
         default_permissions = ()
