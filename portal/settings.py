@@ -61,7 +61,7 @@ LOGIN_WINDOW_SECONDS = env.integer("LOGIN_WINDOW_SECONDS", AppSettings.LOGIN_WIN
 _threads = env.integer("WEB_THREADS", 4, 1)
 _cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _share = min(_cores // env.integer("WEB_CONCURRENCY", 2, 1), _threads - 1)
-LOGIN_HASHES = env.integer("LOGIN_HASHES", max(1, _share))
+LOGIN_HASHES = env.integer("LOGIN_HASHES", max(1, _share), 1)
 LOGIN_WAITING = env.integer("LOGIN_WAITING", max(0, _threads - 1 - LOGIN_HASHES))
 # Strangers take all of these but one, which lets known addresses wait and refuses the others.
 LOGIN_THREADS = LOGIN_HASHES + max(1, LOGIN_WAITING)

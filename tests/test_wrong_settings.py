@@ -16,6 +16,7 @@ from tokens.jwt.strength import is_weak
 SERVER = ["-m", "gunicorn", "--config", "python:portal.gunicorn", "portal.wsgi"]
 SECONDS = 3
 UNSEEN = "zq7secretpart"
+SHARED = secrets.token_urlsafe(48)
 P384 = ALGORITHMS["ES384"].generate().replace("\n", "\\n")
 RSA_1024 = (
     subprocess.run(["openssl", "genrsa", "1024"], capture_output=True, text=True, check=True)
@@ -37,6 +38,11 @@ WRONG = [
     ({"JWT_RETIRED_KEYS": "weak"}, "JWT_RETIRED_KEYS, entry 1, is shorter"),
     ({"JWT_ALGORITHM": "none"}, "JWT_ALGORITHM 'none' is not supported"),
     ({"AUDIT_KEY": "x"}, "AUDIT_KEY can be guessed"),
+    ({"AUDIT_KEY": "-----BEGIN"}, "AUDIT_KEY can be guessed"),
+    ({"AUDIT_RETIRED_KEYS": "-----BEGIN"}, "AUDIT_RETIRED_KEYS can be guessed"),
+    ({"AUDIT_KEY": SHARED, "JWT_SIGNING_KEY": SHARED}, "AUDIT_KEY is also the key"),
+    ({"AUDIT_KEY": SHARED, "SECRET_KEY": SHARED}, "AUDIT_KEY is also the key"),
+    ({"LOGIN_HASHES": "0"}, "LOGIN_HASHES is not between"),
     ({"AUDIT_KEY": f"${UNSEEN}"}, "AUDIT_KEY begins with $"),
     ({"AUDIT_RETIRED_KEYS": "x"}, "AUDIT_RETIRED_KEYS can be guessed"),
     ({"TRUSTED_PROXIES": "proxy.example"}, "TRUSTED_PROXIES has 'proxy.example'"),

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 from django.contrib.sessions.backends import cache, cached_db, db
 from django.core.cache import caches
@@ -157,8 +158,12 @@ def check_audit_keys(**_: object) -> list[CheckMessage]:
     found: list[CheckMessage] = [
         Error(f"{name} can be guessed.", hint=NEW_KEY, id="tokens.E008")
         for name, key in keys
-        if key and not settings.DEBUG and "-----BEGIN" not in key and is_weak(key)
+        if key and not settings.DEBUG and not _is_private_key(key) and is_weak(key)
     ]
+    others = {settings.SECRET_KEY, key_text(app_settings.JWT_SIGNING_KEY)}
+    if app_settings.AUDIT_KEY and app_settings.AUDIT_KEY in others and not settings.DEBUG:
+        message = "AUDIT_KEY is also the key that signs tokens, or SECRET_KEY."
+        found.append(Error(message, hint=NEW_KEY, id="tokens.E008"))
     if not app_settings.AUDIT_KEY:
         message = "AUDIT_KEY is empty: the key that signs tokens can also forge the audit trail."
         hint = f"Set it to {RANDOM_TEXT}."
@@ -167,6 +172,15 @@ def check_audit_keys(**_: object) -> list[CheckMessage]:
         else:
             found.append(CheckWarning(message, hint=hint, id="tokens.W010"))
     return found
+
+
+def _is_private_key(text: str) -> bool:
+    """Tell whether a text is a PEM private key, which sealed the trail without AUDIT_KEY."""
+    try:
+        load_pem_private_key(text.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 @register("tokens")
