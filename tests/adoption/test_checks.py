@@ -77,7 +77,7 @@ ROWS = [
     Row("E010", "AUDIT_KEY", {"AUDIT_KEY": "''", "AUDIT_KEY_REQUIRED": "True"}),
     Row("W010", "AUDIT_KEY", {"AUDIT_KEY": "''"}),
     Row("E020", "TOKEN_TYPE_CLAIM", jwt(TOKEN_TYPE_CLAIM=None)),
-    Row("E020", "SIGNING_KEY", {"JWT_SIGNING_KEY": repr(KEY[::-1])}),
+    Row("E020", "SIGNING_KEY", {"JWT_SIGNING_KEY": repr(KEY.swapcase())}),
     Row("E020", "ROTATE_REFRESH_TOKENS", strict(**jwt(ROTATE_REFRESH_TOKENS=False))),
     Row("W020", "CHECK_USER_IS_ACTIVE", jwt(CHECK_USER_IS_ACTIVE=False)),
     Row("W020", "JWK_URL", jwt(JWK_URL="https://example.com/jwks")),
