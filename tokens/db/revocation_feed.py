@@ -14,17 +14,20 @@ tables, `QuerySet.update`, plain SQL, and hosts of an earlier release.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.contrib.auth import get_user_model
 from django.db import connection, connections, transaction
 from django.db.migrations import Migration
+from django.db.models import Q
 
 from tokens.db.triggers import ensure_trigger
 from tokens.models import BlacklistedToken, Cutoff, FeedEntry, Session
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models import CharField
+    from django.db.models.expressions import Combinable
 
 SESSION_ENDED, SESSION_GONE = "tokens_feed_session", "tokens_feed_session_gone"
 BLACKLISTED, CUT_OFF, PASSWORD = (
@@ -150,7 +153,7 @@ def drop(connection: "BaseDatabaseWrapper") -> None:
 
 
 @contextmanager
-def sessions_kept(*, user_key: Any) -> Iterator[None]:
+def sessions_kept(*, user_key: int | str) -> Iterator[None]:
     """Take back the entries of a changed password that ends nothing: its hash is upgraded.
 
     The caller is in a transaction, so no service has seen them.
@@ -162,7 +165,7 @@ def sessions_kept(*, user_key: Any) -> Iterator[None]:
         if connection.vendor == "postgresql"
         else {"transaction__gte": before}
     )
-    sessions = Session.objects.filter(user=user_key).values("pk")
+    sessions = Session.objects.filter(Q(user=user_key)).values("pk")
     FeedEntry.objects.filter(session_id__in=sessions, **own).delete()
 
 
@@ -177,7 +180,7 @@ def _transaction_number() -> int:
 USED = (BlacklistedToken, Cutoff, FeedEntry, Session)
 
 
-def _password() -> Any:
+def _password() -> "CharField[str | int | Combinable, str]":
     """Return the field of the stored password; the user model may inherit it from a table."""
     return get_user_model()._meta.get_field("password")
 

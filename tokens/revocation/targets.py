@@ -16,7 +16,7 @@ from django.db.models import F, QuerySet
 
 from tokens.listing.search import UserKey
 from tokens.listing.selection import Selection, selected_foreign_tokens, selected_sessions
-from tokens.models import OutstandingToken, RevocationJob, RevocationTarget
+from tokens.models import OutstandingToken, RevocationJob, RevocationTarget, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,13 @@ def targets_in_memory(*, selection: Selection, size: int) -> Iterator[Targets]:
         yield Targets(sessions=tuple(sessions[start : start + size]))
 
 
-def _list(job: RevocationJob, rows: "QuerySet[Any]", column: str, *, above: int) -> int:
+def _list(
+    job: RevocationJob,
+    rows: "QuerySet[Session] | QuerySet[OutstandingToken]",
+    column: str,
+    *,
+    above: int,
+) -> int:
     """Insert ``rows`` as targets with numbers above ``above``, and return how many there are.
 
     One statement does this for any number of rows, in the order of their keys.

@@ -58,17 +58,19 @@ class Snapshot:
         """Return the condition of the entries that were visible."""
         return Q(transaction__lt=self.top) & ~Q(transaction__in=self.open_ones)
 
-    def as_list(self) -> list[Any]:
+    def as_list(self) -> list[object]:
         """Return it as JSON, with small numbers."""
         open_ones = [number - self.bottom for number in self.open_ones]
         return [self.source, self.bottom, self.top - self.bottom, open_ones]
 
     @classmethod
-    def from_list(cls, parts: list[Any] | None) -> "Snapshot | None":
+    def from_list(cls, parts: list[object] | None) -> "Snapshot | None":
         """Read what `as_list` returned. Raises ValueError or TypeError for anything else."""
         if parts is None:
             return None
         source, bottom, top, open_ones = parts
+        if not isinstance(open_ones, list):
+            raise TypeError("it lists no transactions")
         bottom = _number(bottom)
         between = tuple(_number(number) + bottom for number in open_ones)
         return cls(str(source), bottom, _number(top) + bottom, between)
@@ -117,7 +119,7 @@ class FeedPage:
 
     cursor: str
     as_of: float
-    revocations: list[dict[str, Any]]
+    revocations: list[dict[str, object]]
     new: bool
 
 
@@ -204,7 +206,7 @@ def _page(cursor: Cursor, rows: Sequence[FeedEntry]) -> FeedPage:
     return FeedPage(cursor.as_text(), cursor.as_of, said, new=True)
 
 
-def _revocation(row: FeedEntry, names: dict[object, str]) -> dict[str, Any]:
+def _revocation(row: FeedEntry, names: dict[object, str]) -> dict[str, object]:
     if row.session_id is not None:
         return {"sid": str(row.session_id)}
     before = row.before.timestamp() if row.before is not None else 0
@@ -215,7 +217,7 @@ def _revocation(row: FeedEntry, names: dict[object, str]) -> dict[str, Any]:
     return {"user_id": names[row.user_id], "before": before}
 
 
-def _names(keys: list[Any]) -> dict[object, str]:
+def _names(keys: list[object]) -> dict[object, str]:
     """Return the accounts as tokens name them."""
     model = get_user_model()
     if names_primary_key(model._meta.pk.name):

@@ -103,7 +103,7 @@ class LatestCutoff(Func):
     output_field = DateTimeField()
 
     def as_sql(
-        self, compiler: SQLCompiler, connection: "BaseDatabaseWrapper", *_: Any, **__: Any
+        self, compiler: SQLCompiler, connection: "BaseDatabaseWrapper", *_: object, **__: object
     ) -> tuple[str, tuple[str | int, ...]]:
         """Return the SQL, which contains the key twice, and its parameters."""
         (key,) = self.get_source_expressions()

@@ -51,7 +51,7 @@ def answer_for(request: HttpRequest, exception: BaseException | None) -> HttpRes
 def answer_for_own(request: HttpRequest, exception: Exception) -> HttpResponse | None:
     """Return the response to what only the app raises, or None for other exceptions.
 
-    Any view of a project may let it through: one that calls Django's `authenticate` with the app's
+    A view of a project may let it through: one that calls Django's `authenticate` with the app's
     backend, or `open_session`.
     """
     if isinstance(exception, LoginSuperseded):
