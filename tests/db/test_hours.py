@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.db.models.functions import TruncHour
 from django.test.utils import CaptureQueriesContext
 
@@ -26,13 +26,15 @@ def hours_by(function):
 @pytest.fixture
 def kept_in_kolkata(db):
     """Keep the instants of the database in another zone than UTC."""
+    # `connection` is a proxy, which does not hold the cached properties itself.
+    behind = connections[connection.alias]
 
     def keep(zone):
-        connection.settings_dict["TIME_ZONE"] = zone
+        behind.settings_dict["TIME_ZONE"] = zone
         for name in ("timezone", "timezone_name"):
-            vars(connection).pop(name, None)
+            vars(behind).pop(name, None)
 
-    before = connection.settings_dict["TIME_ZONE"]
+    before = behind.settings_dict["TIME_ZONE"]
     keep("Asia/Kolkata")
     yield
     keep(before)
