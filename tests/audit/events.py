@@ -6,7 +6,8 @@ from django.db import connection
 
 from tokens.audit import guards, record
 from tokens.audit.seal import seal_events
-from tokens.audit.verify import Tampered, compare
+from tokens.audit.tampered import Tampered
+from tokens.audit.verify import compare
 from tokens.models import Event, Kind
 
 

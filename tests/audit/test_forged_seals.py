@@ -14,7 +14,9 @@ from tests.audit.events import ids, seal, sql, unguarded, verify, write
 from tests.audit.test_trail_under_attack import reseal
 from tests.support.clock import travel
 from tokens.audit.retention import remove_events
-from tokens.audit.verify import Tampered, compare, count_unsealed, newest_seal
+from tokens.audit.tampered import Tampered
+from tokens.audit.trusted_seals import count_unsealed, newest_seal
+from tokens.audit.verify import compare
 from tokens.db.event_ids import HIGHEST
 from tokens.models import Event, Seal
 

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from tests.audit.events import ids, seal, sql, unguarded, verify, write
 from tokens.audit.retention import NotYet, removable_seals, remove_events
-from tokens.audit.verify import Tampered
+from tokens.audit.tampered import Tampered
 from tokens.models import Event, Kind, Seal, TrailReader
 
 pytestmark = pytest.mark.django_db

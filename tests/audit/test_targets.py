@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from tests.audit.events import seal, sql, unguarded, verify
 from tokens.audit import export
 from tokens.audit.retention import remove_events
-from tokens.audit.verify import Tampered, compare
+from tokens.audit.tampered import Tampered
+from tokens.audit.verify import compare
 from tokens.listing.events import EventQuery
 from tokens.listing.selection import words_of
 from tokens.listing.sessions import SessionQuery

@@ -22,8 +22,9 @@ from tests.audit.events import seal, sql, unguarded, verify, write
 from tests.support.effort import times
 from tokens.audit import chain
 from tokens.audit.retention import remove_events
+from tokens.audit.tampered import Tampered
 from tokens.audit.targets import record_upon_many
-from tokens.audit.verify import Tampered, compare
+from tokens.audit.verify import compare
 from tokens.db.event_ids import last_id
 from tokens.models import Event, EventTarget, Kind, Seal
 

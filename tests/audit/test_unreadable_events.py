@@ -20,7 +20,8 @@ from tokens.audit.delivery.caep import build_all_claims
 from tokens.audit.delivery.webhook import _messages
 from tokens.audit.export import FORMATS, rows
 from tokens.audit.retention import remove_events
-from tokens.audit.verify import Tampered, compare
+from tokens.audit.tampered import Tampered
+from tokens.audit.verify import compare
 from tokens.listing.attention import find_attention
 from tokens.listing.events import EventQuery, acts_upon_many
 from tokens.management import purge

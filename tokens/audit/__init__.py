@@ -6,7 +6,8 @@ doesn't happen.
 - `record`: build and write events, and log them after the commit.
 - `targets`: the sessions and users that an act upon many ended, which are a part of its event.
 - `repeats`: one event for many calls that anyone can repeat.
-- `guards`: triggers that refuse changes. `seal`, `chain` and `verify` find changes made anyway.
+- `guards`: triggers that refuse changes. `seal`, `chain`, `trusted_seals` and `verify` find changes
+  made anyway, as `tampered` names them.
 - `watermark`: the id up to which readers may read.
 - `retention`: the only way in which events leave the trail.
 - `rollup`: the sums behind the charts.

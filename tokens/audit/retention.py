@@ -9,7 +9,8 @@ from tokens.audit.guards import deletion_allowed
 from tokens.audit.record import record
 from tokens.audit.rollup import roll_up
 from tokens.audit.seal import lock_seals, seal_removal
-from tokens.audit.verify import check_seal, check_stretch, removed_through
+from tokens.audit.trusted_seals import check_seal
+from tokens.audit.verify import check_stretch, removed_through
 from tokens.conf import app_settings
 from tokens.models import Event, EventTarget, Kind, Seal, TrailReader
 from tokens.origin import Actor
@@ -43,7 +44,7 @@ def remove_events(*, before: datetime, actor: Actor, reason: str) -> Iterator[in
 
     Each batch commits together with a seal that testifies to the removal, and with an event.
 
-    Raises `tokens.audit.verify.Tampered` at a stretch that was changed, which stays as evidence,
+    Raises `tokens.audit.tampered.Tampered` at a stretch that was changed, which stays as evidence,
     `tokens.audit.seal.ReplacedKey` and `NotYet`.
     """
     for _reached in roll_up():

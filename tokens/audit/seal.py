@@ -18,7 +18,7 @@ from tokens.audit.chain import (
     sealing_key,
     start_stretch,
 )
-from tokens.audit.verify import newest_seal, newest_seal_of, numbers
+from tokens.audit.trusted_seals import newest_seal, newest_seal_of, numbers
 from tokens.audit.watermark import high_water_mark
 from tokens.db import clock
 from tokens.models import Seal

@@ -6,7 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from tokens.audit.retention import NotYet, removable_seals, remove_events
 from tokens.audit.seal import ReplacedKey
-from tokens.audit.verify import Tampered
+from tokens.audit.tampered import Tampered
 from tokens.audit.watermark import StillWriting
 from tokens.db import clock
 from tokens.management.base import MAX_DAYS, TokensCommand, whole_number

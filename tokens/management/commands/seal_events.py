@@ -4,7 +4,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from tokens.audit.rollup import roll_up
 from tokens.audit.seal import ReplacedKey, seal_events
-from tokens.audit.verify import count_unsealed, newest_seal
+from tokens.audit.trusted_seals import count_unsealed, newest_seal
 from tokens.audit.watermark import StillWriting
 from tokens.management.base import TokensCommand, seconds
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from django.core.management.base import CommandError, CommandParser
 
-from tokens.audit.verify import Tampered, compare, count_unsealed, newest_seal
+from tokens.audit.tampered import Tampered
+from tokens.audit.trusted_seals import count_unsealed, newest_seal
+from tokens.audit.verify import compare
 from tokens.management.base import TokensCommand, whole_number
 
 # A seal alone, or at the end of what seal_events prints, also behind the prefix of a log.
