@@ -70,6 +70,22 @@ def test_token_of_a_removed_key_is_refused(alice, settings):
     assert failed(pair.access) == failed(pair.refresh) == "signature"
 
 
+@pytest.mark.parametrize(("call", "name"), [("logout", "refresh"), ("revoke", "token")])
+def test_logout_with_a_key_that_this_host_lacks_is_refused_for_now(
+    api, alice, settings, call, name
+):
+    """The host that issued the token was given the key before this one."""
+    here, settings.JWT_SIGNING_KEY = settings.JWT_SIGNING_KEY, SECRET
+    pair = pair_of(alice)
+    settings.JWT_SIGNING_KEY = here
+    answer = api.post(f"/api/{call}", {name: pair.refresh}, format="json")
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    settings.JWT_RETIRED_KEYS = [SECRET]
+    assert api.post(f"/api/{call}", {name: pair.refresh}, format="json").status_code == 200
+    assert failed(pair.refresh) == "revoked"
+
+
 def test_text_that_is_not_a_pem_raises_value_error():
     with pytest.raises(ValueError, match="PEM"):
         make_key(material="rubbish", algorithm=ALGORITHMS["RS256"])

@@ -28,7 +28,7 @@ def signed(claims, headers=None):
     return jwt.encode(claims, KEY, algorithm="HS256", headers=headers)
 
 
-def refused_everywhere(api, token, introspect):
+def refused_everywhere(api, token, introspect, *, unknown_key=False):
     if "\0" not in token and token.isascii() and "\n" not in token:
         answer = api.get("/api/restricted", HTTP_AUTHORIZATION=f"Bearer {token}")
         assert answer.status_code == 401, answer.content
@@ -37,7 +37,9 @@ def refused_everywhere(api, token, introspect):
         answer = api.post(
             f"/api/{call}", json.dumps({name: token}), content_type="application/json"
         )
-        expected = 200 if call in {"logout", "revoke"} else 401
+        # Another host may know the key, and then the session is live.
+        ended = 503 if unknown_key else 200
+        expected = ended if call in {"logout", "revoke"} else 401
         assert answer.status_code == expected, (call, answer.content)
     answer = api.post(
         "/api/introspect",
@@ -76,9 +78,6 @@ def test_token_signed_with_another_or_a_blank_key_is_refused(api, alice, login, 
         {"jku": "http://127.0.0.1:9/jwks"},
         {"x5u": "http://127.0.0.1:9/x5u"},
         {"x5c": ["AAAA"]},
-        {"kid": "../../dev/null"},
-        {"kid": "' OR 1=1 --"},
-        {"kid": "http://127.0.0.1:9/"},
         {"crit": ["exp"]},
         {"zip": "DEF"},
     ],
@@ -88,6 +87,12 @@ def test_token_with_a_header_that_is_never_issued_is_refused(
 ):
     payload = claims_of(login(api, alice)["access"])
     refused_everywhere(api, signed(payload, headers), introspect)
+
+
+@pytest.mark.parametrize("kid", ["../../dev/null", "' OR 1=1 --", "http://127.0.0.1:9/"])
+def test_token_that_names_an_unknown_key_is_refused(api, alice, login, introspect, kid):
+    payload = claims_of(login(api, alice)["access"])
+    refused_everywhere(api, signed(payload, {"kid": kid}), introspect, unknown_key=True)
 
 
 @pytest.mark.parametrize(

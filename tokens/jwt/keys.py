@@ -23,14 +23,19 @@ THUMBPRINT_MEMBERS = frozenset({"kty", "crv", "x", "y", "n", "e"})
 KEY_SETTINGS = frozenset({"SIMPLE_JWT", "JWT_SIGNING_KEY", "JWT_RETIRED_KEYS"})
 
 
+class KeyUnavailable(Exception):
+    """Raised if an act needs a signing key that this process does not have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Hold one key in the forms that PyJWT takes.
+    """Hold one key in the forms that PyJWT takes, and the one algorithm that it is for.
 
     ``jwk`` is the public key of RFC 7517; None for a shared secret.
     """
 
     kid: str
+    algorithm: Algorithm
     signing: bytes | PrivateKey = field(repr=False)
     verifying: bytes | PublicKey = field(repr=False)
     jwk: Mapping[str, str] | None
@@ -40,7 +45,6 @@ class Key:
 class KeyRing:
     """Hold the key that signs and, by their ids, all keys that verify."""
 
-    algorithm: Algorithm
     current: Key
     by_kid: Mapping[str, Key]
 
@@ -65,13 +69,14 @@ def make_key(*, material: str, algorithm: Algorithm) -> Key:
         secret = material.encode(errors="surrogateescape")
         # The secret keys its own id: the id gives nothing away to guess against.
         kid = hmac.new(secret, b"tokens.kid", hashlib.sha256).hexdigest()[:16]
-        return Key(kid, secret, secret, None)
+        return Key(kid, algorithm, secret, secret, None)
     private = algorithm.load(material.replace("\\n", "\n"))
     public = private.public_key()
     jwk = dict(get_algorithm_by_name(algorithm.name).to_jwk(public, as_dict=True))
     jwk.pop("key_ops", None)
     kid = _thumbprint(jwk)
-    return Key(kid, private, public, {**jwk, "kid": kid, "use": "sig", "alg": algorithm.name})
+    jwk |= {"kid": kid, "use": "sig", "alg": algorithm.name}
+    return Key(kid, algorithm, private, public, jwk)
 
 
 def _thumbprint(jwk: Mapping[str, str]) -> str:
@@ -92,7 +97,7 @@ def key_ring() -> KeyRing:
         make_key(material=material, algorithm=algorithm)
         for material in app_settings.JWT_RETIRED_KEYS
     ]
-    return KeyRing(algorithm, current, {key.kid: key for key in [*retired, current]})
+    return KeyRing(current, {key.kid: key for key in [*retired, current]})
 
 
 def _forget_keys(*, setting: str, **_: object) -> None:

@@ -59,6 +59,10 @@ class Unreadable(Exception):
         self.message = str(message)
 
 
+class UnknownKey(Unreadable):
+    """Raised for a token that names a signing key that this process does not have."""
+
+
 class Token(Protocol):
     """Describe the part of simplejwt's token classes that the portal uses."""
 
@@ -240,14 +244,14 @@ def sign(token: Token) -> str:
 
     Raises ValueError if the text would be longer than `parse` accepts.
     """
-    ring = key_ring()
-    headers = {"kid": ring.current.kid}
+    key = key_ring().current
+    headers = {"kid": key.kid}
     if app_settings.JWT_AUDIENCE and type_of(token.payload) == ACCESS:
         headers["typ"] = ACCESS_TYPE
     signed = _pyjwt().encode(
         token.payload,
-        ring.current.signing,
-        algorithm=ring.algorithm.name,
+        key.signing,
+        algorithm=key.algorithm.name,
         headers=headers,
         json_encoder=api_settings.JSON_ENCODER,
     )
@@ -320,14 +324,14 @@ def _decode(token: str, header: Claims, audience: Any) -> Claims:
     elif kid in ring.by_kid:
         keys = [ring.by_kid[kid]]
     else:
-        raise Unreadable("signature", _("The portal has no key with the id in its header."))
+        raise UnknownKey("signature", _("The portal has no key with the id in its header."))
     failure: Exception | None = None
     for key in keys:
         try:
             return _pyjwt().decode(
                 token,
                 key.verifying,
-                algorithms=[ring.algorithm.name],
+                algorithms=[key.algorithm.name],
                 audience=audience,
                 issuer=api_settings.ISSUER,
                 options=_options(audience),

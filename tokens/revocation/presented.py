@@ -5,6 +5,7 @@ from django.db import transaction
 from tokens import audit
 from tokens.db import clock
 from tokens.jwt.claims import Claims, redact
+from tokens.jwt.keys import KeyUnavailable
 from tokens.jwt.signing import REFRESH, datetime_claim, jti_of, type_of
 from tokens.models import Kind, OutstandingToken
 from tokens.revocation.sessions import Revocation, end_tokens, lock_user, revoke_session
@@ -15,8 +16,11 @@ def revoke_presented(*, validation: Validation, token: str, reason: str) -> Revo
     """End the session of a validated token, whatever its state (RFC 7009, section 2.1).
 
     A legacy refresh token is recorded, if it was not, and blacklisted. A legacy access token, and a
-    token whose session is not known, change nothing.
+    token whose session is not known, change nothing. Raises `tokens.jwt.keys.KeyUnavailable` for a
+    token of a signing key that only other processes have: its session may be live.
     """
+    if validation.unknown_key:
+        raise KeyUnavailable("The token names a signing key that this process does not have.")
     if validation.session is not None:
         return revoke_session(
             session=validation.session,

@@ -11,6 +11,7 @@ from rest_framework_simplejwt.exceptions import InvalidToken
 
 from tokens.accounts.passwords import LoginBusy, LoginLocked
 from tokens.audit.refusals import record_refusal
+from tokens.jwt.keys import KeyUnavailable
 from tokens.sessions.claims import ClaimsUnavailable
 from tokens.sessions.issue import LoginSuperseded
 from tokens.validation.validator import Validation, bearer_refusal
@@ -62,7 +63,7 @@ def as_api_errors() -> Iterator[None]:
         raise Unavailable(wait=error.retry_after, status=429) from error
     except LoginBusy as error:
         raise Unavailable(wait=error.retry_after) from error
-    except ClaimsUnavailable as error:
+    except (ClaimsUnavailable, KeyUnavailable) as error:
         raise Unavailable from error
     except Error as error:
         raise_if_fault(error)

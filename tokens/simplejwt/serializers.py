@@ -67,7 +67,7 @@ class TokenBlacklistSerializer(serializers.TokenBlacklistSerializer):  # type: i
         token = attrs["refresh"]
         with as_api_errors():
             validation = validate(token=token, expected=REFRESH)
-            if not validation.active:
+            if not validation.active and not validation.unknown_key:
                 record_refusal(validation)
                 raise TokenError(validation.message)
             revoke_presented(validation=validation, token=token, reason=Reason.LOGGED_OUT)

@@ -20,6 +20,7 @@ from tokens.jwt.claims import Claims
 from tokens.jwt.signing import (
     ACCESS,
     REFRESH,
+    UnknownKey,
     Unreadable,
     datetime_claim,
     has_password_claim,
@@ -71,9 +72,10 @@ class Validation:
     ``failed`` is the name of the first failing check, or None. ``message`` is for the client,
     ``why`` for staff. ``retry`` marks the direct predecessor within the grace: a refresh answers it
     with the same successor again. ``reuse`` marks a used-up or revoked refresh token, ``stored`` a
-    token that was validated by its stored claims, without a signature. ``legacy`` marks a token
-    that names no session, and ``account`` is its user. ``outcomes`` holds every check that could be
-    made, if the validation was thorough.
+    token that was validated by its stored claims, without a signature. ``unknown_key`` marks one
+    that names a signing key that this process lacks. ``legacy`` marks a token that names no
+    session, and ``account`` is its user. ``outcomes`` holds every check that could be made, if the
+    validation was thorough.
     """
 
     claims: Claims = field(repr=False)
@@ -84,6 +86,7 @@ class Validation:
     retry: bool = False
     reuse: bool = False
     stored: bool = False
+    unknown_key: bool = False
     legacy: bool = False
     account: AbstractBaseUser | None = None
     outcomes: tuple[Check, ...] = ()
@@ -206,7 +209,9 @@ def read_claims(*, token: str, expected: str | None = None, thorough: bool = Fal
     except Unreadable as error:
         # The claims of an unreadable token are not repeated: anyone could have written them.
         message = str(_("Token is invalid")) if error.check == "signature" else error.message
-        raise TokenRejected(Validation({}, error.check, error.message, message)) from error
+        unknown = isinstance(error, UnknownKey)
+        refused = Validation({}, error.check, error.message, message, unknown_key=unknown)
+        raise TokenRejected(refused) from error
     fits = expected is None or type_of(claims) == expected
     # The known time is never ahead, so what is expired by it is expired.
     now = clock.known() if fits else clock.now()

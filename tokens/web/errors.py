@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from django.views import defaults
 
 from tokens.accounts.passwords import LoginBusy, LoginLocked
+from tokens.jwt.keys import KeyUnavailable
 from tokens.sessions.claims import ClaimsUnavailable
 from tokens.sessions.issue import LoginSuperseded
 from tokens.web import PARTS
@@ -31,8 +32,8 @@ UNKNOWN = gettext_lazy(
 INSUFFICIENT_PRIVILEGE = "42501"
 # In the portal, for addresses without a view.
 JSON_PATHS = ("/api/", "/.well-known/", "/healthz", "/readyz", "/metrics")
-# What the app raises in a login, in whichever view.
-OWN = (LoginLocked, LoginBusy, ClaimsUnavailable)
+# What the app raises in a login or logout, in whichever view.
+OWN = (LoginLocked, LoginBusy, ClaimsUnavailable, KeyUnavailable)
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def _known(request: HttpRequest, exception: BaseException | None) -> HttpRespons
             _note_denial(request)
         except Error as error:
             return _known(request, error)
-    if isinstance(exception, ClaimsUnavailable):
+    if isinstance(exception, ClaimsUnavailable | KeyUnavailable):
         return _answer(request, 503, str(UNAVAILABLE), RETRY_AFTER_SECONDS)
     if is_fault(exception):
         # Log only the type: a driver's message may quote parameters.

@@ -138,15 +138,15 @@ def sign_security_event(claims: SecurityEvent) -> str:
     that the receiver shares. The token has no ``exp`` and its own ``typ`` (RFC 8417, section 4),
     so it can't be used as an access token.
     """
-    ring = key_ring()
+    key = key_ring().current
     headers = {"typ": "secevent+jwt"}
     payload = dict(claims)
-    if ring.algorithm.symmetric:
+    if key.algorithm.symmetric:
         secret = app_settings.WEBHOOK_SECRET
         return jwt.encode(payload, secret, algorithm="HS256", headers=headers)
     return jwt.encode(
         payload,
-        ring.current.signing,
-        algorithm=ring.algorithm.name,
-        headers={**headers, "kid": ring.current.kid},
+        key.signing,
+        algorithm=key.algorithm.name,
+        headers={**headers, "kid": key.kid},
     )
