@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from tests.support.clock import travel
 from tests.support.users import make_staff, make_user
 from tokens import audit
 from tokens.listing.stats import activity, crowded_users, live_sessions
@@ -32,11 +33,52 @@ def test_a_day_with_nothing_in_it(client, sam):
     assert "No data in this period" in answer.text
 
 
-def test_figures_lead_to_their_events(client, sam):
+@pytest.fixture
+def eventful(db):
+    """Write events of each kind that is counted, today, yesterday and a month ago."""
+    with travel(datetime(2026, 11, 20, 12, 30, tzinfo=UTC), tick=False):
+        for kind in Kind:
+            for hours in (0, 1, 5, 23, 24, 24 * 7, 24 * 29):
+                happened(kind, ago=timedelta(hours=hours, minutes=7))
+        yield
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/St_Johns"])
+def test_figures_and_bars_open_as_many_events_as_they_count(client, sam, settings, eventful, zone):
+    settings.TIME_ZONE = zone
     client.force_login(sam)
-    page = client.get(URL).text
-    for kind in ("login", "refresh", "reuse"):
-        assert f"?kind={kind}&amp;within=24h" in page
+    context = client.get(URL).context
+
+    def listed(address):
+        return len(client.get(address).context["page"].rows)
+
+    for figure in context["figures"]:
+        assert listed(figure.address) == figure.number > 0, figure
+    addresses = {
+        address: number
+        for period in context["periods"]
+        for _start, numbers in period["rows"]
+        for number, address in numbers
+        if number
+    }
+    assert len(addresses) > 30
+    for address, number in addresses.items():
+        assert listed(address) == number, address
+    bars = {
+        bar.address
+        for period in context["periods"]
+        for drawn in period["charts"]
+        for column in drawn.columns
+        for bar in column.bars
+    }
+    assert bars == set(addresses)
+
+
+def test_trail_opens_without_views_and_refreshes(client, sam, eventful):
+    client.force_login(sam)
+    assert "/staff/events/?kind=acts" in client.get(URL).text
+    kinds = {event.kind for event in client.get("/staff/events/?kind=acts").context["page"].rows}
+    assert kinds == set(Kind) - {Kind.REFRESH, Kind.CLAIMS_VIEWED}
 
 
 def test_figures_are_those_of_the_last_day_against_the_day_before(client, sam, alice):

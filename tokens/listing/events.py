@@ -24,6 +24,7 @@ from tokens.listing.pagination import LOOK, Listing, Walk, unchanged
 from tokens.listing.query import FilterType, ListQuery, Text, declare
 from tokens.listing.search import UserKey, as_network, as_uuid, between, match, narrower
 from tokens.models import Event, EventTarget, Kind, Measure, Session
+from tokens.models.kinds import kinds_of
 from tokens.models.lengths import JTI_LENGTH
 from tokens.models.readable import is_readable
 
@@ -31,11 +32,27 @@ from tokens.models.readable import is_readable
 KEY = ("at", "id")
 # Cutoffs for everybody that are looked at.
 FEW = 100
-# A choice of the filter by kind: everything that ends sessions or tokens.
-REVOCATIONS = "revocations"
-REVOKING_KINDS = tuple(
-    kind for kind in Kind if kind.traits.caep or kind.traits.measure == Measure.REVOCATIONS
-)
+# A choice of the filter by kind that the trail opens with.
+ACTS = "acts"
+# Choices of the filter by kind that stand for several: their label and kinds, by name. The overview
+# counts those that have the name of a measure.
+KIND_GROUPS: dict[str, tuple[Text, tuple[Kind, ...]]] = {
+    ACTS: (
+        gettext_lazy("Without views and refreshes"),
+        tuple(kind for kind in Kind if not kind.traits.read_only and kind != Kind.REFRESH),
+    ),
+    "endings": (
+        gettext_lazy("Any revocation or logout"),
+        tuple(
+            kind for kind in Kind if kind.traits.caep or kind.traits.measure == Measure.REVOCATIONS
+        ),
+    ),
+    **{
+        measure.value: (measure.label, kinds)
+        for measure in Measure
+        if len(kinds := kinds_of(measure)) > 1
+    },
+}
 # An account's key, or several of which any may match.
 Accounts = UserKey | tuple[UserKey, ...]
 
@@ -65,10 +82,10 @@ class EventQuery(ListQuery[Event]):
         type=FilterType.CHOICE,
         label=gettext_lazy("What"),
         words=gettext_lazy("of the kind “%s”"),
-        help="kind of the event, or revocations: everything that ended something",
+        help=f"kind of the event, or several: {', '.join(KIND_GROUPS)}",
         any_label=gettext_lazy("Everything"),
         choices=(
-            (REVOCATIONS, gettext_lazy("Any revocation or logout")),
+            *((name, label) for name, (label, _kinds) in KIND_GROUPS.items()),
             *((kind.value, kind.label) for kind in Kind),
         ),
     )
@@ -247,8 +264,9 @@ class EventQuery(ListQuery[Event]):
 
         A search that contradicts that filter selects nothing.
         """
-        if self.kind == REVOCATIONS:
-            return replace(self, kind=REVOKING_KINDS)._searched()
+        if isinstance(self.kind, str) and self.kind in KIND_GROUPS:
+            _label, kinds = KIND_GROUPS[self.kind]
+            return replace(self, kind=kinds)._searched()
         if not (text := self.q):
             return self
         found = match(text)

@@ -30,9 +30,14 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Hold the number of events by `Measure` from ``start`` until the next bucket."""
+    """Hold the number of events by `Measure` in the whole hours of UTC from ``since`` to ``until``.
+
+    ``start`` is where the bucket begins on the viewer's clock, up to an hour before ``since``.
+    """
 
     start: datetime
+    since: datetime
+    until: datetime
     counts: Counter[str]
 
 
@@ -63,9 +68,8 @@ def activity(
     begins in. If the roll-up is behind, the events between it and the newest ones are left out.
     ``known`` saves the query for the position of the roll-up.
     """
-    buckets = [
-        Bucket(since + step * number, Counter()) for number in range(-(-(until - since) // step))
-    ]
+    starts = [since + step * number for number in range(-(-(until - since) // step))]
+    buckets = [Bucket(start, start, start + step, Counter()) for start in starts]
     wanted = {"kind__in": list(MEASURED_KINDS)}
     # The roll-up has most hours. The tail is the events that are not in it yet.
     tail_from = (known or sums()).tail_from
@@ -114,7 +118,10 @@ def daily_activity(*, last: datetime, number: int, known: Sums | None = None) ->
         found = activity(since=since, until=until, step=DAY, known=known)
         for longer in found[len(days) :]:
             found[len(days) - 1].counts.update(longer.counts)
-        buckets += [Bucket(starts[at], one.counts) for at, one in zip(days, found, strict=False)]
+        buckets += [
+            Bucket(starts[at], hours[at], hours[at + 1], one.counts)
+            for at, one in zip(days, found, strict=False)
+        ]
     return buckets
 
 

@@ -363,3 +363,8 @@ def traits_of(kind: str) -> Traits:
 SECURITY_KINDS = tuple(kind for kind in Kind if kind.traits.security)
 READ_ONLY_KINDS = tuple(kind for kind in Kind if kind.traits.read_only)
 MEASURED_KINDS = {kind.value: kind.traits.measure for kind in Kind if kind.traits.measure}
+
+
+def kinds_of(measure: Measure) -> tuple[Kind, ...]:
+    """Return the kinds of event that ``measure`` counts."""
+    return tuple(kind for kind in Kind if kind.traits.measure == measure)

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import ceil, log10
 
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from tokens.listing.stats import Bucket
 from tokens.models import Measure
+from tokens.models.kinds import kinds_of
 
 TRAFFIC = (Measure.LOGINS, Measure.REFRESHES)
 TROUBLE = (Measure.REFUSALS, Measure.REVOCATIONS, Measure.REUSE)
@@ -18,13 +20,16 @@ TROUBLE = (Measure.REFUSALS, Measure.REVOCATIONS, Measure.REUSE)
 BAR_SHARE = 0.72
 # A day on which the clocks change has 23 hours.
 SHORTEST_DAY = timedelta(hours=20)
+# How an address writes an instant of UTC, to the minute.
+INSTANT = "%Y-%m-%dT%H:%MZ"
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
     """One measure in a column. ``y`` is the distance of its upper edge from the top.
 
-    The numbers are text, so that no locale puts a decimal comma into the SVG.
+    The numbers are text, so that no locale puts a decimal comma into the SVG. ``address`` lists the
+    events that the bar counts.
     """
 
     measure: Measure
@@ -32,6 +37,7 @@ class Bar:
     y: str
     width: str
     height: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +113,26 @@ def _bars(
             height = max(height, 2.0)
             foot -= height
             gap = slot * (1 - BAR_SHARE) / 2
-            parts = (left + gap, max(foot, 0.0), slot * BAR_SHARE, height)
-            bars.append(Bar(measure, *(_number(part) for part in parts)))
+            bars.append(
+                Bar(
+                    measure,
+                    x=_number(left + gap),
+                    y=_number(max(foot, 0.0)),
+                    width=_number(slot * BAR_SHARE),
+                    height=_number(height),
+                    address=events_address(measure, bucket),
+                )
+            )
     return bars
+
+
+def events_address(measure: Measure, first: Bucket, last: Bucket | None = None) -> str:
+    """Return the address of the events of a bucket, or of several, that ``measure`` counts."""
+    kinds = kinds_of(measure)
+    kind = kinds[0].value if len(kinds) == 1 else measure.value
+    since, until = (at.astimezone(UTC) for at in (first.since, (last or first).until))
+    span = f"after={since:{INSTANT}}&before={until:{INSTANT}}"
+    return f"{reverse('tokens_staff:events')}?kind={kind}&{span}"
 
 
 def sparkline(values: Sequence[int]) -> str:

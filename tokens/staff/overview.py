@@ -28,10 +28,18 @@ from tokens.listing.stats import (
 )
 from tokens.listing.users import holders
 from tokens.models import Event, Kind, Measure, RevocationJob
-from tokens.models.kinds import MEASURED_KINDS, SECURITY_KINDS
+from tokens.models.kinds import SECURITY_KINDS
 from tokens.permissions import CUT_OFF, REVOKE, VIEW_EVENTS, VIEW_SESSIONS
 from tokens.revocation import may_read_job
-from tokens.staff.charts import SHORTEST_DAY, TRAFFIC, TROUBLE, change, chart, sparkline
+from tokens.staff.charts import (
+    SHORTEST_DAY,
+    TRAFFIC,
+    TROUBLE,
+    change,
+    chart,
+    events_address,
+    sparkline,
+)
 from tokens.staff.guards import staff_only
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -44,7 +52,7 @@ KEY_NEAR = timedelta(days=7)
 class Figure:
     """The number of one measure in the last 24 hours, with the points of its sparkline.
 
-    ``kind`` is the kind of the events that were counted, if they are of one kind.
+    ``address`` lists the events that were counted.
     """
 
     measure: Measure
@@ -52,7 +60,7 @@ class Figure:
     number: int
     change: str
     points: str
-    kind: str = ""
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,6 @@ def figures(hours: list[Bucket]) -> list[Figure]:
     found = []
     for measure in Measure:
         values = [bucket.counts[measure] for bucket in hours]
-        kinds = [kind for kind, counted in MEASURED_KINDS.items() if counted == measure]
         today, before = sum(values[24:]), sum(values[:24])
         found.append(
             Figure(
@@ -111,7 +118,7 @@ def figures(hours: list[Bucket]) -> list[Figure]:
                 today,
                 change(now=today, before=before),
                 sparkline(values[24:]),
-                kinds[0] if len(kinds) == 1 else "",
+                events_address(measure, hours[24], hours[-1]),
             )
         )
     return found
@@ -174,7 +181,10 @@ def _period(title: str, buckets: list[Bucket]) -> dict[str, object]:
         ],
         "names": [measure.label for measure in Measure],
         "rows": [
-            (bucket.start, [bucket.counts[measure] for measure in Measure])
+            (
+                bucket.start,
+                [(bucket.counts[m], events_address(m, bucket)) for m in Measure],
+            )
             for bucket in reversed(buckets)
         ],
         "hourly": buckets[1].start - buckets[0].start < SHORTEST_DAY,

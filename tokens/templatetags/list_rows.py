@@ -37,6 +37,7 @@ class Bar(Protocol):
     y: str
     width: str
     height: str
+    address: str
 
 
 class ChartColumn(Protocol):
@@ -189,7 +190,8 @@ def bars(column: ChartColumn) -> SafeString:
         column.width,
         format_html_join(
             "",
-            '<rect class="bar-{}" x="{}" y="{}" width="{}" height="{}" />',
-            ((bar.measure, bar.x, bar.y, bar.width, bar.height) for bar in column.bars),
+            '<a href="{}" tabindex="-1">'
+            '<rect class="bar-{}" x="{}" y="{}" width="{}" height="{}" /></a>',
+            ((b.address, b.measure, b.x, b.y, b.width, b.height) for b in column.bars),
         ),
     )

@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 from tokens.conf import app_settings
 from tokens.db import clock
 from tokens.jwt.redaction import holds_redacted
+from tokens.listing.events import ACTS
 from tokens.listing.search import email_of
 from tokens.listing.status import Status
 from tokens.models import Session
@@ -278,14 +279,15 @@ def request_id() -> str:
     return current_origin().request_id
 
 
-# The lists of tokens and sessions open on what is active: most rows have ended.
+# A page's name, label, permission, and the filter it opens with: most tokens and sessions have
+# ended, and most events are refreshes.
 NAV = (
-    ("overview", gettext_lazy("Overview"), ""),
-    ("tokens", gettext_lazy("Tokens"), VIEW_TOKENS),
-    ("sessions", gettext_lazy("Sessions"), VIEW_SESSIONS),
-    ("users", gettext_lazy("Users"), VIEW_TOKENS),
-    ("inspect", gettext_lazy("Inspect"), INSPECT),
-    ("events", gettext_lazy("Audit"), VIEW_EVENTS),
+    ("overview", gettext_lazy("Overview"), "", ""),
+    ("tokens", gettext_lazy("Tokens"), VIEW_TOKENS, "?status=active"),
+    ("sessions", gettext_lazy("Sessions"), VIEW_SESSIONS, "?status=active"),
+    ("users", gettext_lazy("Users"), VIEW_TOKENS, ""),
+    ("inspect", gettext_lazy("Inspect"), INSPECT, ""),
+    ("events", gettext_lazy("Audit"), VIEW_EVENTS, f"?kind={ACTS}"),
 )
 
 
@@ -297,21 +299,19 @@ def nav_links(request: HttpRequest) -> list[dict[str, object]]:
     user = getattr(request, "user", None)
     if not overview or not is_staff(user):
         return found
-    for name, words, permission in NAV:
+    for name, words, permission, opens_with in NAV:
         if permission and not may(user, permission):
             continue
         href = reverse(f"tokens_staff:{name}")
         current = request.path == href or (href != overview and request.path.startswith(href))
-        if name in ("tokens", "sessions"):
-            href = f"{href}?status=active"
-        found.append({"href": href, "name": words, "current": current})
+        found.append({"href": href + opens_with, "name": words, "current": current})
     return found
 
 
 @register.simple_tag
 def list_label(name: str) -> str:
     """Return the label of a list, as the navigation has it."""
-    return next(str(words) for other, words, _permission in NAV if other == name)
+    return next(str(words) for other, words, *_rest in NAV if other == name)
 
 
 @register.simple_tag
