@@ -2,6 +2,7 @@
 
 import json
 import re
+import sqlite3
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from tokens.audit.export import FORMATS, rows
 from tokens.audit.retention import remove_events
 from tokens.audit.tampered import Tampered
 from tokens.audit.verify import compare
+from tokens.db.printable import LONGEST
 from tokens.listing.attention import find_attention
 from tokens.listing.events import EventQuery, acts_upon_many
 from tokens.management import purge
@@ -43,6 +45,13 @@ DATA = {
     POSTGRESQL: ["[1]", '"x"', "null", "7", DEEP, '{"a": 1' + "0" * 5_000 + "}", '{"a": 1e5000}'],
     SQLITE: ["[1]", '"x"', "null", "7", '{"a": 1e999}', '{"a": "\\ud800"}', '{"a": 1, "a": 2}'],
 }
+# JSON of a few kilobytes that no database can print, and values of which SQLite reads a part.
+SMALL_BUT_LONG = [
+    '{"a": [' + "1e131071, " * 8_300 + "1]}",
+    '{"rule": {"key": [' + "1e-16383, " * 90_000 + "1]}}",
+    "[" + "1e131071, " * 8_300 + "1]",
+]
+LONG_LIMIT = 20_000_000
 # Objects, which can be read, but have members that the portal doesn't write.
 ODD = [
     '{"rule": {}, "key": []}', '{"targets": 5}', '{"cutoff": "x"}', '{"cutoff": {}}',
@@ -70,7 +79,20 @@ def insert(**columns):
 def unreadable_events():
     found = [insert(at=value) for value in TIMES[connection.vendor]]
     found += [insert(data=value) for value in DATA[connection.vendor]]
-    if connection.vendor == SQLITE:
+    if connection.vendor == POSTGRESQL:
+        found += [insert(data=value) for value in SMALL_BUT_LONG]
+    else:
+        found += [insert(**{name: b"\xff"}) for name in ("actor_id", "subject_id")]
+        found += [insert(**{name: "x"}) for name in ("actor_id", "subject_id")]
+        bytes_, text = "zeroblob(17000000)", "CAST(zeroblob(17000000) AS TEXT)"
+        for change in (
+            "actor_id = CAST(x'ff' AS TEXT)", "subject_id = CAST(x'ff' AS TEXT)",
+            f"reason = {bytes_}", f"jti = {text}", f"at = {text}", f"ip = {text}",
+            """data = '{"a": "' || hex(zeroblob(8500000)) || '"}'""",
+        ):  # fmt: skip
+            found.append(insert())
+            with unguarded():
+                sql(f"UPDATE tokens_event SET {change} WHERE id = %s", found[-1])
         texts = ("kind", "actor_name", "jti", "ip", "session_id", "user_agent", "reason")
         found += [insert(**{name: b"\xff\xfe"}) for name in texts]
         found += [insert()]
@@ -84,6 +106,8 @@ def unreadable_events():
 def unreadable(db, alice):
     """Return the ids of events that can't be read. Others are before, between and after them."""
     write(3)
+    if connection.vendor == SQLITE:
+        limit = connection.connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONG_LIMIT)
     found = unreadable_events()
     for kind in KINDS:
         for data in ODD:
@@ -92,7 +116,9 @@ def unreadable(db, alice):
     if connection.vendor == POSTGRESQL:
         insert(ip="10.0.0.0/8", kind=Kind.REFRESH_RETRY, session_id=pair_of(alice).session.pk)
     write(3)
-    return found
+    yield found
+    if connection.vendor == SQLITE:
+        connection.connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit)
 
 
 def named(**options):
@@ -112,6 +138,17 @@ def test_unreadable_events_are_sealed_and_named(unreadable):
         changed = {e for one in compare() if isinstance(one, Tampered) for e in one.events}
         assert set(unreadable) <= changed
         assert "unreadable" not in {one.what for one in compare() if isinstance(one, Tampered)}
+
+
+def test_event_with_a_very_long_text_is_named(db):
+    """PostgreSQL stores these characters in 17 MB and COPY prints seven bytes for each."""
+    write(3)
+    long = insert(data='{"kept": "' + "\\u0001" * (LONGEST + 1) + '"}')
+    write(3)
+    assert named() == {long}
+    seal(size=3)
+    assert named() == {long}
+    assert Event.objects.get(pk=long).data == {"unreadable": True}
 
 
 def test_verify_command_says_which_events_cannot_be_read(unreadable, capsys):

@@ -3,25 +3,29 @@
 The canonical form of an event is one line of PostgreSQL's ``COPY … TO STDOUT``: tab-separated
 and escaped, so that two different rows never give the same line. PostgreSQL writes these lines
 itself, at a tenth of the cost of building rows in Python. On SQLite this module builds the same
-lines.
+lines. A value that is too long to print is in the line by its length only: the portal never writes
+one, so its event is reported, whatever the value is.
 """
 
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 from django.db import connection
+from django.db.models import IntegerField
 
+from tokens.db.printable import DEEPEST, LONGEST, is_printable, json_size, octets
 from tokens.models import Event
-from tokens.models.readable import DEEPEST, EARLIEST, LATEST, is_address, read_object
+from tokens.models.readable import EARLIEST, LATEST, is_address, read_object
 
 COLUMNS = (
     "kind", "actor_id", "actor_name", "subject_id", "subject_name", "session_id", "jti", "ip",
     "user_agent", "client", "request_id", "reason", "count", "data",
 )  # fmt: skip
 SESSION, ADDRESS, COUNT = map(COLUMNS.index, ("session_id", "ip", "count"))
+USERS = tuple(map(COLUMNS.index, ("actor_id", "subject_id")))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # COPY escapes these characters.
 ESCAPES = str.maketrans(
@@ -50,9 +54,12 @@ def read_lines(*, after: int, through: int, limit: int) -> Iterator[CanonicalLin
 def _copy_lines(after: int, through: int, limit: int) -> Iterator[CanonicalLine]:
     # Times are numbers here, because their text depends on settings of the server. The number of
     # an infinite time is infinite.
-    columns = ", ".join(f'"{name}"' for name in COLUMNS)
+    *names, data = COLUMNS
+    columns = ", ".join(f'"{name}"' for name in names)
+    # JSON begins with no such mark.
+    printed = f"CASE WHEN {is_printable(data)} THEN {data}::text ELSE '?' || {json_size(data)} END"
     query = (
-        f"COPY (SELECT id, trunc(extract(epoch FROM at) * 1000000), {columns} "  # noqa: S608
+        f"COPY (SELECT id, trunc(extract(epoch FROM at) * 1000000), {columns}, {printed} "  # noqa: S608
         f"FROM tokens_event WHERE id > {int(after)} AND id <= {int(through)} "
         f"ORDER BY id LIMIT {int(limit)}) TO STDOUT"
     )
@@ -103,11 +110,13 @@ def _build_lines(after: int, through: int, limit: int) -> Iterator[CanonicalLine
 def as_stored(column: str) -> str:
     """Return SQL for what SQLite stores in a column, which may have any type.
 
-    The value of a text is its bytes, and the value of bytes is their text in SQL.
+    The value of a text is its bytes, and the value of bytes is their text in SQL. The value of a
+    text or bytes that are too long is the type and the length.
     """
     return (
-        f"CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB)"
-        f" WHEN 'blob' THEN quote({column}) ELSE {column} END"
+        f"CASE WHEN {octets(column)} > {LONGEST} THEN typeof({column}) || ' ' || {octets(column)}"
+        f" WHEN typeof({column}) = 'text' THEN CAST({column} AS BLOB)"
+        f" WHEN typeof({column}) = 'blob' THEN quote({column}) ELSE {column} END"
     )
 
 
@@ -129,9 +138,16 @@ def _are_written(values: list[object]) -> bool:
     return (
         all(_is_text(v) for v in values if not isinstance(v, int | None))
         and isinstance(values[COUNT], int)
+        and all(isinstance(values[at], _user_key_type() | None) for at in USERS)
         and (session is None or _is_hexadecimal(session))
         and (address is None or _is_address(address))
     )
+
+
+@cache
+def _user_key_type() -> type[int] | type[bytes]:
+    key = Event._meta.get_field("actor").target_field
+    return int if isinstance(key, IntegerField) else bytes
 
 
 def _is_text(value: object) -> bool:

@@ -151,12 +151,14 @@ def _check_unsealed(*, after: int) -> Iterator[Tampered]:
     """Yield the events that no seal covers yet, and that the portal can't read."""
     last = last_id()
     while True:
-        lines = list(read_lines(after=after, through=last, limit=UNSEALED))
-        unreadable = [event for event, at, _line in lines if at is None]
+        # Without the lines, of which each may be long.
+        lines = read_lines(after=after, through=last, limit=UNSEALED)
+        events = [(event, at is not None) for event, at, _line in lines]
+        unreadable = (event for event, readable in events if not readable)
         yield from _runs((("unreadable", event) for event in unreadable), seal=None)
-        if len(lines) < UNSEALED:
+        if len(events) < UNSEALED:
             return
-        after = lines[-1][0]
+        after = events[-1][0]
 
 
 def _check_impossible_numbers() -> Iterator[Tampered]:

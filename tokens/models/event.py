@@ -13,6 +13,7 @@ from tokens.models.readable import (
     TrailCountField,
     TrailObjectField,
     TrailTimeField,
+    TrailUserField,
     TrailUUIDField,
     is_readable,
 )
@@ -28,7 +29,7 @@ class Event(models.Model):
 
     at = TrailTimeField(_("when"), default=clock.now)
     kind = TrailCharField(_("kind"), max_length=24, choices=kind_choices)
-    actor = models.ForeignKey(
+    actor = TrailUserField(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
         db_constraint=False,
@@ -38,7 +39,7 @@ class Event(models.Model):
         verbose_name=_("actor"),
     )
     actor_name = TrailCharField(_("actor"), max_length=NAME_LENGTH, blank=True)
-    subject = models.ForeignKey(
+    subject = TrailUserField(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
         db_constraint=False,

@@ -14,8 +14,10 @@ from json.decoder import JSONDecoder
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
+from django.db.models.expressions import Col
 from django.db.models.fields.json import KeyTransform
 
+from tokens.db.printable import DEEPEST, LONGEST, is_printable, octets
 from tokens.models.address import AddressField, SameColumn
 
 if TYPE_CHECKING:
@@ -32,10 +34,10 @@ if TYPE_CHECKING:
 # the limits of Python, so that every time zone can show the times between them.
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+# More bytes than an address has.
+LONGEST_ADDRESS = 64
 # The member of an object in place of JSON that can't be read.
 UNREADABLE = "unreadable"
-# Levels of objects and lists in each other. The portal writes four.
-DEEPEST = 64
 
 
 def is_readable(at: datetime) -> bool:
@@ -89,18 +91,24 @@ def _text(value: Any) -> Any:
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
-def _as_bytes(compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
-    """Have SQLite return bytes: its driver can't read a text that is no UTF-8."""
+def _as_bytes(compiler: "SQLCompiler", sql: str, params: "Params", longest: int) -> "Sql":
+    """Have SQLite return the first bytes: its driver can't read a text that is no UTF-8."""
     if compiler.connection.vendor == "postgresql":
         return sql, tuple(params)
-    return f"CAST({sql} AS BLOB)", tuple(params)
+    read = f"CAST({sql} AS BLOB)"
+    # The part of no bytes is NULL.
+    formatted = (
+        f"CASE WHEN {octets(sql)} > {longest} THEN substr({read}, 1, {longest}) ELSE {read} END"
+    )
+    return formatted, (*params,) * formatted.count(sql)
 
 
 class TrailCharField(SameColumn, models.CharField):  # type: ignore[type-arg]
-    """Read any text."""
+    """Read any text, up to the length of the column."""
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
-        return _as_bytes(compiler, sql, params)
+        # A character has up to four bytes.
+        return _as_bytes(compiler, sql, params, 4 * (self.max_length or LONGEST))
 
     def from_db_value(
         self, value: object, expression: "BaseExpression", connection: "BaseDatabaseWrapper"
@@ -112,7 +120,7 @@ class TrailAddressField(AddressField):
     """Read any address; None for what is none."""
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
-        return _as_bytes(compiler, sql, params)
+        return _as_bytes(compiler, sql, params, LONGEST_ADDRESS)
 
     def from_db_value(
         self, value: object, expression: "BaseExpression", connection: "BaseDatabaseWrapper"
@@ -145,6 +153,23 @@ class TrailUUIDField(SameColumn, models.UUIDField):  # type: ignore[type-arg]
             f"typeof({sql}) = 'text' AND length({sql}) = 32 AND {sql} NOT GLOB '*[^0-9a-f]*'"
         )
         return f"CASE WHEN {hexadecimal} THEN {sql} END", (*params,) * 4
+
+
+class TrailUserField(SameColumn, models.ForeignKey):  # type: ignore[type-arg]
+    """Read the key of any user; None for what is none."""
+
+    def get_col(self, alias: str, output_field: "models.Field[Any, Any] | None" = None) -> Col:
+        """Return the column as Django does: with the field of the key that it holds."""
+        column = super().get_col(alias, output_field)
+        return _UserKey(column.alias, column.target, column.output_field)
+
+
+class _UserKey(Col):
+    def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
+        if compiler.connection.vendor == "postgresql":
+            return sql, tuple(params)
+        stored = "integer" if isinstance(self.output_field, models.IntegerField) else "text"
+        return f"CASE WHEN typeof({sql}) = '{stored}' THEN {sql} END", (*params,) * 2
 
 
 class TrailCountField(SameColumn, models.PositiveIntegerField):  # type: ignore[type-arg]
@@ -191,7 +216,11 @@ class TrailObjectField(SameColumn, models.JSONField):
     """Read any JSON; ``{"unreadable": true}`` for what is no object that can be shown."""
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
-        return _as_bytes(compiler, sql, params)
+        if compiler.connection.vendor != "postgresql":
+            # JSON without its end is none.
+            return _as_bytes(compiler, sql, params, LONGEST)
+        formatted = f"CASE WHEN {is_printable(sql)} THEN {sql} WHEN {sql} IS NOT NULL THEN '7' END"
+        return formatted, (*params,) * formatted.count(sql)
 
     def from_db_value(
         self, value: object, expression: "BaseExpression", connection: "BaseDatabaseWrapper"
