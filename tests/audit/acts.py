@@ -28,7 +28,7 @@ from tests.audit.faces import (
     with_legacy_token,
 )
 from tests.support.users import PASSWORD
-from tokens.models import Kind, SavedView
+from tokens.models import Kind, SavedView, Service
 
 TOKENS = "token_blacklist/outstandingtoken"
 ENDED, CUT = ("sessions", "targets"), ("not_before", "everybody", "targets")
@@ -213,6 +213,15 @@ SERVICES = [
         first=add_billing, subject="", data=OF_SERVICE, request=False),
     Act(Kind.SERVICE_REMOVED, "command", lambda w: w.command("services", "remove", "billing"),
         first=add_billing, subject="", data=OF_SERVICE, request=False),
+    Act(Kind.SERVICE_ADDED, "staff", lambda w: w.staff.post(
+        "/staff/services/add/", {"name": "billing", "may_read_feed": "on"}), actor="sam",
+        subject="", data=OF_SERVICE),
+    Act(Kind.SERVICE_ROTATED, "staff", lambda w: w.staff.post(
+        f"/staff/services/{Service.objects.get().pk}/rotate/"), first=add_billing, actor="sam",
+        subject="", data=OF_SERVICE),
+    Act(Kind.SERVICE_REMOVED, "staff", lambda w: w.staff.post(
+        f"/staff/services/{Service.objects.get().pk}/remove/"), first=add_billing, actor="sam",
+        subject="", data=OF_SERVICE),
     Act(Kind.SERVICE_REFUSED, "api", lambda w: w.post(
         "introspect", {"token": "x"}, HTTP_AUTHORIZATION="Basic YmlsbGluZzp4"),
         first=add_billing, subject="", reason="wrong secret", data=("service",)),

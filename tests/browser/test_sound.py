@@ -30,8 +30,9 @@ PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 860}
 LISTS = (
     "/staff/", "/staff/tokens/", "/staff/sessions/", "/staff/users/", "/staff/events/",
-    "/account/sessions/", "/admin/token_blacklist/outstandingtoken/", "/admin/tokens/session/",
-    "/admin/tokens/event/", "/admin/tokens/cutoff/",
+    "/staff/services/", "/account/sessions/", "/admin/token_blacklist/outstandingtoken/",
+    "/admin/tokens/session/", "/admin/tokens/event/", "/admin/tokens/cutoff/",
+    "/admin/tokens/service/",
 )  # fmt: skip
 # These are no pages of the app: documents for programs, and pages of Django's admin. The API's page
 # has tests of its own.

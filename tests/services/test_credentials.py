@@ -7,6 +7,7 @@ from urllib.parse import quote_plus
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from tests.support.tokens import pair_of
 from tokens.models import Event, Kind, Service
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.django_db
 def _budgets():
     credentials.failures.reset()
     credentials.calls.reset()
+    credentials.counted.reset()
 
 
 def basic(name, secret):
@@ -127,6 +129,27 @@ def test_service_that_calls_often_stores_the_time_of_its_call_rarely(
     assert Service.objects.get().last_call_at is not None
     with django_assert_num_queries(1):
         assert introspect(api, **header).status_code == 200
+
+
+def test_calls_of_a_service_are_counted(api, billing):
+    header = basic("billing", billing.secret)
+    for _ in range(5):
+        introspect(api, **header)
+    introspect(api, **basic("billing", "wrong"))
+    assert Service.objects.get().calls == 1
+    Service.objects.update(last_call_at=timezone.now() - credentials.STORED_EVERY)
+    introspect(api, **header)
+    assert Service.objects.get().calls == 6
+
+
+def test_each_process_stores_the_calls_that_it_counted(api, billing):
+    """The stored time of the last call is also that of other processes."""
+    header = basic("billing", billing.secret)
+    introspect(api, **header)
+    introspect(api, **header)
+    credentials.counted._stored.clear()
+    introspect(api, **header)
+    assert Service.objects.get().calls == 3
 
 
 def test_bearer_call_asks_no_more_than_before(api, alice, billing, django_assert_num_queries):

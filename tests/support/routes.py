@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from tokens.models import Cutoff, Event, Refusal
 from tokens.revocation import Selection, preview, start_job
+from tokens.services import add_service
 from tokens.sessions.issue import open_session
 
 
@@ -51,6 +52,7 @@ class Things:
         refusal = Refusal.objects.create(
             slot=0, request_id="0a1b2c3d4e5f", at=timezone.now(), check_name="signature"
         )
+        service = add_service(name="billing", may_introspect=True, may_read_feed=True)
         self.named: dict[str, Any] = {
             "sid": session.pk,
             "root": sam.pk,
@@ -64,6 +66,7 @@ class Things:
             "cutoff": cutoff.pk,
             "job": job.pk,
             "request": refusal.request_id,
+            "service": service.service.pk,
             "event": Event.objects.order_by("pk")[0].pk,
             "type": ContentType.objects.get_for_model(User).pk,
         }

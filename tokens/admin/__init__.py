@@ -1,4 +1,4 @@
-"""Register tokens, sessions, cutoffs and events in Django's admin.
+"""Register tokens, sessions, cutoffs, services and events in Django's admin.
 
 The two admins of simplejwt's blacklist app are replaced. With `ADMIN_USER_SECTION`, the
 project's user admin gains a section about tokens. The admins of all other apps are imported first,
@@ -14,11 +14,12 @@ from django.utils.module_loading import module_has_submodule
 
 from tokens.admin.login import StaffOnlyForm
 from tokens.admin.outstanding import OutstandingTokenAdmin
+from tokens.admin.services import ServiceAdmin
 from tokens.admin.sessions import SessionAdmin
 from tokens.admin.trail import CutoffAdmin, EventAdmin
 from tokens.admin.users import with_tokens
 from tokens.conf import app_settings
-from tokens.models import BlacklistedToken, Cutoff, Event, OutstandingToken, Session
+from tokens.models import BlacklistedToken, Cutoff, Event, OutstandingToken, Service, Session
 
 
 def _register() -> None:
@@ -36,6 +37,7 @@ def _register() -> None:
     admin.site.register(Session, SessionAdmin)
     admin.site.register(Cutoff, CutoffAdmin)
     admin.site.register(Event, EventAdmin)
+    admin.site.register(Service, ServiceAdmin)
     if not app_settings.ADMIN_USER_SECTION:
         return
     # A site that sets its own login form keeps it.

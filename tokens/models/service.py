@@ -12,7 +12,8 @@ class Service(models.Model):
     """A program with a name and a secret, which introspects tokens or follows the revocation feed.
 
     ``digest`` is that of the secret, which is shown once. ``confirmed_at`` is the instant up to
-    which the service has read the feed: it has asked with a cursor of that instant.
+    which the service has read the feed: it has asked with a cursor of that instant. ``calls`` may
+    lack the latest ones, which a process counts before it stores them.
     """
 
     name = models.CharField(_("name"), max_length=NAME_LIMIT, unique=True)
@@ -23,11 +24,12 @@ class Service(models.Model):
     rotated_at = models.DateTimeField(_("secret rotated"), null=True)
     last_call_at = models.DateTimeField(_("last call"), null=True)
     confirmed_at = models.DateTimeField(_("feed read up to"), null=True)
+    calls = models.PositiveBigIntegerField(_("calls"), default=0, db_default=0)
 
     class Meta:
         verbose_name = _("service")
         verbose_name_plural = _("services")
-        default_permissions = ()
+        default_permissions = ("view",)
         permissions = [("manage_service", "Can add, rotate and remove services")]
 
     def __str__(self) -> str:

@@ -10,17 +10,21 @@ from tokens.services.credentials import (
     authenticate,
 )
 from tokens.services.registry import (
+    NAME,
     Credential,
     NameTaken,
+    ServiceGone,
     add_service,
     remove_service,
     rotate_service,
 )
 
 __all__ = [
+    "NAME",
     "Credential",
     "CredentialRejected",
     "NameTaken",
+    "ServiceGone",
     "ServiceThrottled",
     "add_service",
     "authenticate",

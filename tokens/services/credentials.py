@@ -1,11 +1,16 @@
 """Check the name and the secret that a service sends with each call.
 
-A call costs one statement, and sometimes a second one that stores when the service called last.
+A call costs one statement, and every few seconds a second one that stores how many there were.
 """
 
 import hashlib
 import hmac
-from datetime import timedelta
+import threading
+import time
+from collections import Counter
+from datetime import datetime, timedelta
+
+from django.db.models import F
 
 from tokens import audit
 from tokens.audit.refusals import Budget
@@ -16,13 +21,41 @@ from tokens.origin import client_network, current_origin
 # What one process answers in a minute: wrong secrets, of all clients and of one, and good calls.
 ALL_FAILURES, FAILURES_OF_CLIENT = 1_000, 30
 ALL_CALLS, CALLS_OF_SERVICE = 300_000, 30_000
-# The stored time of the last call may be behind by this much.
-LAST_CALL = timedelta(seconds=10)
+# The stored number of calls, and the time of the last one, may be behind by this much.
+STORED_EVERY = timedelta(seconds=10)
 # Compared with the secret of a call that names no service, so that it takes as long.
 NO_DIGEST = hashlib.sha256(b"").hexdigest()
 
+
+class CallCounter:
+    """Count the calls of each service in this process, until they are stored."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the calls that are not stored."""
+        self._calls: Counter[int] = Counter()
+        self._stored: dict[int, float] = {}
+
+    def add(self, key: int, *, due: bool) -> int:
+        """Count a call. Return how many to store now: all since the last time, or 0.
+
+        They are stored if it is ``due``, and if this process has not stored any for a while.
+        """
+        with self._lock:
+            now = time.monotonic()
+            self._calls[key] += 1
+            if not due and now - self._stored.get(key, 0) < STORED_EVERY.total_seconds():
+                return 0
+            self._stored[key] = now
+            return self._calls.pop(key)
+
+
 failures = Budget(together=ALL_FAILURES)
 calls = Budget(together=ALL_CALLS)
+counted = CallCounter()
 
 
 class CredentialRejected(Exception):
@@ -56,15 +89,20 @@ def authenticate(*, name: str, secret: str) -> Service:
         raise CredentialRejected
     if not calls.spend({service.pk: CALLS_OF_SERVICE}):
         raise ServiceThrottled
-    now = clock.now()
-    if service.last_call_at is None or not now - LAST_CALL < service.last_call_at <= now:
-        Service.objects.filter(pk=service.pk).update(last_call_at=now)
+    _count(service, clock.now())
     return service
 
 
 def refuse_permission(*, service: Service, wanted: str) -> None:
     """Record that a service lacks a permission."""
     _record(service, f"without the permission to {wanted}", about=wanted)
+
+
+def _count(service: Service, now: datetime) -> None:
+    last = service.last_call_at
+    due = last is None or not now - STORED_EVERY < last <= now
+    if number := counted.add(service.pk, due=due):
+        Service.objects.filter(pk=service.pk).update(calls=F("calls") + number, last_call_at=now)
 
 
 def _reject(service: Service | None) -> None:

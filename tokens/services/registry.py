@@ -13,12 +13,16 @@ from tokens.models.service import NAME_LIMIT
 from tokens.origin import Actor
 from tokens.services.credentials import digest_of
 
-NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_LIMIT - 1}}}")
+NAME = re.compile(rf"\A[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_LIMIT - 1}}}\Z")
 SECRET_BYTES = 32
 
 
 class NameTaken(ValueError):
     """Raised when another service has the name."""
+
+
+class ServiceGone(LookupError):
+    """Raised for a service that was removed concurrently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,16 @@ class Credential:
 def add_service(
     *, name: str, may_introspect: bool, may_read_feed: bool, actor: Actor = None
 ) -> Credential:
-    """Add a service and return its secret. Raises ValueError for a bad name, and `NameTaken`."""
+    """Add a service and return its secret.
+
+    Raises ValueError for a bad name and for a service that may do nothing, and `NameTaken`.
+    """
     if NAME.fullmatch(name) is None:
         raise ValueError(
             f"A name has letters, digits, '.', '_' and '-', and at most {NAME_LIMIT} of them."
         )
+    if not may_introspect and not may_read_feed:
+        raise ValueError("A service may introspect tokens, read the feed, or both.")
     secret = secrets.token_urlsafe(SECRET_BYTES)
     service = Service(
         name=name,
@@ -56,21 +65,29 @@ def add_service(
 
 
 def rotate_service(*, service: Service, actor: Actor = None) -> Credential:
-    """Give a service another secret. The one before is refused from now on."""
+    """Give a service another secret. The one before is refused from now on.
+
+    Raises `ServiceGone`.
+    """
     secret = secrets.token_urlsafe(SECRET_BYTES)
     service.digest, service.rotated_at = digest_of(secret), clock.now()
     with transaction.atomic():
-        service.save(update_fields=["digest", "rotated_at"])
+        changed = Service.objects.filter(pk=service.pk).update(
+            digest=service.digest, rotated_at=service.rotated_at
+        )
+        if not changed:
+            raise ServiceGone(f"The service {service.name} was removed.")
         _record(Kind.SERVICE_ROTATED, service, actor)
     return Credential(service, secret)
 
 
 def remove_service(*, service: Service, actor: Actor = None) -> None:
-    """Remove a service. Its calls are refused from now on."""
+    """Remove a service. Its calls are refused from now on. Raises `ServiceGone`."""
     with transaction.atomic():
         deleted, _by_model = Service.objects.filter(pk=service.pk).delete()
-        if deleted:
-            _record(Kind.SERVICE_REMOVED, service, actor)
+        if not deleted:
+            raise ServiceGone(f"The service {service.name} was removed.")
+        _record(Kind.SERVICE_REMOVED, service, actor)
 
 
 def _record(kind: Kind, service: Service, actor: Actor) -> None:

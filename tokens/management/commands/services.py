@@ -2,7 +2,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from tokens.management.base import OneLineParser, TokensCommand
 from tokens.models import Service
-from tokens.services import add_service, remove_service, rotate_service
+from tokens.services import Credential, ServiceGone, add_service, remove_service, rotate_service
 
 
 class Command(TokensCommand):
@@ -32,38 +32,38 @@ class Command(TokensCommand):
     def handle(self, *, act: str, as_json: bool, name: str = "", **options: bool) -> None:
         if act == "list":
             self._list(as_json=as_json)
-        elif act == "add":
-            self._add(name, options, as_json=as_json)
-        elif act == "rotate":
-            made = rotate_service(service=_named(name))
-            self._tell_secret(made.service, made.secret, as_json=as_json)
-        else:
-            remove_service(service=_named(name))
-            self.tell({"name": name}, f"Removed the service {name}.", as_json=as_json)
+            return
+        try:
+            if act == "remove":
+                remove_service(service=_named(name))
+                self.tell({"name": name}, f"Removed the service {name}.", as_json=as_json)
+            else:
+                made = (
+                    rotate_service(service=_named(name)) if act == "rotate" else _add(name, options)
+                )
+                self._tell_secret(made.service, made.secret, as_json=as_json)
+        except (ValueError, ServiceGone) as error:
+            raise CommandError(str(error)) from error
 
     def _list(self, *, as_json: bool) -> None:
         services = list(Service.objects.order_by("name"))
         lines = [
-            f"{one.name}: {', '.join(_allowed(one))}; last call {one.last_call_at or 'never'}"
+            f"{one.name}: {', '.join(_allowed(one))}; last call {one.last_call_at or 'never'};"
+            f" calls {one.calls}"
             for one in services
         ]
         facts = {"services": [_facts(service) for service in services]}
         self.tell(facts, "\n".join(lines) or "There are no services.", as_json=as_json)
 
-    def _add(self, name: str, options: dict[str, bool], *, as_json: bool) -> None:
-        if not options["introspect"] and not options["feed"]:
-            raise CommandError("Say what the service may do: --introspect, --feed, or both.")
-        try:
-            made = add_service(
-                name=name, may_introspect=options["introspect"], may_read_feed=options["feed"]
-            )
-        except ValueError as error:
-            raise CommandError(str(error)) from error
-        self._tell_secret(made.service, made.secret, as_json=as_json)
-
     def _tell_secret(self, service: Service, secret: str, *, as_json: bool) -> None:
         line = f"Secret of {service.name}, which is not shown again: {secret}"
         self.tell({"name": service.name, "secret": secret}, line, as_json=as_json)
+
+
+def _add(name: str, options: dict[str, bool]) -> Credential:
+    return add_service(
+        name=name, may_introspect=options["introspect"], may_read_feed=options["feed"]
+    )
 
 
 def _facts(service: Service) -> dict[str, object]:
@@ -73,6 +73,7 @@ def _facts(service: Service) -> dict[str, object]:
         "created": service.created_at,
         "rotated": service.rotated_at,
         "last_call": service.last_call_at,
+        "calls": service.calls,
         "confirmed": service.confirmed_at,
     }
 

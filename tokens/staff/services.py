@@ -1,0 +1,113 @@
+"""List the services, add one, rotate its secret, and remove it."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_GET, require_http_methods
+
+from tokens.models import Service
+from tokens.models.service import NAME_LIMIT
+from tokens.permissions import MANAGE_SERVICES, VIEW_SERVICES
+from tokens.services import (
+    NAME,
+    Credential,
+    NameTaken,
+    ServiceGone,
+    add_service,
+    remove_service,
+    rotate_service,
+)
+from tokens.staff.guards import staff_may
+
+BAD_NAME = gettext_lazy("Use letters, digits, “.”, “_” and “-”. Start with a letter or a digit.")
+
+
+class ServiceForm(forms.Form):
+    """The name of a new service, and what it may do."""
+
+    name = forms.RegexField(
+        NAME,
+        label=gettext_lazy("Name"),
+        max_length=NAME_LIMIT,
+        error_messages={"invalid": BAD_NAME},
+        widget=forms.TextInput(
+            {"class": "input mono", "autocomplete": "off", "aria-describedby": "name-help"}
+        ),
+    )
+    may_introspect = forms.BooleanField(label=gettext_lazy("Introspect tokens"), required=False)
+    may_read_feed = forms.BooleanField(
+        label=gettext_lazy("Read the revocation feed"), required=False
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Require one of the two permissions."""
+        given: dict[str, Any] = self.cleaned_data
+        if not given.get("may_introspect") and not given.get("may_read_feed"):
+            raise forms.ValidationError(_("Choose what the service may do."))
+        return given
+
+
+@require_GET
+@staff_may(VIEW_SERVICES)
+def index(request: HttpRequest) -> HttpResponse:
+    services = Service.objects.order_by("name")
+    context = {"services": services, "manages": request.user.has_perm(MANAGE_SERVICES)}
+    return render(request, "tokens/staff/services.html", context)
+
+
+@sensitive_variables("made")
+@require_http_methods(["GET", "POST"])
+@staff_may(VIEW_SERVICES, MANAGE_SERVICES)
+def add(request: HttpRequest) -> HttpResponse:
+    """Ask for the name of a service, add it, and show its secret once."""
+    form = ServiceForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            made = add_service(**form.cleaned_data, actor=request.user)
+        except NameTaken:
+            form.add_error("name", _("Another service has this name."))
+        else:
+            return _show_secret(request, made)
+    status = 422 if form.is_bound else 200
+    return render(request, "tokens/staff/add_service.html", {"form": form}, status=status)
+
+
+@sensitive_variables("made")
+@require_http_methods(["GET", "POST"])
+@staff_may(VIEW_SERVICES, MANAGE_SERVICES)
+def rotate(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask for a confirmation, give the service another secret, and show it once."""
+    service = get_object_or_404(Service, pk=pk)
+    if request.method == "GET":
+        return render(request, "tokens/staff/rotate_service.html", {"service": service})
+    try:
+        made = rotate_service(service=service, actor=request.user)
+    except ServiceGone as error:
+        raise Http404 from error
+    return _show_secret(request, made)
+
+
+@require_http_methods(["GET", "POST"])
+@staff_may(VIEW_SERVICES, MANAGE_SERVICES)
+def remove(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask for a confirmation, and remove the service."""
+    service = get_object_or_404(Service, pk=pk)
+    if request.method == "GET":
+        return render(request, "tokens/staff/remove_service.html", {"service": service})
+    try:
+        remove_service(service=service, actor=request.user)
+    except ServiceGone as error:
+        raise Http404 from error
+    messages.success(request, _("Removed the service %s. Its calls are refused.") % service.name)
+    return redirect("tokens_staff:services")
+
+
+def _show_secret(request: HttpRequest, made: Credential) -> HttpResponse:
+    """Answer the form's own POST, because a redirect would have to store the secret somewhere."""
+    return render(request, "tokens/staff/service_secret.html", {"made": made})
