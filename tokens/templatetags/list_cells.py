@@ -209,7 +209,7 @@ def _event_kind(event: Event, column: Column, viewer: Viewer) -> str:
 def _event_subject(event: Event, column: Column, viewer: Viewer) -> str:
     """Show the account, the session and the token that the event is about."""
     key, name, sid, jti = event.subject_id, event.subject_name, event.session_id, event.jti
-    parts = [_link_to_account("subject", key, name) if key else name or "–"]
+    parts = [_link_to_account("subject", key, name) if key else name]
     if sid:
         opened = viewer.sees_sessions
         url = reverse("tokens_staff:session", args=[sid]) if opened else _trail("session", sid)
@@ -218,7 +218,7 @@ def _event_subject(event: Event, column: Column, viewer: Viewer) -> str:
         opened = viewer.sees_tokens
         url = reverse("tokens_staff:token", args=[jti]) if opened else _trail("jti", jti)
         parts.append(_small_link(url, jti, _("token")))
-    return format_html_join(" ", "{}", ((part,) for part in parts))
+    return format_html_join(" ", "{}", ((part,) for part in parts if part))
 
 
 def _small_link(url: str, key: object, word: str) -> SafeString:
