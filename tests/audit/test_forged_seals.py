@@ -8,17 +8,21 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import DatabaseError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.audit.events import ids, seal, sql, unguarded, verify, write
 from tests.audit.test_trail_under_attack import reseal
 from tests.support.clock import travel
+from tokens.audit import trusted_seals
 from tokens.audit.retention import remove_events
+from tokens.audit.seal import seal_events
 from tokens.audit.tampered import Tampered
 from tokens.audit.trusted_seals import count_unsealed, newest_seal
 from tokens.audit.verify import compare
 from tokens.db.event_ids import HIGHEST
 from tokens.models import Event, Seal
+from tokens.models.readable import LONGEST_OF_SEAL
 
 pytestmark = pytest.mark.django_db
 KEY = "an audit key of the tests, long enough"
@@ -32,6 +36,8 @@ FORGED: dict[str, dict[str, Any]] = {
     "odd digest": {"digest": "é" * 64, "previous": "é" * 64},
     "testimony": {"removed_through": 2},
 }
+# More than a seal has. PostgreSQL could not return 600 MB of them.
+FORGED |= {name: {name: bytes(LONGEST_OF_SEAL + 1)} for name in ("links", "steps")}
 INFINITE = {"sealed_at": "infinity", "first_at": "-infinity", "last_at": "294276-12-31"}
 if connection.vendor == "postgresql":
     FORGED |= {name: {name: value} for name, value in INFINITE.items()}
@@ -77,7 +83,7 @@ def test_forged_newest_seal_is_named_and_stops_nothing(name, trail) -> None:
     assert before.what == "seal"
     assert newest_seal() == trail
     write(5)
-    assert count_unsealed() == 5
+    assert count_unsealed(after=trail) == 5
     (new,) = seal()
     assert (new.count, new.after_id, new.previous) == (5, trail.through_id, trail.digest)
     (after,) = differences(against={3: trail.digest, new.number: new.digest})
@@ -85,6 +91,50 @@ def test_forged_newest_seal_is_named_and_stops_nothing(name, trail) -> None:
     with_change = Event.objects.order_by("pk").last()
     sql("UPDATE tokens_event SET reason = 'x' WHERE id = %s", with_change.pk)
     assert [one.event for one in differences() if one.what == "changed"] == [with_change.pk]
+
+
+@pytest.mark.parametrize("column", ["links", "steps"])
+def test_long_bytes_of_a_seal_are_not_read(column, trail) -> None:
+    whole = bytes(LONGEST_OF_SEAL)
+    add(trail, **{column: whole})
+    add(trail, number=5, **{column: whole + b"1"})
+    read = [bytes(getattr(Seal.objects.get(number=number), column)) for number in (4, 5)]
+    assert read == [whole, b"\0"]
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("column", TEXT)
+def test_long_text_of_a_seal_is_not_read(column, trail) -> None:
+    add(trail, **{column: "x" * 257})
+    assert getattr(Seal.objects.get(number=4), column) == ""
+
+
+def test_sealing_reads_many_forged_seals_with_few_queries(trail, monkeypatch) -> None:
+    monkeypatch.setattr(trusted_seals, "FEW", 50)
+    monkeypatch.setattr(trusted_seals, "PAGE", 100)
+
+    def forge(first: int) -> None:
+        for number in range(first, first + 200):
+            add(trail, number=number, previous=trail.digest)
+
+    def count(act) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            act()
+        return sum('FROM "tokens_seal"' in one["sql"] for one in captured)
+
+    def run() -> None:
+        seal_in_stretches = seal_events(last=newest_seal(), wait=5, size=2)
+        assert len(list(seal_in_stretches)) == 5
+
+    forge(9)
+    forge(10**9)
+    write(10)
+    # The search for the newest seal, its successor, and a number: by pages, and only once.
+    assert count(run) <= 9 + 9 + 3 + 2 * 5
+    forge(2 * 10**9)
+    # Verifying reads each seal with its events, and the forged ones by pages.
+    assert count(lambda: list(compare())) <= 20
+    assert len(differences()) == 600
 
 
 @pytest.mark.parametrize("fraction", [0, 1, 999_499, 999_500, 999_999])

@@ -1,4 +1,6 @@
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
 
 from tests.audit.events import ids, seal, verify, write
 from tokens.models import Seal
@@ -25,7 +27,7 @@ def test_interrupted_sealing_continues():
     from tokens.audit.seal import seal_events
 
     write(25)
-    next(iter(seal_events(wait=5, size=10)))
+    next(iter(seal_events(last=None, wait=5, size=10)))
     seal(size=10)
     assert Seal.objects.count() == 3
     assert verify() is None
@@ -60,3 +62,22 @@ def test_seals_of_a_retired_key_verify(settings):
     assert verify() is None
     settings.AUDIT_RETIRED_KEYS = []
     assert verify().seal == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_locked_seals_are_a_message_of_one_line(monkeypatch):
+    monkeypatch.setattr("tokens.audit.seal.LOCK_WAIT", 1)
+    write(3)
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            other.set_autocommit(False)
+            cursor.execute("LOCK TABLE tokens_seal IN ROW EXCLUSIVE MODE")
+        with pytest.raises(CommandError, match=r"^another transaction keeps the seals locked; 0"):
+            call_command("seal_events")
+        # A role without rights on the table can't take this lock.
+        other.rollback()
+        assert len(seal()) == 1
+    finally:
+        other.close()

@@ -45,7 +45,7 @@ def remove_events(*, before: datetime, actor: Actor, reason: str) -> Iterator[in
     Each batch commits together with a seal that testifies to the removal, and with an event.
 
     Raises `tokens.audit.tampered.Tampered` at a stretch that was changed, which stays as evidence,
-    `tokens.audit.seal.ReplacedKey` and `NotYet`.
+    `tokens.audit.seal.ReplacedKey`, `tokens.audit.seal.SealsLocked` and `NotYet`.
     """
     for _reached in roll_up():
         pass

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from tokens.audit.canonical import EPOCH, read_lines
 from tokens.audit.chain import (
@@ -18,49 +18,65 @@ from tokens.audit.chain import (
     sealing_key,
     start_stretch,
 )
-from tokens.audit.trusted_seals import newest_seal, newest_seal_of, numbers
+from tokens.audit.trusted_seals import newest_after, newest_seal, newest_seal_of, numbers
 from tokens.audit.watermark import high_water_mark
 from tokens.db import clock
 from tokens.models import Seal
 
 # Events under one seal. Verifying holds the ids and links of one stretch in memory.
 STRETCH = 10_000
-# The key of the advisory lock. The value is arbitrary; no other lock of the portal uses it.
-LOCK = 0x746F6B656E73
+# Seconds to wait for another process that seals.
+LOCK_WAIT = 30
+# The lock was not to be had in time (PostgreSQL).
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 class ReplacedKey(Exception):
     """The current key has been replaced by another one, and can't seal again."""
 
 
-def seal_events(*, wait: float = 30.0, size: int = STRETCH) -> Iterator[Seal]:
+class SealsLocked(Exception):
+    """Another transaction keeps the table of seals locked."""
+
+
+def seal_events(*, last: Seal | None, wait: float = 30.0, size: int = STRETCH) -> Iterator[Seal]:
     """Seal all events below the high-water mark, ``size`` events at a time.
 
-    Each seal follows the newest one that our keys made. A forged seal stops nothing: its number is
-    left to it.
+    ``last`` is the newest seal that our keys made, which the next one follows. A forged seal stops
+    nothing: its number is left to it.
 
     Each seal commits before it is yielded, so an interruption loses none. Raises
-    `tokens.audit.watermark.StillWriting` and `ReplacedKey`.
+    `tokens.audit.watermark.StillWriting`, `SealsLocked` and `ReplacedKey`.
     """
     through = high_water_mark(wait=wait)
-    while (seal := _seal_next(through=through, size=size)) is not None:
+    while (seal := _seal_next(last, through=through, size=size)) is not None:
         yield seal
+        last = seal
 
 
 def lock_seals() -> None:
-    """Keep other processes from adding a seal until the transaction ends.
+    """Keep other processes from adding a seal until the transaction ends. Raises `SealsLocked`.
 
-    SQLite needs no lock: it has one writer.
+    A role needs rights on the table for this lock, unlike for an advisory one. SQLite needs no
+    lock: it has one writer.
     """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_WAIT}s"])
+        try:
+            cursor.execute(f"LOCK TABLE {Seal._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
+            raise SealsLocked("another transaction keeps the seals locked") from error
 
 
 @transaction.atomic(durable=True)
-def _seal_next(*, through: int, size: int) -> Seal | None:
+def _seal_next(last: Seal | None, *, through: int, size: int) -> Seal | None:
     lock_seals()
-    last = newest_seal()
+    # Another process may have sealed since.
+    last = newest_after(last) if last else newest_seal()
     after = last.through_id if last else 0
     number = _free_number(last)
     key = _key_in_turn(last)

@@ -20,9 +20,8 @@ from tokens.audit.trusted_seals import (
     Chain,
     by_type,
     in_order,
-    load_seal,
+    in_pages,
     newest_seal,
-    numbers,
 )
 from tokens.db.event_ids import last_id
 from tokens.models import Event, Seal
@@ -59,12 +58,13 @@ def compare(
     if (before := newest_seal(below=start)) is not None:
         chain.authenticate(before)
         expected = before.number + 1
-    for number in numbers(from_number=start if start > 1 else None):
+    for stored in in_pages(in_order(), from_number=start if start > 1 else None):
+        number = stored.number
         if number < 1:
             if number not in forged:
                 yield _added(number)
             continue
-        found = forged.get(number) or load_seal(number)
+        found = forged.get(number) or stored
         if number > expected:
             lost = any(expected <= one < number for one in kept)
             wrong = chain.check(found)
@@ -106,14 +106,11 @@ def _check_testimonies(keys: Mapping[str, SealingKey]) -> tuple[int, dict[int, T
     Only a testimony that one of our keys made, and that follows its predecessor, counts.
     """
     removed, forged = 0, {}
-    testimonies = in_order().exclude(removed_through=None)
-    for number in testimonies.values_list("number", flat=True):
-        seal = load_seal(number) if number > 0 else _added(number)
-        chain = Chain(keys)
-        if not isinstance(seal, Tampered):
-            seal = chain.authenticate(seal) or seal
-        if isinstance(seal, Tampered):
-            forged[number] = seal
+    for seal in in_pages(in_order().exclude(removed_through=None)):
+        number, chain = seal.number, Chain(keys)
+        wrong = _added(number) if number < 1 else chain.authenticate(seal)
+        if wrong is not None:
+            forged[number] = wrong
             continue
         before = newest_seal(below=number)
         if before is None or chain.authenticate(before) is not None:

@@ -36,6 +36,8 @@ EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 # More bytes than an address has.
 LONGEST_ADDRESS = 64
+# More bytes than a seal has in a column: it has eight for each of 10,000 events.
+LONGEST_OF_SEAL = 2**18
 # The member of an object in place of JSON that can't be read.
 UNREADABLE = "unreadable"
 
@@ -266,8 +268,10 @@ class SealTextField(SameColumn, models.CharField):  # type: ignore[type-arg]
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
         if compiler.connection.vendor == "postgresql":
             return sql, tuple(params)
-        formatted = f"CASE WHEN typeof({sql}) = 'text' THEN CAST({sql} AS BLOB) ELSE x'' END"
-        return formatted, (*params,) * 2
+        # A character has up to four bytes.
+        whole = f"typeof({sql}) = 'text' AND {octets(sql)} <= {4 * (self.max_length or 0)}"
+        formatted = f"CASE WHEN {whole} THEN CAST({sql} AS BLOB) ELSE x'' END"
+        return formatted, (*params,) * formatted.count(sql)
 
     def from_db_value(
         self, value: object, expression: "BaseExpression", connection: "BaseDatabaseWrapper"
@@ -276,9 +280,14 @@ class SealTextField(SameColumn, models.CharField):  # type: ignore[type-arg]
 
 
 class SealBytesField(SameColumn, models.BinaryField):  # type: ignore[type-arg]
-    """Read any bytes; a single zero for what is none."""
+    """Read bytes up to `LONGEST_OF_SEAL`; a single zero for any other value."""
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
         if compiler.connection.vendor == "postgresql":
-            return sql, tuple(params)
-        return f"CASE WHEN typeof({sql}) = 'blob' THEN {sql} ELSE x'00' END", (*params,) * 2
+            # PostgreSQL stores the length apart from the bytes.
+            whole, zero = f"octet_length({sql}) <= {LONGEST_OF_SEAL}", "'\\x00'::bytea"
+        else:
+            whole = f"typeof({sql}) = 'blob' AND length({sql}) <= {LONGEST_OF_SEAL}"
+            zero = "x'00'"
+        formatted = f"CASE WHEN {whole} THEN {sql} ELSE {zero} END"
+        return formatted, (*params,) * formatted.count(sql)

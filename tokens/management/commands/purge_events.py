@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.core.management.base import CommandError, CommandParser
 
 from tokens.audit.retention import NotYet, removable_seals, remove_events
-from tokens.audit.seal import ReplacedKey
+from tokens.audit.seal import ReplacedKey, SealsLocked
 from tokens.audit.tampered import Tampered
 from tokens.audit.watermark import StillWriting
 from tokens.db import clock
@@ -45,6 +45,6 @@ class Command(TokensCommand):
                 for step in remove_events(before=before, actor=None, reason=reason):
                     removed += step
                     bar.update(step)
-        except (Tampered, NotYet, ReplacedKey, StillWriting) as error:
+        except (Tampered, NotYet, ReplacedKey, SealsLocked, StillWriting) as error:
             raise CommandError(f"{error} {removed} events were removed before that.") from error
         self.tell({"removed": removed}, f"Removed {removed} events.", as_json=as_json)

@@ -3,7 +3,7 @@
 from django.core.management.base import CommandError, CommandParser
 
 from tokens.audit.rollup import roll_up
-from tokens.audit.seal import ReplacedKey, seal_events
+from tokens.audit.seal import ReplacedKey, SealsLocked, seal_events
 from tokens.audit.trusted_seals import count_unsealed, newest_seal
 from tokens.audit.watermark import StillWriting
 from tokens.management.base import TokensCommand, seconds
@@ -30,20 +30,22 @@ class Command(TokensCommand):
 
     def handle(self, *, wait: float, dry_run: bool, as_json: bool, **_: object) -> None:
         if dry_run:
-            waiting = count_unsealed()
+            waiting = count_unsealed(after=newest_seal())
             self.tell({"would_seal": waiting}, f"{waiting} events to seal.", as_json=as_json)
             return
         events = seals = 0
+        newest = newest_seal()
+        waiting = count_unsealed(after=newest)
         try:
-            with self.bar(unit="event", unit_scale=True, total=count_unsealed()) as bar:
-                for seal in seal_events(wait=wait):
+            with self.bar(unit="event", unit_scale=True, total=waiting) as bar:
+                for seal in seal_events(last=newest, wait=wait):
+                    newest = seal
                     events, seals = events + seal.count, seals + 1
                     bar.update(seal.count)
             for _reached in roll_up(wait=wait):
                 pass
-        except (StillWriting, ReplacedKey) as error:
+        except (StillWriting, SealsLocked, ReplacedKey) as error:
             raise CommandError(f"{error}; {events} events were sealed. Run it again.") from error
-        newest = newest_seal()
         facts = {"events": events, "seals": seals, "newest": str(newest) if newest else None}
         self.tell(
             facts, f"Sealed {events} events. Newest seal: {newest or 'none'}", as_json=as_json

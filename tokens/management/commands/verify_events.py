@@ -60,7 +60,7 @@ class Command(TokensCommand):
                     if isinstance(seal, Tampered):
                         found.append(seal)
                         continue
-                    number = seal.number + 1
+                    newest, number = seal, seal.number + 1
                     events += seal.count
                     bar.update()
         except KeyboardInterrupt:
@@ -76,7 +76,7 @@ class Command(TokensCommand):
             }
             self.tell(facts, "\n".join(lines), as_json=as_json)
             sys.exit(1)
-        rest = count_unsealed()
+        rest = count_unsealed(after=newest)
         seals = number - 1
         facts = {"intact": True, "events": events, "seals": seals, "unsealed": rest}
         line = (
