@@ -1,8 +1,8 @@
 """Do the jobs of an incident, and count the clicks that each takes.
 
 Staff begin on the overview, a user on their sessions, and the admin's staff on its index. Each job
-is done by mouse, by keyboard alone, and on a phone without scripts. The database says whether it is
-done, and done to nothing else.
+is done by mouse and by keyboard alone, on a wide and a narrow page, with and without scripts. The
+database says whether it is done, and done to nothing else.
 """
 
 import csv
@@ -18,8 +18,9 @@ from django.utils import timezone
 from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import Enter
-from tests.support.browser.person import BARE_PHONE, WAYS, Person, Way
+from tests.support.browser.person import OTHER_PAIRS, PAIRS, Person, Way
 from tests.support.clock import travel
+from tests.support.effort import EFFORT
 from tests.support.tokens import failed
 from tokens.models import Event, Kind, Session
 from tokens.origin import Origin
@@ -45,8 +46,10 @@ class Desk:
     def confirm(self, button: str, *, reason: str = "suspected theft") -> None:
         """Choose a reason in the review, press its button, and wait for the result."""
         page = self.person.page
+        choice = page.get_by_role("radio", name=reason)
+        choice.wait_for()
         self.person.fits()
-        self.person.tick(page.get_by_role("radio", name=reason))
+        self.person.tick(choice)
         self.person.press(page.get_by_role("button", name=button, exact=True))
         expect(page.get_by_role("status")).to_contain_text("Revoked ")
 
@@ -214,8 +217,9 @@ JOBS: dict[Callable[[Desk], None], int] = {
 OWNERS = (log_out_everywhere_else,)
 # The database does not change how a page is used: one way is enough on PostgreSQL.
 PEOPLE = [
-    WAYS[0],
-    *(pytest.param(way, marks=pytest.mark.once) for way in (WAYS[1], BARE_PHONE)),
+    PAIRS[0],
+    *(pytest.param(way, marks=pytest.mark.once) for way in PAIRS[1:]),
+    *(OTHER_PAIRS if EFFORT > 1 else ()),
 ]
 
 

@@ -44,7 +44,19 @@ WAYS = (
     Way("phone", width=360, touch=True),
     Way("slow network", slow=True),
 )
-BARE_PHONE = Way("phone without scripts", width=360, scripts=False, touch=True)
+# Mouse or keyboard, wide or narrow, with or without scripts: each pair of these is in one of four.
+PAIRS = (
+    WAYS[0],
+    Way("keyboard without scripts", keys=True, scripts=False),
+    Way("keyboard on a narrow page", keys=True, width=360),
+    Way("phone without scripts", width=360, scripts=False, touch=True),
+)
+OTHER_PAIRS = (
+    WAYS[1],
+    WAYS[2],
+    WAYS[3],
+    Way("keyboard on a narrow page without scripts", keys=True, width=360, scripts=False),
+)
 
 
 class Person:
@@ -88,7 +100,10 @@ class Person:
         """Search for ``text`` in the box that every staff page has."""
         box = self.page.get_by_role("searchbox", name="Find anything")
         if self.way.keys:
-            self.page.keyboard.press("/")
+            if self.way.scripts:
+                self.page.keyboard.press("/")
+            else:
+                self.reach(box)
             self.page.keyboard.insert_text(text)
             self.page.keyboard.press("Enter")
         else:
@@ -132,10 +147,9 @@ class Person:
         raise AssertionError(f"Tab never comes to {what}")
 
     def fits(self) -> None:
-        """Nothing to scroll sideways; without scripts the browser cannot be asked."""
-        if self.way.scripts:
-            wide = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert wide <= 0, f"{self.page.url} is {wide} px wider than {self.way.width}"
+        """Nothing to scroll sideways."""
+        wide = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{self.page.url} is {wide} px wider than {self.way.width}"
 
 
 WHERE = """it => {
