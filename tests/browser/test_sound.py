@@ -5,12 +5,14 @@ Pages are light and dark, wide and narrow, with no rows and with 500, and with e
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.template.loader import render_to_string
+from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Enter
@@ -20,7 +22,9 @@ from tests.support.browser.network import away
 from tests.support.browser.person import Person
 from tests.support.bulk_sessions import hold, logged
 from tests.support.routes import Things
-from tokens.models import Session
+from tokens.models import Service, Session
+from tokens.revocation import revoke_session
+from tokens.services import add_service
 from tokens.sessions.issue import open_session
 
 # What a page looks like does not depend on the database.
@@ -188,6 +192,19 @@ def test_pages_of_a_long_revocation_have_no_axe_violation(
     # It is asked for again every eight seconds.
     expect(look.page.get_by_role("heading", name="Finished")).to_be_visible(timeout=30_000)
     look.at("a job that is finished")
+    assert not look.wrong, "\n".join(look.wrong)
+
+
+def test_reach_of_a_revocation_has_no_axe_violation(look: Look, alice: User) -> None:
+    session = open_session(user=alice).session
+    for name in ("billing", "search"):
+        add_service(name=name, may_introspect=False, may_read_feed=True)
+    confirmed_at = timezone.now() + timedelta(minutes=1)
+    Service.objects.filter(name="billing").update(confirmed_at=confirmed_at)
+    revoke_session(session=session, actor=None, reason="lost device")
+    look.page.goto(f"/staff/sessions/{session.pk}/")
+    expect(look.page.get_by_text("search has never read the feed")).to_be_visible()
+    look.at("reach")
     assert not look.wrong, "\n".join(look.wrong)
 
 

@@ -64,7 +64,7 @@ def test_answers_of_the_api_hold_the_columns_with_their_values(db, alice: User, 
     bearer = {"HTTP_AUTHORIZATION": f"Bearer {staff.access}"}
     answer = api.get(f"/api/staff/sessions/{held.pk}", **bearer).json()
     columns = [column.name for column in SessionQuery.columns_on(Place.API)]
-    assert list(answer) == [*columns, "addresses"]
+    assert list(answer) == [*columns, "addresses", "reach"]
     session = Session.objects.get(pk=held.pk)
     assert answer["username"] == session.username
     assert answer["rotations"] == session.rotations

@@ -17,7 +17,8 @@ from tokens.api.openapi import OUTLIVED, SERVICES, describe
 from tokens.api.serializers import ExampleSerializer
 from tokens.api.service_authentication import ServiceAuthentication, ServiceMayReadFeed
 from tokens.models import Service
-from tokens.services.feed import CursorOutlived, confirm, read_feed
+from tokens.services.confirmations import confirm
+from tokens.services.feed import CursorOutlived, read_feed
 
 INSTANT = {"type": "number", "description": "seconds since 1970"}
 REVOCATION = {
@@ -105,7 +106,7 @@ class RevocationsView(ApiView):
         after = asked(request, FeedParameters).get("after", "")
         try:
             page = read_feed(after=after)
-            confirm(service=cast(Service, request.auth), after=after)
+            confirm(service=cast(Service, request.auth), after=after, page=page)
         except CursorOutlived as error:
             raise Outlived from error
         etag = f'W/"{blake2b(page.cursor.encode(), digest_size=12).hexdigest()}"'

@@ -32,6 +32,7 @@ from tokens.listing.users import UserQuery
 from tokens.models import OutstandingToken, Session
 from tokens.models.lengths import NAME_LENGTH, REASON_LENGTH
 from tokens.models.readable import is_readable
+from tokens.services import Reach
 from tokens.validation.validator import ALLOWED
 
 # The columns of a session that its owner may see.
@@ -272,11 +273,45 @@ class SessionOriginSerializer(ExampleSerializer):
     last_seen_at = serializers.DateTimeField()
 
 
+class ServiceReachSerializer(ExampleSerializer):
+    """A service that follows the revocation feed."""
+
+    name = serializers.CharField()
+    confirmed = serializers.BooleanField(help_text="it knows of the revocation")
+    confirmed_at = serializers.DateTimeField(
+        allow_null=True, help_text="it knows what was revoked before; null: it never read the feed"
+    )
+    example = {"name": "billing", "confirmed": True, "confirmed_at": "2026-11-02T14:03:04Z"}
+
+
+class ReachSerializer(ExampleSerializer):
+    """The last revocation, while an access token that it ended may still be accepted elsewhere."""
+
+    revoked_at = serializers.DateTimeField()
+    until = serializers.DateTimeField(help_text="when the last of these access tokens expires")
+    services = ServiceReachSerializer(many=True)
+    example = {
+        "revoked_at": "2026-11-02T14:03:03Z",
+        "until": "2026-11-02T14:07:15Z",
+        "services": [ServiceReachSerializer.example],
+    }
+
+
+def reach_json(reach: Reach | None) -> Mapping[str, object] | None:
+    """Return a reach as the API answers it."""
+    return ReachSerializer(reach).data if reach is not None else None
+
+
 class SessionWithOriginsSerializer(SessionSerializer):
     """A session, and the addresses and devices that it was seen at, the last one first."""
 
     addresses = SessionOriginSerializer(source="seen", many=True)
-    example = {"addresses": [SessionOriginSerializer.example]}
+    reach = serializers.SerializerMethodField()
+    example = {"addresses": [SessionOriginSerializer.example], "reach": ReachSerializer.example}
+
+    @extend_schema_field(ReachSerializer(allow_null=True))
+    def get_reach(self, session: Session) -> Mapping[str, object] | None:
+        return reach_json(self.context["reach"])
 
 
 class OutstandingTokenSerializer(RowSerializer):
@@ -348,7 +383,8 @@ class AccountWithSessionsSerializer(AccountSerializer):
     """An account and a page of its sessions."""
 
     sessions = SessionPageSerializer()
-    example = {"sessions": SessionPageSerializer.example}
+    reach = ReachSerializer(allow_null=True)
+    example = {"sessions": SessionPageSerializer.example, "reach": ReachSerializer.example}
 
 
 # --- Errors, in the shapes of Django REST framework and simplejwt.

@@ -35,6 +35,7 @@ from tokens.api.serializers import (
     SessionSerializer,
     SessionWithOriginsSerializer,
     TokenWithClaimsSerializer,
+    reach_json,
 )
 from tokens.audit.export import CONTENT_TYPES, export, file_name
 from tokens.audit.reads import record_session_read, record_token_read
@@ -45,6 +46,7 @@ from tokens.listing.tokens import TokenQuery, token_row
 from tokens.listing.users import account_with_key
 from tokens.models import Kind, OutstandingToken
 from tokens.permissions import EXPORT_EVENTS, VIEW_EVENTS, VIEW_SESSIONS, VIEW_TOKENS
+from tokens.services import reach_of_session, reach_of_user
 
 JTI = OpenApiParameter(
     "jti",
@@ -128,7 +130,8 @@ class SessionView(RecordedView):
             raise Http404
         record_session_read(session=session, actor=request.user)
         add_origins([session])
-        return Response(SessionWithOriginsSerializer(session).data)
+        context = {"reach": reach_of_session(session=session)}
+        return Response(SessionWithOriginsSerializer(session, context=context).data)
 
 
 # The key is what the user model has: a number, a UUID or a text.
@@ -166,7 +169,8 @@ class UserView(RecordedView):
             limit=given["limit"],
             row=SessionSerializer(),
         )
-        return Response({**AccountSerializer(account).data, "sessions": held.data})
+        reach = reach_json(reach_of_user(user=account))
+        return Response({**AccountSerializer(account).data, "sessions": held.data, "reach": reach})
 
 
 class EventsView(StaffView):

@@ -11,9 +11,9 @@ NAME_LIMIT = 64
 class Service(models.Model):
     """A program with a name and a secret, which introspects tokens or follows the revocation feed.
 
-    ``digest`` is that of the secret, which is shown once. ``confirmed_at`` is the instant up to
-    which the service has read the feed: it has asked with a cursor of that instant. ``calls`` may
-    lack the latest ones, which a process counts before it stores them.
+    ``digest`` is that of the secret, which is shown once. ``confirmed_at`` is an
+    instant up to which the service knows every revocation (`tokens.services.confirmations`).
+    ``calls`` may lack the latest ones, which a process counts before it stores them.
     """
 
     name = models.CharField(_("name"), max_length=NAME_LIMIT, unique=True)

@@ -13,7 +13,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -23,7 +23,7 @@ from django.db.models import Min, Q, QuerySet
 from tokens.db import clock
 from tokens.db.statements import fetch_all
 from tokens.jwt.signing import LAST_INSTANT, access_lifetime, leeway, names_primary_key, user_id
-from tokens.models import FeedEntry, Service
+from tokens.models import FeedEntry
 
 PAGE = 10_000
 # How long a transaction may take that a reader without a cursor does not miss.
@@ -150,15 +150,6 @@ def read_feed(*, after: str = "", size: int = PAGE) -> FeedPage:
     if not rows and after and cursor.until is None and _is_young(cursor, now):
         return FeedPage(after, now.timestamp(), [], new=False)
     return _page(done, rows)
-
-
-def confirm(*, service: Service, after: str) -> None:
-    """Store up to which instant a service has read, if its cursor says so."""
-    if not after:
-        return
-    confirmed = datetime.fromtimestamp(Cursor.from_text(after).as_of, UTC)
-    if service.confirmed_at is None or confirmed > service.confirmed_at:
-        Service.objects.filter(pk=service.pk).update(confirmed_at=confirmed)
 
 
 def _check(cursor: Cursor, snapshot: Snapshot, now: datetime) -> None:

@@ -10,6 +10,7 @@ from django_htmx.http import trigger_client_event
 from tokens import revocation
 from tokens.models import RevocationJob
 from tokens.permissions import CUT_OFF, REVOKE, VIEW_SESSIONS
+from tokens.services import reach_of_job
 from tokens.staff.guards import denied, staff_may, wants_fragment
 
 # How long one poll works. Without JavaScript, a button is pressed and works for longer.
@@ -32,7 +33,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
         found = revocation.work_off(job=found, seconds=POLL_SECONDS if fragment else PRESS_SECONDS)
     if request.method == "POST" and not fragment:
         return redirect(request.path)
-    context: dict[str, object] = {"job": found}
+    context: dict[str, object] = {"job": found, "reach": reach_of_job(job=found)}
     if not fragment:
         # A fragment has the counts alone.
         selection = revocation.read_job(job=found, actor=request.user)

@@ -12,6 +12,7 @@ from tokens.listing.sessions import add_origins, session_row
 from tokens.models import Session
 from tokens.permissions import VIEW_SESSIONS
 from tokens.revocation import may_revoke
+from tokens.services import reach_of_session
 from tokens.staff.filters import SessionForm
 from tokens.staff.guards import staff_may
 from tokens.staff.lists import render_list
@@ -37,5 +38,6 @@ def detail(request: HttpRequest, sid: UUID) -> HttpResponse:
         "session": session,
         "steps": timeline(session),
         "may_revoke": may_revoke(actor=request.user, user=session.user),
+        "reach": reach_of_session(session=session),
     }
     return render(request, "tokens/staff/session.html", context)

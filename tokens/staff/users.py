@@ -12,6 +12,7 @@ from tokens.listing.users import account_with_key
 from tokens.models import Kind
 from tokens.permissions import VIEW_TOKENS
 from tokens.revocation import may_revoke
+from tokens.services import reach_of_user
 from tokens.staff.filters import UserForm
 from tokens.staff.guards import staff_may
 from tokens.staff.lists import render_list
@@ -39,5 +40,6 @@ def detail(request: HttpRequest, pk: str) -> HttpResponse:
         "held": live_sessions_of(user=person),
         "sessions": active_first(query=SessionQuery(user=person.pk), size=SHOWN),
         "strays": foreign_tokens_of(user=person, most=SHOWN),
+        "reach": reach_of_user(user=person),
     }
     return render(request, "tokens/staff/user.html", context)

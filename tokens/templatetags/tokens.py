@@ -133,6 +133,15 @@ def exact_time(at: datetime) -> str:
     return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
+@register.simple_tag
+def clock_time(at: datetime) -> SafeString:
+    """Show the time of day of an instant, with the date if it is not today."""
+    local, today = timezone.localtime(at), timezone.localtime(clock.now()).date()
+    words = local.strftime("%H:%M:%S" if local.date() == today else "%Y-%m-%d %H:%M:%S")
+    mark = '<time datetime="{}" title="{}">{}</time>'
+    return format_html(mark, at.isoformat(), exact_time(at), words)
+
+
 @lru_cache(maxsize=1024)
 def _span(language: str, unit: str, number: int, past: bool) -> str:
     """Cache the words for a span: a list repeats the same few."""
