@@ -1,10 +1,11 @@
-"""The JSON Web Key Set (RFC 7517)."""
+"""The JSON Web Key Set (RFC 7517), and the URLs of both well-known documents."""
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
+from tokens.api.metadata import metadata
 from tokens.jwt.keys import key_ring
 
 
@@ -21,4 +22,7 @@ def jwks(request: HttpRequest) -> JsonResponse:
 jwks.skips_page_middleware = True  # type: ignore[attr-defined]
 
 app_name = "tokens_jwks"
-urlpatterns = [path(".well-known/jwks.json", jwks, name="jwks")]
+urlpatterns = [
+    path(".well-known/jwks.json", jwks, name="jwks"),
+    path(".well-known/oauth-authorization-server", metadata, name="metadata"),
+]

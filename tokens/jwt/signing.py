@@ -202,6 +202,11 @@ def access_lifetime() -> timedelta:
     return lifetime
 
 
+def issuer() -> str:
+    """Return simplejwt's ISSUER; empty if there is none."""
+    return api_settings.ISSUER or ""
+
+
 def refresh_lifetime() -> timedelta:
     """Return simplejwt's REFRESH_TOKEN_LIFETIME."""
     lifetime: timedelta = api_settings.REFRESH_TOKEN_LIFETIME
