@@ -35,12 +35,12 @@ def test_metadata_names_the_issuer_and_the_calls_for_services(api, issuer):
 def test_calls_of_the_metadata_answer_with_the_methods_that_it_names(api, issuer):
     known = api.get(ADDRESS).json()
     made = add_service(name="billing", may_introspect=True, may_read_feed=False)
+    form = {"content_type": "application/x-www-form-urlencoded"}
+    header = basic("billing", made.secret)
     assert "keys" in api.get(known["jwks_uri"]).json()
-    asked = api.post(
-        known["introspection_endpoint"], {"token": "x"}, **basic("billing", made.secret)
-    )
+    asked = api.post(known["introspection_endpoint"], "token=x", **form, **header)
     assert asked.json() == {"active": False}
-    assert api.post(known["revocation_endpoint"], {"token": "x"}).status_code == 200
+    assert api.post(known["revocation_endpoint"], "token=x", **form).status_code == 200
 
 
 def test_portal_without_an_issuer_has_no_metadata(api):
