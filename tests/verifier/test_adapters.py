@@ -1,26 +1,13 @@
-"""The services in docs/services.md run as pasted; the adapters accept and refuse alike."""
+"""The adapters accept and refuse alike."""
 
 import asyncio
-import os
-import subprocess
-import sys
-import time
-from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-import requests
 from django.http import HttpResponse
 from django.test import RequestFactory
 from token_portal_verifier import Claims, Invalid, Stale, asgi, wsgi
 from token_portal_verifier import django as plain
-
-from tests.docs.markdown import fences, text_of
-from tests.support.server.portal import ROOT, free_port
-from tests.verifier.conftest import ISSUER, within
-from tokens.models import Session
-from tokens.revocation import revoke_session
 
 GOOD = Claims(user_id="7", sid="s", exp=1)
 
@@ -102,81 +89,3 @@ def test_django_middleware_and_decorator_do_the_same(header, status, challenge, 
     request = RequestFactory().get("/", **({"HTTP_AUTHORIZATION": header} if header else {}))
     answer = plain.TokenPortalMiddleware(view)(request)
     assert (answer.status_code, answer.headers.get("WWW-Authenticate")) == (status, challenge)
-
-
-def pasted(name):
-    """Return the Python block of docs/services.md that is the file ``name``."""
-    blocks = fences(text_of("docs/services.md"), "python")
-    (block,) = (block for block in blocks if block.startswith(f"# {name}\n"))
-    return block
-
-
-def environment(proxy, secret):
-    return {
-        "PORTAL_ISSUER": ISSUER,
-        "PORTAL_URL": f"http://127.0.0.1:{proxy.port}",
-        "PORTAL_SECRET": secret,
-    }
-
-
-@contextmanager
-def gunicorn(folder, module, env):
-    port = free_port()
-    path = os.pathsep.join([str(folder), str(ROOT / "verifier")])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", module],
-        cwd=folder,
-        env={**os.environ, **env, "PYTHONPATH": path},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def accepted_revoked_away_and_back(call, proxy):
-    """Go through what a service has to do; ``call`` returns the status of one call."""
-    assert within(30, lambda: call() == 200)
-    proxy.drop()
-    assert call() == 200
-    proxy.restore()
-    time.sleep(0.1)
-    revoke_session(session=Session.objects.get(), actor=None, reason="why")
-    assert within(8, lambda: call() == 401)
-
-
-@pytest.mark.slow
-def test_asgi_service_of_the_docs_runs_as_pasted(proxy, secret, tokens, monkeypatch, alice):
-    for name, value in environment(proxy, secret).items():
-        monkeypatch.setenv(name, value)
-    module: dict[str, Any] = {}
-    exec(pasted("invoices.py"), module)
-    header = f"Bearer {tokens['access']}"
-    assert by_asgi(module["app"], header)[2] == f'{{"account": "{alice.pk}"}}'.encode()
-    assert by_asgi(module["app"], None)[0] == 401
-    accepted_revoked_away_and_back(lambda: by_asgi(module["app"], header)[0], proxy)
-    module["verifier"].close()
-
-
-@pytest.mark.slow
-def test_rest_framework_service_of_the_docs_runs_as_pasted(proxy, secret, tokens, tmp_path, alice):
-    (tmp_path / "orders.py").write_text(pasted("orders.py"))
-    bearer = {"Authorization": f"Bearer {tokens['access']}"}
-
-    with gunicorn(tmp_path, "orders", environment(proxy, secret)) as url:
-
-        def call(headers=bearer):
-            try:
-                return requests.get(f"{url}/orders", headers=headers, timeout=20).status_code
-            except requests.ConnectionError:
-                return 0
-
-        assert within(30, lambda: call() == 200)
-        body = requests.get(f"{url}/orders", headers=bearer, timeout=20).json()
-        assert body == {"account": str(alice.pk)}
-        assert call({}) == 401
-        assert call({"Authorization": "Bearer x"}) == 401
-        accepted_revoked_away_and_back(call, proxy)
