@@ -10,6 +10,7 @@ from django.contrib.auth import authenticate
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
+from tests.support.users import PASSWORD
 from tokens.models import Event, Kind, OutstandingToken, Session
 from tokens.origin import Origin, acting_from
 from tokens.revocation import (
@@ -129,6 +130,16 @@ def test_login_fails_if_its_event_cannot_be_written(alice, refuse_events):
     with pytest.raises(DatabaseError), transaction.atomic():
         open_session(user=alice)
     assert (Session.objects.count(), OutstandingToken.objects.count()) == (0, 0)
+
+
+def test_own_password_stays_if_its_event_cannot_be_written(client, alice, request):
+    client.force_login(alice)
+    request.getfixturevalue("refuse_events")
+    new = "a new password that is long enough"
+    form = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+    assert client.post("/account/password/", form).status_code == 503
+    alice.refresh_from_db()
+    assert alice.check_password(PASSWORD)
 
 
 def test_retry_and_reuse_of_a_token_are_recorded(alice, settings):

@@ -2,7 +2,8 @@ from django.urls import path
 
 from tokens.account import sessions
 from tokens.account.login import AccountLoginView
-from tokens.web.login import PageLogoutView
+from tokens.account.password import OwnPasswordView
+from tokens.web.login import PageLogoutView, login_needed
 from tokens.web.pages import pages
 
 app_name = "tokens_account"
@@ -10,6 +11,7 @@ urlpatterns = pages(
     [
         path("login/", AccountLoginView.as_view(), name="login"),
         path("logout/", PageLogoutView.as_view(own="tokens_account:login"), name="logout"),
+        path("password/", login_needed(OwnPasswordView.as_view()), name="password"),
         path("sessions/", sessions.index, name="sessions"),
         path("sessions/end/", sessions.end_many, name="end-many"),
         path("sessions/<uuid:pk>/end/", sessions.end, name="end"),

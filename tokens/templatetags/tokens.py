@@ -317,6 +317,22 @@ def nav_links(request: HttpRequest) -> list[dict[str, object]]:
     return found
 
 
+ACCOUNT_NAV = (
+    ("sessions", gettext_lazy("Your sessions")),
+    ("password", gettext_lazy("Change password")),
+)
+
+
+@register.simple_tag
+def account_links(request: HttpRequest) -> list[dict[str, object]]:
+    """List the account pages."""
+    found: list[dict[str, object]] = []
+    for name, words in ACCOUNT_NAV:
+        href = reverse(f"tokens_account:{name}")
+        found.append({"href": href, "name": words, "current": request.path.startswith(href)})
+    return found
+
+
 @register.simple_tag
 def list_label(name: str) -> str:
     """Return the label of a list, as the navigation has it."""

@@ -69,6 +69,7 @@ def screens(*, staff: str) -> list[Screen]:
         Screen("events-filtered", "/staff/events/?kind=login"),
         Screen("account", "/account/sessions/"),
         Screen("account-end", "/account/sessions/end/"),
+        Screen("account-password", "/account/password/"),
         Screen("missing", "/staff/tokens/no-such-token/"),
         Screen("admin", "/admin/"),
         Screen("admin-tokens", f"{admin}/"),
