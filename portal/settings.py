@@ -37,6 +37,13 @@ TRUSTED_PROXIES = env.items("TRUSTED_PROXIES", default=AppSettings.TRUSTED_PROXI
 JWT_SIGNING_KEY = env.text("JWT_SIGNING_KEY", required=True, multiline=True)
 JWT_AUDIENCE = env.text("JWT_AUDIENCE", AppSettings.JWT_AUDIENCE.default)
 JWT_RETIRED_KEYS = env.items("JWT_RETIRED_KEYS", default=AppSettings.JWT_RETIRED_KEYS.default)
+SIGNING_KEYS = env.text(
+    "SIGNING_KEYS", AppSettings.SIGNING_KEYS.default, choices=("environment", "database")
+)
+SIGNING_KEYS_SECRET = env.text("SIGNING_KEYS_SECRET", AppSettings.SIGNING_KEYS_SECRET.default)
+SIGNING_KEYS_RETIRED_SECRETS = env.items(
+    "SIGNING_KEYS_RETIRED_SECRETS", default=AppSettings.SIGNING_KEYS_RETIRED_SECRETS.default
+)
 AUDIT_KEY = env.text("AUDIT_KEY", AppSettings.AUDIT_KEY.default)
 AUDIT_KEY_REQUIRED = AppSettings.AUDIT_KEY_REQUIRED.default or not DEBUG
 AUDIT_RETIRED_KEYS = env.items("AUDIT_RETIRED_KEYS", default=AppSettings.AUDIT_RETIRED_KEYS.default)

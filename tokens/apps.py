@@ -20,12 +20,16 @@ class TokensConfig(AppConfig):
         from tokens.audit import guards
         from tokens.conf import app_settings
         from tokens.db import revocation_feed, session_origins
+        from tokens.jwt.keys import KeySource, follow
+        from tokens.keyring import checks as _ring_checks  # noqa: F401  (registers them)
+        from tokens.keyring.following import database_ring
         from tokens.revocation import deactivation
 
         if app_settings.TAKE_OVER_FOR_USER:
             from tokens.simplejwt.take_over import take_over
 
             take_over()
+        follow(KeySource(database_ring.ring, database_ring.ring_with))
         watch_upgrades()
         register(_check_project, "tokens_project")
         post_migrate.connect(guards.after_migrate, sender=self)

@@ -91,6 +91,17 @@ class AppSettings:
     JWT_RETIRED_KEYS = Setting[Sequence[str]](
         (), "Keys that signed once and still verify, newest first."
     )
+    SIGNING_KEYS = Setting(
+        "environment",
+        "Where the signing keys are: `environment` for JWT_SIGNING_KEY and JWT_RETIRED_KEYS, "
+        "`database` for a key ring that all hosts share.",
+    )
+    SIGNING_KEYS_SECRET = Setting(
+        "", "Secret that encrypts the private keys of the ring in the database."
+    )
+    SIGNING_KEYS_RETIRED_SECRETS = Setting[Sequence[str]](
+        (), "Secrets that encrypted the ring before, until `signing_keys reencrypt` has run."
+    )
     JWT_AUDIENCE = Setting(
         "",
         "Audience (`aud`) of access tokens. They are then those of RFC 9068 (`typ: at+jwt`), and "

@@ -14,7 +14,7 @@ from tests.docs.markdown import fences
 from tests.support.words import ROOT, tracked_files
 
 pytestmark = pytest.mark.slow
-DATABASES = ["sqlite"]  # No check reads a database.
+DATABASES = ["sqlite"]  # The project's has no tables.
 COMBINATIONS = combinations()[:1]
 ID = re.compile(r"tokens\.[EWI]\d{3}")
 # What a message or its hint tells the reader to do.
@@ -54,6 +54,13 @@ def shared_key() -> dict[str, str]:
     return {"SIMPLE_JWT": "settings.SIMPLE_JWT | {'SIGNING_KEY': settings.SECRET_KEY}"}
 
 
+def ring(*states: str, **changes: str) -> dict[str, str]:
+    """Keep the keys in the database, which has one in each of the states."""
+    rows = f"lambda: [__import__('tokens').models.SigningKey(kid=s, state=s) for s in {states!r}]"
+    settings = {"SIGNING_KEYS": "'database'", "SIGNING_KEYS_SECRET": repr(KEY.swapcase())}
+    return {**settings, "tokens.keyring.checks.keys_in_use": rows, **changes}
+
+
 SHORT, PUBLISHED = "short-Zr8vQ2mX9kLw", "a-string-secret-at-least-256-bits-long"
 SLIDING = "rest_framework_simplejwt.tokens.SlidingToken"
 MIDDLEWARE = {
@@ -76,6 +83,12 @@ ROWS = [
     Row("E009", "SIGNING_KEY", jwt(SIGNING_KEY=f"ssh-rsa {KEY}")),
     Row("E010", "AUDIT_KEY", {"AUDIT_KEY": "''", "AUDIT_KEY_REQUIRED": "True"}),
     Row("W010", "AUDIT_KEY", {"AUDIT_KEY": "''"}),
+    Row("E011", "SIGNING_KEYS", {"SIGNING_KEYS": "'vault'"}),
+    Row("E012", "SIGNING_KEYS_SECRET", ring(SIGNING_KEYS_SECRET="''")),
+    Row("E013", "no key of the ring signs", ring()),
+    Row("E014", "SIGNING_KEYS_SECRET", ring("signing")),
+    Row("W014", "verifying key", ring("signing", "verifying", **{
+        "tokens.keyring.checks.is_usable": "lambda row: row.state == 'signing'"})),
     Row("E020", "TOKEN_TYPE_CLAIM", jwt(TOKEN_TYPE_CLAIM=None)),
     Row("E020", "SIGNING_KEY", {"JWT_SIGNING_KEY": repr(KEY.swapcase())}),
     Row("E020", "ROTATE_REFRESH_TOKENS", strict(**jwt(ROTATE_REFRESH_TOKENS=False))),

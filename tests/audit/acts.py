@@ -13,6 +13,7 @@ from tests.audit.faces import (
     env_file,
     expired,
     exported,
+    in_ring,
     inspected,
     locked,
     login,
@@ -22,6 +23,7 @@ from tests.audit.faces import (
     purge_trail,
     refresh,
     refresh_legacy,
+    retire_upcoming,
     reuse,
     rotate_key,
     typed_password,
@@ -196,6 +198,7 @@ READING = [
     Act(Kind.EXPORTED, "command", exported, subject="", count=2, data=("format", "filters"),
         request=False),
 ]  # fmt: skip
+OF_KEY = ("kid", "alg", "ring")
 KEEPING = [
     Act(Kind.PURGED, "command, tokens", lambda w: w.command("purge_tokens", reason=WHY),
         first=expired, subject="", reason=WHY, data=("what",), request=False),
@@ -203,6 +206,13 @@ KEEPING = [
         reason=WHY, data=("what", "seals", "seal"), request=False),
     Act(Kind.KEY_ADDED, "command", rotate_key, first=env_file, subject="", data=("kid", "alg"),
         also=Kind.KEY_RETIRED, request=False),
+    Act(Kind.KEY_ADDED, "command, ring", in_ring("add --alg ES256"),
+        first=in_ring("add --alg HS256"), subject="", data=(*OF_KEY, "state"), request=False),
+    Act(Kind.KEY_PROMOTED, "command, ring", in_ring("promote --now"),
+        first=in_ring("add --alg HS256", "add --alg ES256"), subject="",
+        data=(*OF_KEY, "before"), request=False),
+    Act(Kind.KEY_RETIRED, "command, ring", retire_upcoming, first=in_ring("add --alg HS256",
+        "add --alg ES256"), subject="", data=(*OF_KEY, "emergency"), request=False),
     Act(Kind.KEY_RETIRED, "command", rotate_key, first=env_file, subject="", data=("kid", "alg"),
         also=Kind.KEY_ADDED, request=False),
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from django.utils import timezone
 from tests.support.legacy import legacy_pair
 from tests.support.tokens import later, pair_of
 from tests.support.users import PASSWORD, make_staff
-from tokens.models import Kind, OutstandingToken
+from tokens.models import Kind, OutstandingToken, SigningKey
 from tokens.revocation import cutoffs
 
 PHONE = {
@@ -26,6 +26,7 @@ PHONE = {
     "HTTP_X_REQUEST_ID": "request-1234",
 }  # fmt: skip
 WHY = "lost device"
+RING_SECRET = "secret-of-the-trails-ring-opening-nothing-Zr8vQ2mX9kLw4TnB"
 
 
 @dataclass
@@ -209,6 +210,23 @@ def rotate_key(world: World) -> None:
 
 def add_billing(world: World) -> None:
     world.command("services", "add", "billing", "--introspect")
+
+
+def in_ring(*steps: str) -> Does:
+    """Run acts of `signing_keys`, in a ring that begins with a key of HS256."""
+
+    def act(world: World) -> None:
+        ring = {"SIGNING_KEYS": "database", "SIGNING_KEYS_SECRET": RING_SECRET}
+        with override_settings(**ring):
+            for step in steps:
+                world.command("signing_keys", *step.split())
+
+    return act
+
+
+def retire_upcoming(world: World) -> None:
+    kid = SigningKey.objects.get(state="upcoming").kid
+    in_ring(f"retire {kid}")(world)
 
 
 def exported(world: World) -> None:

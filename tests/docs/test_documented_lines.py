@@ -10,8 +10,10 @@ from django.core.management import CommandError, call_command, get_commands
 
 from tests.audit.hook import POLL, SECRET, Hook
 from tests.docs.markdown import command_lines, documents, text_of
-from tests.support.tokens import pair_of
+from tests.support.tokens import later, pair_of
 from tokens.accounts.throttle import LoginLocked, record_attempt
+from tokens.jwt.algorithms import ALGORITHMS
+from tokens.keyring.acts import add_from_environment, add_key, retire_key
 
 OWN = {name for name, app in get_commands().items() if app in ("tokens", "portal")}
 # They write files, and have tests of their own.
@@ -51,6 +53,16 @@ def _hook(settings):
         server.shutdown()
 
 
+def ring_with_a_retired_key():
+    """Add the signing keys that the lines are about, and return the one to retire."""
+    with later(hours=-1):
+        add_from_environment()
+        add_key(algorithm=ALGORITHMS["ES256"])
+        kid = add_key(algorithm=ALGORITHMS["EdDSA"]).key.kid
+        retire_key(kid=kid)
+    return kid
+
+
 @pytest.mark.usefixtures("_hook")
 @pytest.mark.django_db(transaction=True)
 def test_each_documented_line_of_a_command_works(alice, settings, monkeypatch):
@@ -59,6 +71,8 @@ def test_each_documented_line_of_a_command_works(alice, settings, monkeypatch):
     record_attempt(username="alice")
     with pytest.raises(LoginLocked):
         record_attempt(username="alice")
+    settings.SIGNING_KEYS_SECRET = SECRET * 2
+    kid = ring_with_a_retired_key()
     lines = documented()
     assert {line.split()[0] for line in lines} >= {
         *("adopt", "deliver_events", "export_events", "inspect_token", "purge_events"),
@@ -67,7 +81,7 @@ def test_each_documented_line_of_a_command_works(alice, settings, monkeypatch):
     failed = {}
     for line in lines:
         monkeypatch.setattr("sys.stdin", StringIO(token))
-        name, *words = shlex.split(line.replace("NAME", "alice"))
+        name, *words = shlex.split(line.replace("NAME", "alice").replace("KID", kid))
         try:
             call_command(name, *words, stdout=StringIO(), stderr=StringIO())
         except (CommandError, SystemExit) as error:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.effort import times
 from tests.support.users import make_user
+from tokens.listing.revocable import RevocableQuery
 from tokens.listing.sessions import SessionQuery
 from tokens.listing.tokens import TokenQuery
 from tokens.models import BlacklistedToken, Cutoff, OutstandingToken, Session, SessionToken
@@ -23,7 +24,7 @@ ADDRESSES = ("10.0.0.1", "10.0.0.2")
 NETWORKS = ("10.0.0.0/31", "10.0.0.0/24")
 AGENTS = ("Firefox", "curl")
 CLIENTS = ("", "cli")
-LISTS = {"tokens": TokenQuery, "sessions": SessionQuery}
+LISTS: dict[str, type[RevocableQuery]] = {"tokens": TokenQuery, "sessions": SessionQuery}
 row = st.fixed_dictionaries(
     {
         "user": st.sampled_from(["alice", "bob", "gone"]),

@@ -16,13 +16,14 @@ from tests.support.users import make_user
 from tokens.admin.filters import TextFilter, list_filters
 from tokens.admin.trail import CutoffQuery
 from tokens.api.lists import _form
+from tokens.jwt.signing import refresh_start
 from tokens.listing.events import EventQuery
 from tokens.listing.query import FilterType, declare
 from tokens.listing.sessions import SessionQuery
 from tokens.listing.tokens import TokenQuery
 from tokens.listing.users import UserQuery
 from tokens.management.filters import add_filters, read_filters
-from tokens.models import Cutoff, Event, Kind, OutstandingToken, Session
+from tokens.models import Cutoff, Event, Kind, OutstandingToken, Session, SigningKey
 from tokens.staff.filters import RevocableForm
 
 
@@ -60,7 +61,11 @@ REVOCABLE: dict[str, Choice] = {
 }
 CHOICES: dict[object, dict[str, Choice]] = {
     TokenQuery: REVOCABLE,
-    SessionQuery: REVOCABLE | {"status": ("alice", "active", "expired")},
+    SessionQuery: REVOCABLE
+    | {
+        "status": ("alice", "active", "expired"),
+        "signing_key": ("alice", "key-of-alice", "nothing like it"),
+    },
     UserQuery: {
         "q": ("alice", "alice", "nothing like it"),
         "status": ("alice", "active", "nothing like it"),
@@ -94,7 +99,12 @@ def users(alice: User) -> dict[str, User]:
     for number, (name, user) in enumerate(accounts.items(), start=1):
         (session,) = hold(user, 1)
         begin, end = days[name]
-        OutstandingToken.objects.filter(user=user).update(created_at=begin, expires_at=end)
+        SigningKey.objects.create(kid=f"key-of-{name}", algorithm="ES256", protected=b"")
+        OutstandingToken.objects.filter(user=user).update(
+            created_at=begin,
+            expires_at=end,
+            token=f"{refresh_start(kid=f'key-of-{name}', algorithm='ES256')}e30.",
+        )
         Session.objects.filter(user=user).update(
             created_at=begin,
             last_used_at=begin,

@@ -23,6 +23,12 @@ def rotate(file, **options):
     return out.getvalue()
 
 
+def test_keys_in_the_database_are_not_rotated_in_a_file(settings, tmp_path):
+    settings.SIGNING_KEYS = "database"
+    with pytest.raises(CommandError, match="use manage"):
+        rotate(tmp_path / "env")
+
+
 def test_key_on_several_lines_is_replaced_as_a_whole(settings, tmp_path):
     old = ALGORITHMS["ES256"].generate()
     settings.JWT_SIGNING_KEY = old

@@ -6,15 +6,14 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from tokens.api.metadata import metadata
-from tokens.jwt.keys import key_ring
+from tokens.jwt.keys import JWKS_SECONDS, key_ring
 
 
-@cache_control(public=True, max_age=300)
+@cache_control(public=True, max_age=JWKS_SECONDS)
 @require_safe
 def jwks(request: HttpRequest) -> JsonResponse:
     """Return the public keys, the signing key first; none for a shared secret."""
-    ring = key_ring()
-    keys = [ring.current, *(k for k in ring.by_kid.values() if k.kid != ring.current.kid)]
+    keys = key_ring().by_kid.values()
     return JsonResponse({"keys": [key.jwk for key in keys if key.jwk is not None]})
 
 

@@ -1,13 +1,14 @@
 """Load the signing key and the keys that only verify (RFC 7517, RFC 7638).
 
-Keys come from the settings alone. No header of a token ever names a place to fetch one from.
+Keys come from the settings, or with SIGNING_KEYS=database from the ring that `tokens.keyring`
+follows. No header of a token ever names a place to fetch one from.
 """
 
 import hashlib
 import hmac
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -20,7 +21,10 @@ from tokens.jwt.algorithms import ALGORITHMS, Algorithm, PrivateKey, PublicKey
 
 # RFC 7638, section 3.2: the members that a thumbprint is made of.
 THUMBPRINT_MEMBERS = frozenset({"kty", "crv", "x", "y", "n", "e"})
-KEY_SETTINGS = frozenset({"SIMPLE_JWT", "JWT_SIGNING_KEY", "JWT_RETIRED_KEYS"})
+KEY_SETTINGS = frozenset({"SIMPLE_JWT", "JWT_SIGNING_KEY", "JWT_RETIRED_KEYS", "SIGNING_KEYS"})
+ENVIRONMENT, DATABASE = "environment", "database"
+# How long clients keep the key set. A key is in it for that long before it signs.
+JWKS_SECONDS = 300
 
 
 class KeyUnavailable(Exception):
@@ -43,10 +47,33 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """Hold the key that signs and, by their ids, all keys that verify."""
+    """Hold the key that signs and, by their ids, all keys that verify, the signing one first.
 
-    current: Key
+    ``retired`` are the ids of keys that are known, and verify no more.
+    """
+
+    signing: Key | None
     by_kid: Mapping[str, Key]
+    retired: frozenset[str] = frozenset()
+
+    @property
+    def current(self) -> Key:
+        """Return the key that signs. Raises `KeyUnavailable` if there is none."""
+        if self.signing is None:
+            raise KeyUnavailable("No key of the ring signs.")
+        return self.signing
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """Say where the keys come from.
+
+    ``ring`` returns the keys of this process, and ``ring_with(kid)`` the keys after looking for one
+    that they lack.
+    """
+
+    ring: Callable[[], KeyRing]
+    ring_with: Callable[[str], KeyRing]
 
 
 def configured_algorithm() -> Algorithm:
@@ -85,8 +112,29 @@ def _thumbprint(jwk: Mapping[str, str]) -> str:
     return urlsafe_b64encode(hashlib.sha256(canonical).digest())[:22].decode()
 
 
-@lru_cache(maxsize=1)
 def key_ring() -> KeyRing:
+    """Return the keys of this process."""
+    return key_source().ring()
+
+
+@lru_cache(maxsize=1)
+def key_source() -> KeySource:
+    """Return where the keys come from: what SIGNING_KEYS names."""
+    return _sources[app_settings.SIGNING_KEYS]
+
+
+def in_database() -> bool:
+    """Tell whether the keys are in the database."""
+    return app_settings.SIGNING_KEYS == DATABASE
+
+
+def follow(source: KeySource) -> None:
+    """Take the keys from ``source`` when SIGNING_KEYS says that they are in the database."""
+    _sources[DATABASE] = source
+
+
+@lru_cache(maxsize=1)
+def environment_ring() -> KeyRing:
     """Load the keys that the settings name.
 
     Cached, because parsing a PEM takes longer than verifying a signature.
@@ -97,12 +145,17 @@ def key_ring() -> KeyRing:
         make_key(material=material, algorithm=algorithm)
         for material in app_settings.JWT_RETIRED_KEYS
     ]
-    return KeyRing(current, {key.kid: key for key in [*retired, current]})
+    return KeyRing(current, {current.kid: current} | {key.kid: key for key in retired})
+
+
+# `tokens.apps` adds the database, which this package doesn't know.
+_sources = {ENVIRONMENT: KeySource(environment_ring, lambda kid: environment_ring())}
 
 
 def _forget_keys(*, setting: str, **_: object) -> None:
     if setting in KEY_SETTINGS:
-        key_ring.cache_clear()
+        environment_ring.cache_clear()
+        key_source.cache_clear()
 
 
 setting_changed.connect(_forget_keys)

@@ -7,6 +7,7 @@ simplejwt responds with status 500 to several such texts.
 
 import json
 import uuid
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -25,7 +26,7 @@ from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from tokens.conf import app_settings
 from tokens.jwt.claims import MAX_TOKEN_CHARS, Claims, Malformed, parse
-from tokens.jwt.keys import KEY_SETTINGS, key_ring
+from tokens.jwt.keys import KEY_SETTINGS, Key, KeyUnavailable, key_source
 
 if TYPE_CHECKING:
     from jwt.types import HashlibHash, Options
@@ -247,9 +248,12 @@ def _fill(token: Token, claims: Claims, now: datetime, expires_at: datetime) -> 
 def sign(token: Token) -> str:
     """Sign a token and return it in compact form (RFC 7515).
 
-    Raises ValueError if the text would be longer than `parse` accepts.
+    Raises ValueError if the text would be longer than `parse` accepts, and
+    `tokens.jwt.keys.KeyUnavailable` if no key signs.
     """
-    key = key_ring().current
+    key = key_source().ring().signing
+    if key is None:
+        raise KeyUnavailable("No key of the ring signs.")
     headers = {"kid": key.kid}
     if app_settings.JWT_AUDIENCE and type_of(token.payload) == ACCESS:
         headers["typ"] = ACCESS_TYPE
@@ -265,12 +269,19 @@ def sign(token: Token) -> str:
     return signed
 
 
+def refresh_start(*, kid: str, algorithm: str) -> str:
+    """Return how every refresh token begins that a key signed: its header, and a dot."""
+    header = json.dumps({"alg": algorithm, "kid": kid, "typ": "JWT"}, separators=(",", ":"))
+    return urlsafe_b64encode(header.encode()).decode().rstrip("=") + "."
+
+
 # --- Verify tokens.
 
 # A client presents its access token with every call, and a signature that was valid once stays
-# valid: these are the claims of verified access tokens, by the digest of the token's text. Nothing
-# that can change (the time, or what `tokens.validation` asks) is ever taken from here.
-_verified: dict[bytes, Claims] = {}
+# valid as long as its key verifies: these are the claims of verified access tokens and the ids of
+# their keys, by the digest of the token's text. Nothing that can change (the time, or what
+# `tokens.validation` asks) is ever taken from here.
+_verified: dict[bytes, tuple[str, Claims]] = {}
 VERIFIED_AT_MOST = 4096
 
 
@@ -289,17 +300,18 @@ def read(token: str) -> Claims:
     compares its times with the database's clock.
     """
     digest = sha256(token.encode(errors="surrogatepass")).digest()
-    claims = _verified.get(digest)
-    if claims is None:
-        claims = _verify(token)
+    kid, claims = _verified.get(digest, ("", {}))
+    if kid not in key_source().ring().by_kid:
+        kid, claims = _verify(token)
         if type_of(claims) == ACCESS:
             if len(_verified) >= VERIFIED_AT_MOST:
                 _verified.clear()
-            _verified[digest] = claims
+            _verified[digest] = kid, claims
     return claims.copy()
 
 
-def _verify(token: str) -> Claims:
+def _verify(token: str) -> tuple[str, Claims]:
+    """Return the id of the key that verifies a token, and the claims."""
     try:
         parts = parse(token)
     except Malformed as error:
@@ -307,9 +319,9 @@ def _verify(token: str) -> Claims:
     header = parts.header
     if not header.keys() <= HEADER or not isinstance(header.get("kid", ""), str):
         raise Unreadable("signature", _("The header holds parameters that we never issue."))
-    claims = _decode(token, header, _expected_audience(parts.payload))
+    key, claims = _decode(token, header, _expected_audience(parts.payload))
     _check_form(claims)
-    return claims
+    return key.kid, claims
 
 
 def _expected_audience(claims: Claims) -> object:
@@ -320,20 +332,11 @@ def _expected_audience(claims: Claims) -> object:
     return wanted or api_settings.AUDIENCE
 
 
-def _decode(token: str, header: Claims, audience: Any) -> Claims:
-    ring = key_ring()
-    kid = header.get("kid")
-    if kid is None:
-        # Another service on the same key and tables writes no key id into its tokens.
-        keys = list(ring.by_kid.values())
-    elif kid in ring.by_kid:
-        keys = [ring.by_kid[kid]]
-    else:
-        raise UnknownKey("signature", _("The portal has no key with the id in its header."))
+def _decode(token: str, header: Claims, audience: Any) -> tuple[Key, Claims]:
     failure: Exception | None = None
-    for key in keys:
+    for key in _keys_for(header.get("kid")):
         try:
-            return _pyjwt().decode(
+            claims = _pyjwt().decode(
                 token,
                 key.verifying,
                 algorithms=[key.algorithm.name],
@@ -343,7 +346,24 @@ def _decode(token: str, header: Claims, audience: Any) -> Claims:
             )
         except (InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as error:
             failure = error
+        else:
+            return key, claims
     raise Unreadable("signature", _("Token is invalid")) from failure
+
+
+def _keys_for(kid: str | None) -> list[Key]:
+    """Return the keys that may have signed a token whose header names the key ``kid``."""
+    ring = key_source().ring()
+    if kid is None:
+        # Another service on the same key and tables writes no key id into its tokens.
+        return list(ring.by_kid.values())
+    if kid not in ring.by_kid and kid not in ring.retired:
+        ring = key_source().ring_with(kid)
+    if kid in ring.by_kid:
+        return [ring.by_kid[kid]]
+    if kid in ring.retired:
+        raise Unreadable("signature", _("The key that its header names is retired."))
+    raise UnknownKey("signature", _("The portal has no key with the id in its header."))
 
 
 def leeway() -> float:

@@ -11,6 +11,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext_lazy
 
 from tokens.db import clock
+from tokens.jwt.signing import refresh_start
 from tokens.listing.columns import (
     ADMIN,
     ADMIN_PAGE,
@@ -29,7 +30,7 @@ from tokens.listing.query import FilterType, Text, declare
 from tokens.listing.revocable import RevocableQuery, any_of
 from tokens.listing.search import between
 from tokens.listing.status import Status, live, seems_revoked, with_session_status
-from tokens.models import OutstandingToken, Session, SessionOrigin
+from tokens.models import OutstandingToken, Session, SessionOrigin, SigningKey
 
 Sessions = QuerySet[Session]
 BY_USE = ("last_used_at", "id")
@@ -40,6 +41,8 @@ BY_REVOCATION = ("turn",)
 RANGES = {"used": "last_used_at", "issued": "created_at", "expires": "expires_at"}
 # A session is never rotated; its tokens are.
 STATUSES = tuple(status for status in Status if status is not Status.ROTATED)
+# How no token begins.
+NO_START = "-"
 # `live_sessions_of` counts up to this number.
 HELD = 1000
 
@@ -64,6 +67,14 @@ class SessionQuery(RevocableQuery[Session]):
         help="status of the session",
         any_label=gettext_lazy("Any status"),
         choices=tuple((s.value, s.label) for s in STATUSES),
+    )
+    signing_key: str = declare(
+        "",
+        type=FilterType.TEXT,
+        label=gettext_lazy("Signing key"),
+        words=gettext_lazy("signed by the key “%s”"),
+        help="id of the key in the ring that signed the refresh token of the session",
+        max_length=64,
     )
     columns: ClassVar[tuple[Column, ...]] = (
         Column(
@@ -158,7 +169,7 @@ class SessionQuery(RevocableQuery[Session]):
         else:
             walk, key = _walk_by_status(rows, self.status)
             walks = [walk]
-        loose = Q(*ranges.values(), **found.loose) & found.seen_also
+        loose = Q(*ranges.values(), **found.loose) & found.seen_also & self._signed()
 
         def coarse(rows: Sessions) -> Sessions:
             return _with_possible_status(rows.filter(loose), self.status)
@@ -181,7 +192,7 @@ class SessionQuery(RevocableQuery[Session]):
         if not self.shows_live_rows:
             return Session.objects.none()
         found = self._narrow(sid="pk", key="membership__session")
-        wanted = Q(*self._ranges().values(), found.sessions)
+        wanted = Q(*self._ranges().values(), found.sessions) & self._signed()
         sessions: Sessions = Session.objects.filter(wanted).filter(any_of(found.alternatives))
         return live(sessions)
 
@@ -189,6 +200,14 @@ class SessionQuery(RevocableQuery[Session]):
         """Return no tokens: this list shows sessions alone."""
         nothing: QuerySet[OutstandingToken] = OutstandingToken.objects.none()
         return nothing
+
+    def _signed(self) -> Q:
+        """Return the condition that the key ``signing_key`` signed the current refresh token."""
+        if not self.signing_key:
+            return Q()
+        keys = SigningKey.objects.filter(kid=self.signing_key).values_list("kid", "algorithm")
+        starts = (refresh_start(kid=kid, algorithm=algorithm) for kid, algorithm in keys)
+        return Q(current__token__startswith=next(starts, NO_START))
 
     def _ranges(self) -> dict[str, Q]:
         """Return the condition of each range that is set, by the column that it limits."""

@@ -18,6 +18,7 @@ from tokens.models.saved_view import SavedView
 from tokens.models.seal import Seal
 from tokens.models.service import Service
 from tokens.models.session import RevokedSession, Session, SessionOrigin, SessionToken
+from tokens.models.signing_key import SigningKey
 from tokens.models.target import EventTarget
 from tokens.models.throttle import LoginThrottle
 from tokens.models.window import EventWindow
@@ -45,5 +46,6 @@ __all__ = [
     "Session",
     "SessionOrigin",
     "SessionToken",
+    "SigningKey",
     "TrailReader",
 ]

@@ -314,6 +314,11 @@ class Kind(models.TextChoices):
         Traits(ecs=Ecs(("configuration",), ("creation",)), severity=Severity.NOTICE, security=True),
         _("signing key added"),
     )
+    KEY_PROMOTED = (
+        "key_promoted",
+        Traits(ecs=Ecs(("configuration",), ("change",)), severity=Severity.NOTICE, security=True),
+        _("signing key promoted"),
+    )
     KEY_RETIRED = (
         "key_retired",
         Traits(ecs=Ecs(("configuration",), ("change",)), severity=Severity.NOTICE, security=True),

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from tokens import audit
 from tokens.conf import app_settings
-from tokens.jwt.keys import configured_algorithm, make_key
+from tokens.jwt.keys import configured_algorithm, in_database, make_key
 from tokens.management.base import TokensCommand, whole_number
 from tokens.models import Kind
 
@@ -35,6 +35,8 @@ class Command(TokensCommand):
     def handle(
         self, *, file: str, keep: int | None, dry_run: bool, as_json: bool, **_: object
     ) -> None:
+        if in_database():
+            raise CommandError("The signing keys are in the database: use manage.py signing_keys.")
         path = Path(file or os.environ.get("ENV_FILE") or settings.BASE_DIR / ".env")
         _require_key_in(path)
         algorithm = configured_algorithm()

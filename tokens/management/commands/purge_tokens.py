@@ -3,6 +3,8 @@ from datetime import timedelta
 from django.core.management.base import CommandParser
 
 from tokens.db import clock
+from tokens.jwt.keys import in_database
+from tokens.keyring.acts import retire_due_keys
 from tokens.management import purge
 from tokens.management.base import MAX_DAYS, TokensCommand, whole_number
 from tokens.management.filters import text
@@ -61,7 +63,10 @@ class Command(TokensCommand):
         purge.purge_browser_cutoffs(now=now)
         purge.purge_feed(now=now)
         purge.purge_windows(now=now, reason=reason)
-        facts = {"tokens": tokens, "sessions": sessions, "counters": counters}
+        keys = [key.kid for key in retire_due_keys()] if in_database() else []
+        facts = {"tokens": tokens, "sessions": sessions, "counters": counters, "keys": keys}
         line = f"Deleted {tokens} tokens, {sessions} sessions and {counters} counters "
         line += "and browser sessions."
+        if keys:
+            line += f" Retired the signing keys {', '.join(keys)}."
         self.tell(facts, line, as_json=as_json)

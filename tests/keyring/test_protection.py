@@ -1,0 +1,161 @@
+"""No private key can be read from the database, and no row that someone else wrote is a key."""
+
+import base64
+import json
+
+import jwt
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from tests.keyring.conftest import SECRET
+from tests.support.tokens import failed, pair_of
+from tokens.jwt.algorithms import ALGORITHMS
+from tokens.jwt.keys import key_ring, make_key
+from tokens.jwt.signing import read
+from tokens.keyring.acts import KeyRefused, add_key, encrypt_again, retire_in_emergency
+from tokens.keyring.following import database_ring
+from tokens.keyring.protection import NotAuthentic, protect, reveal
+from tokens.models import SigningKey
+
+OTHER = "another-secret-of-the-tests-ring-hJ5qW8xR2vN7tM4kP9sL3dF6g"
+
+
+def dump():
+    """Return every column of the table, as a dump has it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM tokens_signingkey")
+        return b"\n".join(
+            bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
+            for row in cursor.fetchall()
+            for value in row
+        )
+
+
+def forms_of(material):
+    """Return the forms in which a dump could give a private key away."""
+    raw = material.encode()
+    body = "".join(material.splitlines()[1:-1]).encode() or raw
+    return [raw, body, base64.b64encode(raw), raw.hex().encode()]
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "EdDSA", "RS256", "ES256"])
+def test_database_holds_no_private_key_in_the_clear(rotate_to, algorithm):
+    key = rotate_to(algorithm)
+    text = dump()
+    for form in forms_of(reveal(key)):
+        assert form not in text
+    if key.public:
+        assert not {"d", "k", "p", "q"} & json.loads(key.public).keys()
+
+
+def test_no_act_leaves_a_private_key_in_its_event_or_on_the_screen(rotate_to, run):
+    from tokens.models import Event
+
+    key = rotate_to("HS256")
+    secret = reveal(key)
+    said = json.dumps([run("list"), run("add", "--alg", "HS512"), run("list")])
+    trail = json.dumps(list(Event.objects.values_list("data", flat=True)))
+    assert secret not in said + trail
+
+
+def ignored(kid):
+    database_ring.forget()
+    return kid not in key_ring().by_kid
+
+
+CHANGES = [
+    {"state": "verifying"},
+    {"state": "signing"},
+    {"algorithm": "ES384"},
+    {"algorithm": "HS256"},
+    {"public": "{}"},
+    {"kid": "another"},
+    {"protected": b""},
+    {"protected": b"x" * 64},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_changed_row_is_no_key(rotate_to, change):
+    rotate_to("EdDSA")
+    key = add_key(algorithm=ALGORITHMS["ES256"]).key
+    if change == {"state": "signing"}:
+        SigningKey.objects.filter(state="signing").delete()
+    SigningKey.objects.filter(pk=key.pk).update(**change)
+    assert ignored(change.get("kid", key.kid))
+
+
+@pytest.mark.parametrize("name", ["added_at", "signing_at", "verifying_at", "retired_at"])
+def test_row_with_another_date_is_no_key(rotate_to, name):
+    key = rotate_to("EdDSA")
+    SigningKey.objects.filter(pk=key.pk).update(**{name: "2001-01-01T00:00:00Z"})
+    assert ignored(key.kid)
+
+
+def test_row_that_an_attacker_inserts_is_no_key(alice, rotate_to, settings):
+    rotate_to("EdDSA")
+    claims = read(pair_of(alice).access)
+    algorithm = ALGORITHMS["ES256"]
+    material = algorithm.generate()
+    own = make_key(material=material, algorithm=algorithm)
+    settings.SIGNING_KEYS_SECRET = OTHER
+    row = SigningKey(
+        kid=own.kid, algorithm="ES256", state="verifying", public=json.dumps(dict(own.jwk))
+    )
+    protect(row, material)
+    row.save()
+    settings.SIGNING_KEYS_SECRET = SECRET
+    forged = jwt.encode(claims, own.signing, algorithm="ES256", headers={"kid": own.kid})
+    assert failed(forged) == "signature"
+    assert ignored(own.kid)
+    # The operator removes it like any key.
+    retire_in_emergency(kid=own.kid, reason="not ours")
+    assert reveal(SigningKey.objects.get(kid=own.kid)) == ""
+
+
+def test_parts_of_two_rows_make_no_third(rotate_to):
+    first, second = rotate_to("ES256"), rotate_to("ES256")
+    SigningKey.objects.filter(pk=first.pk).update(protected=second.protected)
+    assert ignored(first.kid)
+    assert not ignored(second.kid)
+
+
+def test_earlier_row_of_a_retired_key_does_not_bring_it_back(alice, rotate_to):
+    """It is authentic: the trail says that the key was retired since."""
+    rotate_to("EdDSA")
+    before = rotate_to("ES256")
+    access = pair_of(alice).access
+    retire_in_emergency(kid=before.kid, reason="leaked")
+    SigningKey.objects.filter(state="signing").delete()
+    SigningKey.objects.filter(pk=before.pk).delete()
+    before.save(force_insert=True)
+    assert reveal(before)
+    assert ignored(before.kid)
+    assert failed(access) == "signature"
+
+
+def test_two_keys_can_not_sign_at_once(rotate_to):
+    rotate_to("ES256")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        SigningKey.objects.create(kid="x", algorithm="ES256", state="signing", protected=b"")
+
+
+def test_secret_can_be_turned_over_without_a_failed_call(alice, rotate_to, settings):
+    key = rotate_to("ES256")
+    access = pair_of(alice).access
+    settings.SIGNING_KEYS_SECRET, settings.SIGNING_KEYS_RETIRED_SECRETS = OTHER, [SECRET]
+    assert failed(access) is None
+    assert encrypt_again() == 1
+    settings.SIGNING_KEYS_RETIRED_SECRETS = []
+    assert failed(access) is None
+    with pytest.raises(NotAuthentic):
+        reveal(key)
+
+
+def test_wrong_secret_encrypts_nothing_again(rotate_to, settings):
+    key = rotate_to("ES256")
+    settings.SIGNING_KEYS_SECRET = OTHER
+    with pytest.raises(KeyRefused, match="can't be decrypted"):
+        encrypt_again()
+    settings.SIGNING_KEYS_SECRET = SECRET
+    assert reveal(SigningKey.objects.get(pk=key.pk))
