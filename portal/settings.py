@@ -52,6 +52,7 @@ WEBHOOK_SECRET = env.text("WEBHOOK_SECRET", AppSettings.WEBHOOK_SECRET.default)
 WEBHOOK_FORMAT = env.text("WEBHOOK_FORMAT", AppSettings.WEBHOOK_FORMAT.default)
 WEBHOOK_ISSUER = env.text("WEBHOOK_ISSUER", AppSettings.WEBHOOK_ISSUER.default)
 MAX_DAYS = 36_500
+MAX_SESSIONS = env.integer("MAX_SESSIONS", AppSettings.MAX_SESSIONS.default, 0)
 REFRESH_GRACE_SECONDS = env.integer(
     "REFRESH_GRACE_SECONDS", AppSettings.REFRESH_GRACE_SECONDS.default
 )

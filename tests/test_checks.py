@@ -128,6 +128,7 @@ def test_lifetimes_that_do_not_grow_fail_the_check(settings, access, refresh, se
         ("REFRESH_GRACE_SECONDS", 61, "tokens.E031"),
         ("REFRESH_GRACE_SECONDS", -1, "tokens.E031"),
         ("LOGIN_ATTEMPTS", 0, "tokens.E032"),
+        ("MAX_SESSIONS", -1, "tokens.E035"),
         ("LOGIN_WINDOW_SECONDS", 0, "tokens.E032"),
     ],
 )

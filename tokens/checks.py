@@ -318,7 +318,7 @@ def check_transition(**_: object) -> list[CheckMessage]:
 
 @register("tokens")
 def check_lifetimes(**_: object) -> list[CheckMessage]:
-    """Check that the lifetimes and the throttle's numbers make sense (E030 to E032)."""
+    """Check that the lifetimes and the throttle's numbers make sense (E030 to E032, E035)."""
     access = simplejwt.api_settings.ACCESS_TOKEN_LIFETIME
     refresh = simplejwt.api_settings.REFRESH_TOKEN_LIFETIME
     found: list[CheckMessage] = []
@@ -340,6 +340,8 @@ def check_lifetimes(**_: object) -> list[CheckMessage]:
     if app_settings.LOGIN_ATTEMPTS < 1 or app_settings.LOGIN_WINDOW_SECONDS < 1:
         message = "LOGIN_ATTEMPTS and LOGIN_WINDOW_SECONDS must be positive."
         found.append(Error(message, id="tokens.E032"))
+    if app_settings.MAX_SESSIONS < 0:
+        found.append(Error("MAX_SESSIONS must not be negative.", id="tokens.E035"))
     return found
 
 

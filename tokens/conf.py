@@ -114,6 +114,11 @@ class AppSettings:
         "set it keeps a longer REFRESH_TOKEN_LIFETIME.",
         unit="days",
     )
+    MAX_SESSIONS = Setting(
+        0,
+        "How many sessions a user has at most. A login beyond that ends the oldest. 0: no limit.",
+        unit="sessions",
+    )
     REFRESH_GRACE_SECONDS = Setting(
         10,
         "How long after a rotation the used-up refresh token is answered with the same successor "

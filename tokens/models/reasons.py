@@ -18,6 +18,7 @@ class Reason(StrEnum):
     USER_DEACTIVATED_IN_DATABASE = "user deactivated in the database"
     USER_DELETED = "user deleted"
     TOO_MANY_ATTEMPTS = "too many attempts"
+    TOO_MANY_SESSIONS = "too many sessions"
     NOT_STAFF = "not staff"
     # These four are choices of the form that revokes.
     LOST_DEVICE = "lost device"

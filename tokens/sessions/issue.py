@@ -25,6 +25,7 @@ from tokens.models import Event, Kind, OutstandingToken, Session, SessionToken
 from tokens.origin import Origin, acting_from, current_origin
 from tokens.sessions import _issue
 from tokens.sessions.claims import session_claims
+from tokens.sessions.limit import end_oldest_sessions
 from tokens.validation.token_context import lock_account, password_mark
 
 
@@ -88,6 +89,7 @@ def begin_session(
             _issue.write_in_one_statement(opening)
         else:
             write_opening(opening)
+        end_oldest_sessions(user=account)
     return opening
 
 
