@@ -13,6 +13,7 @@ from tests.support.clock import travel
 from tests.support.tokens import failed, kinds, pair_of, refused
 from tokens.jwt.algorithms import ALGORITHMS
 from tokens.jwt.keys import key_ring
+from tokens.keyring import acts
 from tokens.keyring.acts import add_key
 from tokens.keyring.following import database_ring
 from tokens.models import Event, Kind, OutstandingToken, Session, SigningKey
@@ -21,8 +22,9 @@ REASON = ("--reason", "leaked")
 
 
 @pytest.fixture(autouse=True)
-def _fresh(ring):
-    """Start with an empty ring."""
+def _fresh(ring, monkeypatch):
+    """Start with an empty ring, which no other process follows."""
+    monkeypatch.setattr(acts, "FOLLOW", timedelta(0))
 
 
 def state_of(kid):

@@ -5,6 +5,7 @@ those who read it, and it can be repeated: the second time, it changes nothing.
 """
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -171,9 +172,17 @@ def retire_in_emergency(*, kid: str, reason: str) -> Change:
 
 
 def end_sessions_of(*, kid: str, reason: str) -> Iterator[Revocation]:
-    """End the live sessions whose refresh token a key signed, in batches that commit."""
+    """End the live sessions whose refresh token a retired key signed, in batches that commit.
+
+    A process that has not followed yet still signs with the key. So this waits until all have
+    followed, and ends what they have signed since.
+    """
     selection = Selection(matching=SessionQuery(signing_key=kid))
-    return revoke_in_batches(selection=selection, actor=None, reason=reason)
+    yield from revoke_in_batches(selection=selection, actor=None, reason=reason)
+    retired = SigningKey.objects.get(kid=kid).retired_at
+    if retired is not None and (wait := retired + FOLLOW - clock.ask()) > timedelta(0):
+        time.sleep(wait.total_seconds())
+        yield from revoke_in_batches(selection=selection, actor=None, reason=reason)
 
 
 @transaction.atomic
