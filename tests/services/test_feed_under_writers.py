@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
+from tests.support.database.pool import many_connections
 from tests.support.tokens import pair_of
 from tokens.models import Session
 from tokens.revocation import revoke_session
@@ -19,18 +20,6 @@ POLLERS = 5
 
 class Rolled(Exception):
     pass
-
-
-@pytest.fixture
-def many_connections(transactional_db):
-    """Let each thread have a connection."""
-    pool = getattr(connection, "pool", None) if connection.vendor == "postgresql" else None
-    if pool is not None:
-        before = pool.min_size, pool.max_size
-        pool.resize(before[0], 40)
-    yield
-    if pool is not None:
-        pool.resize(*before)
 
 
 def revoke(session, rng):
@@ -71,7 +60,7 @@ def poll(seen, stop, size):
 
 
 @pytest.mark.parametrize("size", [10_000, 3])
-def test_no_poller_misses_a_revocation_of_many_writers(alice, many_connections, size):
+def test_no_poller_misses_a_revocation_of_many_writers(alice, size):
     postgresql = connection.vendor == "postgresql"
     writers, each = (20, 15) if postgresql else (3, 15)
     users = [User(username=f"user-{n}", password="x") for n in range(writers)]
@@ -87,13 +76,14 @@ def test_no_poller_misses_a_revocation_of_many_writers(alice, many_connections, 
         threading.Thread(target=write, args=(share, committed, seed))
         for seed, share in enumerate(shares)
     ]
-    for thread in (*pollers, *workers):
-        thread.start()
-    for thread in workers:
-        thread.join()
-    stop.set()
-    for thread in pollers:
-        thread.join()
+    with many_connections():
+        for thread in (*pollers, *workers):
+            thread.start()
+        for thread in workers:
+            thread.join()
+        stop.set()
+        for thread in pollers:
+            thread.join()
     ended = {
         str(pk) for pk in Session.objects.exclude(revoked_at=None).values_list("pk", flat=True)
     }

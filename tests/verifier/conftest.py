@@ -17,13 +17,19 @@ ISSUER, AUDIENCE = "https://portal.example", "billing"
 
 
 @pytest.fixture
-def portal(serve: Callable[..., Any]) -> Any:
-    return serve(
-        JWT_ALGORITHM="ES256",
-        JWT_SIGNING_KEY=ALGORITHMS["ES256"].generate(),
-        JWT_ISSUER=ISSUER,
-        JWT_AUDIENCE=AUDIENCE,
-    )
+def environment() -> dict[str, str]:
+    """Return the settings of the portal, which has the same key after a restart."""
+    return {
+        "JWT_ALGORITHM": "ES256",
+        "JWT_SIGNING_KEY": ALGORITHMS["ES256"].generate(),
+        "JWT_ISSUER": ISSUER,
+        "JWT_AUDIENCE": AUDIENCE,
+    }
+
+
+@pytest.fixture
+def portal(serve: Callable[..., Any], environment: dict[str, str]) -> Any:
+    return serve(**environment)
 
 
 @pytest.fixture

@@ -42,6 +42,8 @@ KEYS_AGAIN_SECONDS, KEYS_SECONDS = 5.0, 300.0
 # What has expired is forgotten by reading the feed from the start again.
 RELOAD_SECONDS = 3600.0
 LONGEST_PAUSE = 5.0
+# The first second of the year 10000, which `Claims.expires_at` can't say.
+LAST_INSTANT = 253_402_300_800
 FIRST_WAIT = 10.0
 
 
@@ -151,6 +153,8 @@ class Verifier:
             raise Invalid("type")
         if not isinstance(claims["sid"], str):
             raise Invalid("session")
+        if not isinstance(claims["exp"], int | float) or claims["exp"] >= LAST_INSTANT:
+            raise Invalid("malformed")
         return Claims(claims)
 
     def _key_for(self, header: dict[str, Any]) -> Key:
