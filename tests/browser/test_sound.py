@@ -34,7 +34,8 @@ PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 860}
 LISTS = (
     "/staff/", "/staff/tokens/", "/staff/sessions/", "/staff/users/", "/staff/events/",
-    "/staff/services/", "/account/sessions/", "/account/password/",
+    "/staff/services/", "/account/sessions/", "/account/events/",
+    "/account/password/",
     "/admin/token_blacklist/outstandingtoken/",
     "/admin/tokens/session/", "/admin/tokens/event/", "/admin/tokens/cutoff/",
     "/admin/tokens/service/",

@@ -24,7 +24,7 @@ from tokens.revocation import Revocation, revoke_session, revoke_user
 from tokens.web.login import login_needed
 
 
-def _owner(request: HttpRequest) -> AbstractBaseUser:
+def owner_of(request: HttpRequest) -> AbstractBaseUser:
     """Return the user of a request; every view here requires a login."""
     return cast(AbstractBaseUser, request.user)
 
@@ -33,7 +33,7 @@ def _owner(request: HttpRequest) -> AbstractBaseUser:
 @login_needed
 @require_GET
 def index(request: HttpRequest) -> HttpResponse:
-    own = own_sessions(user=_owner(request), origin=current_origin())
+    own = own_sessions(user=owner_of(request), origin=current_origin())
     add_origins([*own.here, *own.elsewhere])
     return render(request, "tokens/account/sessions.html", {"own": own})
 
@@ -42,9 +42,9 @@ def index(request: HttpRequest) -> HttpResponse:
 @login_needed
 @require_http_methods(["GET", "POST"])
 def end(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    session = own_session(user=_owner(request), pk=pk)
+    session = own_session(user=owner_of(request), pk=pk)
     if session is None:
-        if not had_session(user=_owner(request), pk=pk):
+        if not had_session(user=owner_of(request), pk=pk):
             raise Http404
         # The client repeats a request whose answer was lost.
         messages.success(request, _message(Revocation()))
@@ -64,11 +64,13 @@ def end_many(request: HttpRequest) -> HttpResponse:
     """Log out all sessions of the user, except the one in ``?keep=`` and this browser."""
     keep = _session_to_keep(request)
     if request.method == "GET":
-        own = own_sessions(user=_owner(request), origin=current_origin())
+        own = own_sessions(user=owner_of(request), origin=current_origin())
         ending = [one for one in (*own.here, *own.elsewhere) if keep is None or one.pk != keep.pk]
         context = {"keep": keep, "ending": ending, "more": own.more}
         return render(request, "tokens/account/end_many.html", context)
-    ended = revoke_user(user=_owner(request), actor=request.user, reason=Reason.BY_OWNER, keep=keep)
+    ended = revoke_user(
+        user=owner_of(request), actor=request.user, reason=Reason.BY_OWNER, keep=keep
+    )
     messages.success(request, _message(ended))
     return redirect("tokens_account:sessions")
 
@@ -78,7 +80,7 @@ def _session_to_keep(request: HttpRequest) -> Session | None:
     if not given:
         return None
     try:
-        keep = own_session(user=_owner(request), pk=uuid.UUID(given))
+        keep = own_session(user=owner_of(request), pk=uuid.UUID(given))
     except ValueError:
         keep = None
     if keep is None:

@@ -70,6 +70,7 @@ def screens(*, staff: str) -> list[Screen]:
         Screen("account", "/account/sessions/"),
         Screen("account-end", "/account/sessions/end/"),
         Screen("account-password", "/account/password/"),
+        Screen("account-events", "/account/events/"),
         Screen("missing", "/staff/tokens/no-such-token/"),
         Screen("admin", "/admin/"),
         Screen("admin-tokens", f"{admin}/"),
