@@ -320,7 +320,7 @@ def nav_links(request: HttpRequest) -> list[dict[str, object]]:
 ACCOUNT_NAV = (
     ("sessions", gettext_lazy("Your sessions")),
     ("events", gettext_lazy("What happened")),
-    ("password", gettext_lazy("Change password")),
+    ("password", gettext_lazy("Password")),
 )
 
 
