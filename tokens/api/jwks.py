@@ -6,6 +6,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from tokens.api.metadata import metadata
+from tokens.api.revocation_views import KEY_SET
 from tokens.jwt.keys import JWKS_SECONDS, key_ring
 
 
@@ -13,8 +14,8 @@ from tokens.jwt.keys import JWKS_SECONDS, key_ring
 @require_safe
 def jwks(request: HttpRequest) -> JsonResponse:
     """Return the public keys, the signing key first; none for a shared secret."""
-    keys = key_ring().by_kid.values()
-    return JsonResponse({"keys": [key.jwk for key in keys if key.jwk is not None]})
+    ring = key_ring()
+    return JsonResponse({"keys": ring.public}, headers={KEY_SET: ring.mark})
 
 
 # As in `ApiView`: this call needs no session, CSRF token or content policy.

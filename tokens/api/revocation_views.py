@@ -16,10 +16,13 @@ from tokens.api.lists import asked
 from tokens.api.openapi import OUTLIVED, SERVICES, describe
 from tokens.api.serializers import ExampleSerializer
 from tokens.api.service_authentication import ServiceAuthentication, ServiceMayReadFeed
+from tokens.jwt.keys import key_ring
 from tokens.models import Service
 from tokens.services.confirmations import confirm
 from tokens.services.feed import CursorOutlived, read_feed
 
+# Tells a service that the key set is another one, so that it does not wait for its max-age.
+KEY_SET = "X-Key-Set"
 INSTANT = {"type": "number", "description": "seconds since 1970"}
 REVOCATION = {
     "oneOf": [
@@ -86,7 +89,8 @@ class RevocationsView(ApiView):
     """Tell a service which access tokens to refuse before they expire.
 
     An entry with ``before`` ends the tokens whose ``sid_at`` is earlier, and those without one. If
-    nothing came since ``after``, a call with its ``ETag`` in ``If-None-Match`` gets a 304.
+    nothing came since ``after``, a call with its ``ETag`` in ``If-None-Match`` gets a 304. Read the
+    key set again if its ``X-Key-Set`` is not the one of this answer.
     """
 
     authentication_classes = [ServiceAuthentication]
@@ -118,4 +122,5 @@ class RevocationsView(ApiView):
             )
         response.headers["ETag"] = etag
         response.headers["Cache-Control"] = "private, no-cache"
+        response.headers[KEY_SET] = key_ring().mark
         return response

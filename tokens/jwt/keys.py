@@ -63,6 +63,17 @@ class KeyRing:
             raise KeyUnavailable("No key of the ring signs.")
         return self.signing
 
+    @property
+    def public(self) -> list[Mapping[str, str]]:
+        """Return the key set (RFC 7517): the public keys, and none for a shared secret."""
+        return [key.jwk for key in self.by_kid.values() if key.jwk is not None]
+
+    @property
+    def mark(self) -> str:
+        """Return a short text that changes with the keys of the key set."""
+        kids = ",".join(sorted(key["kid"] for key in self.public))
+        return hashlib.sha256(kids.encode()).hexdigest()[:16]
+
 
 @dataclass(frozen=True, slots=True)
 class KeySource:

@@ -22,6 +22,7 @@ class Answer(NamedTuple):
     status: int
     etag: str
     max_age: float | None
+    key_set: str
     body: Any
 
 
@@ -81,5 +82,6 @@ class Portal:
             response.status,
             response.headers.get("ETag", ""),
             float(age) if age.isdecimal() else None,
+            response.headers.get("X-Key-Set", ""),
             body,
         )

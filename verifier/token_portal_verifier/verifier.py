@@ -82,6 +82,8 @@ class Verifier:
         self._process = os.getpid()
         self._portal = Portal(self._url, self._credential)
         self._keys: dict[str, Key] = {}
+        # What the portal calls the key set that was read.
+        self._key_set = ""
         self._keys_read, self._keys_age = -math.inf, KEYS_SECONDS
         self._revocations = Revocations()
         # What is being read from the start; it replaces the other one when it is complete.
@@ -233,6 +235,7 @@ class Verifier:
             self._keys = read_keys(answer.body)
         except ValueError as error:
             raise PortalAway(str(error)) from error
+        self._key_set = answer.key_set
         self._keys_age = min(answer.max_age or KEYS_SECONDS, KEYS_SECONDS)
 
     def _restart(self) -> None:
@@ -255,6 +258,8 @@ class Verifier:
             self._etag = answer.etag
         else:
             raise PortalAway(f"{answer.status} for the feed")
+        if answer.key_set != self._key_set:
+            self._read_keys()
         if entries:
             return False
         if self._loading is not None:
