@@ -297,7 +297,7 @@ def test_call_needs_a_service_that_may_read_the_feed(api, alice, reader):
         assert answer.headers["WWW-Authenticate"].startswith("Basic")
 
 
-def test_idle_poll_reads_three_times_and_writes_nothing(
+def test_idle_poll_reads_once_for_the_feed_and_writes_nothing(
     api, alice, reader, django_assert_num_queries
 ):
     first = api.get("/api/revocations", **reader)
@@ -305,7 +305,8 @@ def test_idle_poll_reads_three_times_and_writes_nothing(
     same = {**reader, "HTTP_IF_NONE_MATCH": first.headers["ETag"]}
     now = timezone.now()
     Service.objects.update(confirmed_at=now, last_call_at=now)
-    with django_assert_num_queries(3) as ran:
+    # SQLite, whose statements cost little, asks for the last entry and then for the entries.
+    with django_assert_num_queries(2 if connection.vendor == "postgresql" else 3) as ran:
         assert api.get("/api/revocations", asked, **same).status_code == 304
     assert not [one for one in ran.captured_queries if "UPDATE" in str(one["sql"])]
 

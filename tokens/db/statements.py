@@ -87,6 +87,7 @@ _cursors = _Cursors()
 BINARY_TYPES = frozenset(
     {
         *("AutoField", "BigAutoField", "IntegerField", "BigIntegerField", "PositiveIntegerField"),
+        "PositiveBigIntegerField",
         *("CharField", "TextField", "BooleanField", "DateTimeField", "UUIDField"),
         "GenericIPAddressField",
     }

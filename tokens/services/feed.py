@@ -33,6 +33,10 @@ VERSION = 1
 PG_CURRENT = (
     "SELECT pg_current_snapshot()::text, pg_postmaster_start_time()::text, statement_timestamp()"
 )
+# Most polls find nothing new. This statement sees what the snapshot that it returns has seen, and
+# reads the same range of the index as `_entries`.
+PG_NEWS = """, EXISTS (SELECT 1 FROM {feed} WHERE "transaction" >= %s
+    AND ("transaction" >= %s OR "transaction" = ANY(%s::bigint[])))"""
 SQLITE_CURRENT = "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = %s), 0)"
 
 
@@ -134,9 +138,11 @@ def read_feed(*, after: str = "", size: int = PAGE) -> FeedPage:
     Raises `CursorOutlived`.
     """
     cursor = Cursor.from_text(after) if after else None
-    snapshot, now = _current()
+    snapshot, now, news = _current(cursor)
     if cursor is not None:
         _check(cursor, snapshot, now)
+        if not news and _is_young(cursor, now):
+            return FeedPage(after, now.timestamp(), [], new=False)
     else:
         cursor = Cursor((now - kept_for()).timestamp(), None)
     goal = cursor.until or snapshot
@@ -179,16 +185,26 @@ def _entries(cursor: Cursor, goal: Snapshot, now: datetime) -> "QuerySet[FeedEnt
     return rows
 
 
-def _current() -> tuple[Snapshot, datetime]:
-    """Return what is committed, and the time after which no entry of it can appear."""
-    if connection.vendor == "postgresql":
+def _current(cursor: Cursor | None = None) -> tuple[Snapshot, datetime, bool]:
+    """Return what is committed, and the time after which no entry of it can appear.
+
+    The last value is False if it is certain that nothing came since ``cursor``.
+    """
+    if connection.vendor != "postgresql":
+        now = clock.now()
+        ((last,),) = fetch_all(SQLITE_CURRENT, [FeedEntry._meta.db_table])
+        return Snapshot("", last + 1, last + 1, ()), now, True
+    base = cursor.base if cursor is not None and cursor.until is None else None
+    if base is None:
         ((text, source, at),) = fetch_all(PG_CURRENT, [])
-        bottom, top, between = text.split(":")
-        open_ones = tuple(int(number) for number in between.split(",") if number)
-        return Snapshot(str(source), int(bottom), int(top), open_ones), clock.read(at)
-    now = clock.now()
-    ((last,),) = fetch_all(SQLITE_CURRENT, [FeedEntry._meta.db_table])
-    return Snapshot("", last + 1, last + 1, ()), now
+        news = True
+    else:
+        sql = PG_CURRENT + PG_NEWS.format(feed=connection.ops.quote_name(FeedEntry._meta.db_table))
+        known = [base.bottom, base.top, list(base.open_ones)]
+        ((text, source, at, news),) = fetch_all(sql, known)
+    bottom, top, between = text.split(":")
+    open_ones = tuple(int(number) for number in between.split(",") if number)
+    return Snapshot(str(source), int(bottom), int(top), open_ones), clock.read(at), bool(news)
 
 
 def _page(cursor: Cursor, rows: Sequence[FeedEntry]) -> FeedPage:
