@@ -7,6 +7,7 @@ EXPORT_EVENTS = "tokens.export_event"
 INSPECT = "tokens.inspect_token"
 INTROSPECT = "tokens.introspect_token"
 REVOKE = "tokens.revoke_token"
+VIEW_KEYS = "tokens.view_signingkey"
 VIEW_SERVICES = "tokens.view_service"
 MANAGE_SERVICES = "tokens.manage_service"
 # Needed for whatever reaches everybody, however it is spelled.

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET
 
 from tokens.conf import app_settings
 from tokens.db import clock
+from tokens.jwt.keys import in_database
 from tokens.listing.attention import RULES, Finding, find_attention, rules_for
 from tokens.listing.events import EventQuery, latest
 from tokens.listing.jobs import unfinished_jobs
@@ -153,9 +154,10 @@ def _readable_jobs(user: AbstractUser | AnonymousUser) -> list[RevocationJob]:
 def _key_until(now: datetime) -> datetime | None:
     """Return when the retired key can be removed, if that is near or past.
 
-    Its last tokens expire after SESSION_DAYS. None if there is no retired key.
+    Its last tokens expire after SESSION_DAYS. None if there is no retired key, or if the keys
+    are in the database, where `purge_tokens` retires them.
     """
-    if not app_settings.JWT_RETIRED_KEYS:
+    if in_database() or not app_settings.JWT_RETIRED_KEYS:
         return None
     retired = last_of(kind=Kind.KEY_RETIRED)
     until = retired + timedelta(days=app_settings.SESSION_DAYS) if retired else None
