@@ -16,8 +16,8 @@ from tokens.sessions.issue import open_session
 URL = "/account/events/"
 HOME = Origin(ip="192.0.2.1", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/142.0")
 DESK = Origin(ip="198.51.100.77", user_agent="Mozilla/5.0 (iPhone) Safari/604.1")
-# These are about no account, or repeat the event of an act that is shown.
-NOT_SHOWN = {Kind.LOGIN_LOCKED, Kind.CUTOFF_SETTLED, Kind.USER_DELETED}
+# These repeat the event of an act that is shown, or leave no one to read them.
+NOT_SHOWN = {Kind.CUTOFF_SETTLED, Kind.USER_DELETED}
 
 
 @pytest.fixture

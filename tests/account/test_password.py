@@ -47,6 +47,7 @@ def test_changed_password_ends_everything_but_this_browser(own, alice, bob):
         ({"again": NEW + "!"}, "didn’t match"),
         ({"new": "password", "again": "password"}, "too common"),
         ({"new": "", "again": ""}, "This field is required"),
+        ({"new": PASSWORD, "again": PASSWORD}, "differs from the old one"),
     ],
 )
 def test_refused_change_says_why_and_ends_nothing(own, alice, change, words):

@@ -148,6 +148,8 @@ def test_each_refused_login_and_the_lock_record_one_event(alice):
     for _ in range(9):
         attempt()
     assert kinds() == [Kind.LOGIN_REFUSED] * 3 + [Kind.LOGIN_LOCKED]
+    locked = Event.objects.get(kind=Kind.LOGIN_LOCKED)
+    assert (locked.subject, locked.subject_name) == (alice, "alice")
 
 
 def test_table_of_login_attempts_names_no_user(alice):

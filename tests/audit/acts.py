@@ -51,11 +51,11 @@ COMING_AND_GOING = [
         for face, path in (("staff", "/staff/login/"), ("account", "/account/login/"),
                            ("admin", "/admin/login/"))
     ),
-    Act(Kind.LOGIN_LOCKED, "api", api_login("wrong"), first=one_failure, subject="alice?",
+    Act(Kind.LOGIN_LOCKED, "api", api_login("wrong"), first=one_failure, subject="alice",
         reason="too many attempts", data=("by",)),
     *(
         Act(Kind.LOGIN_LOCKED, face, login("api", path, "wrong"), first=one_failure,
-            subject="alice?", reason="too many attempts", data=("by",))
+            subject="alice", reason="too many attempts", data=("by",))
         for face, path in (("staff", "/staff/login/"), ("account", "/account/login/"),
                            ("admin", "/admin/login/"))
     ),

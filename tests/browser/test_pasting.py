@@ -84,5 +84,8 @@ def test_tokens_of_a_log_are_revoked_with_one_review(enter, sam: User, alice: Us
     assert {failed(pair.access) for pair in pairs} == {"revoked"}
     if way.scripts:
         expect(page.get_by_text("Revoked just now")).to_have_count(3)
+        # What was true before is gone.
+        for words in ("Accepted", "2 accepted, 0 refused", "active", "YOU ARE ALLOWED HERE"):
+            expect(page.get_by_text(words, exact=True)).to_have_count(0)
     for token in (pairs[0].access, pairs[1].refresh):
         assert token.rpartition(".")[2] not in page.content() + page.url

@@ -168,6 +168,8 @@ def test_finding_that_looks_fine_is_not_shown_again(client, sam, alice) -> None:
     assert "Session of alice" in page.text
     assert f"?session={session.pk}&amp;next=" in page.text
     form = {"rule": "guessed", "key": str(session.pk)}
+    # A login on the way comes back with a GET.
+    assert client.get("/staff/looks-fine/").url == "/staff/"
     assert client.post("/staff/looks-fine/", form).status_code == 302
     event = Event.objects.get(kind=Kind.LOOKS_FINE)
     assert (event.actor, event.subject, event.session_id, event.data) == (

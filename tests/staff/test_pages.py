@@ -1,6 +1,7 @@
 """The pages of one token, one session and one person."""
 
 import json
+from base64 import urlsafe_b64decode as b64decode
 from base64 import urlsafe_b64encode as b64encode
 from datetime import timedelta
 
@@ -119,6 +120,15 @@ def test_a_token_of_another_service_has_a_page(staff: Client, alice) -> None:
     assert "has no session" in page
     assert "alice" in page
     assert "Revoke token" in page
+
+
+def test_id_of_an_access_token_leads_to_its_session(staff: Client, alice) -> None:
+    pair = pair_of(alice)
+    jti = json.loads(b64decode(pair.access.split(".")[1] + "=="))["jti"]
+    assert staff.get(f"/staff/tokens/{jti}/").status_code == 404
+    audit.record(kind=Kind.TOKEN_INSPECTED, subject=alice, session=pair.session.pk, jti=jti)
+    answer = staff.get(f"/staff/tokens/{jti}/")
+    assert answer.headers["Location"] == f"/staff/sessions/{pair.session.pk}/"
 
 
 def test_so_has_one_whose_account_is_gone(staff: Client, alice) -> None:

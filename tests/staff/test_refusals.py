@@ -191,8 +191,9 @@ def test_fault_while_remembering_leaves_the_refusal(client, db) -> None:
 def test_request_id_that_was_typed_leads_to_the_page(client, inspector, viewer) -> None:
     client.force_login(inspector)
     assert client.get("/staff/refusals/").status_code == 200
-    answer = client.get("/staff/refusals/", {"id": " 0a1b2c3d "})
-    assert answer.url == "/staff/refusals/0a1b2c3d/"
+    for typed in (" 0a1b2c3d ", "X-Request-ID: 0a1b2c3d", "x-request-id:0a1b2c3d"):
+        answer = client.get("/staff/refusals/", {"id": typed})
+        assert answer.url == "/staff/refusals/0a1b2c3d/"
     assert client.get("/staff/refusals/x%00y/").status_code == 404
     client.force_login(viewer)
     assert client.get("/staff/refusals/0a1b2c3d/").status_code == 403

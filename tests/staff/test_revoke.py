@@ -111,6 +111,14 @@ def test_everybody_until_now_is_reviewed_and_ended_up_to_the_same_instant(
     assert list(Session.objects.filter(revoked_at=None)) == [kept]
 
 
+def test_review_says_how_many_sessions_it_does_not_list(staff: Client, alice) -> None:
+    for _ in range(13):
+        open_session(user=alice)
+    page = staff.get(f"/staff/revoke/?user={alice.pk}").content.decode()
+    assert "This revokes 13 sessions" in page
+    assert "and 3 more" in page
+
+
 def test_row_of_a_list_leads_to_its_review(client: Client, revoker, sam, alice) -> None:
     """Rows that the viewer may not revoke, or that have ended, have no link and no box."""
     there = Origin(ip="192.0.2.7")

@@ -29,6 +29,13 @@ class OwnPasswordForm(PasswordChangeForm):
             raise forms.ValidationError(self.error_messages["password_incorrect"])
         return old
 
+    def clean_new_password1(self) -> str:
+        """Refuse the old password: after a theft, it must change."""
+        new: str = self.cleaned_data["new_password1"]
+        if new == self.data.get("old_password"):
+            raise forms.ValidationError(_("Choose a password that differs from the old one."))
+        return new
+
 
 class OwnPasswordView(PasswordChangeView):
     """Change the password. That ends all sessions of the user, except this browser's.

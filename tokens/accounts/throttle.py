@@ -131,9 +131,11 @@ def _count_or_lock(key: str, limit: int, username: str, scope: str, durable: boo
     with transaction.atomic(durable=durable):
         attempts, left = _count(key)
         if attempts == limit + 1:
+            account = _account(username)
             audit.record(
                 kind=Kind.LOGIN_LOCKED,
-                subject_name=_name_for_trail(username),
+                subject=account,
+                subject_name=audit.mask_name(username) if account is None else username,
                 reason=Reason.TOO_MANY_ATTEMPTS,
                 data={"by": scope},
             )
@@ -228,10 +230,10 @@ def _account_part(username: str) -> str:
     return _key("own", username)[:HALF]
 
 
-def _name_for_trail(username: str) -> str:
-    """Return the user name, masked if no account has it. Called once for each lock."""
+def _account(username: str) -> AbstractBaseUser | None:
+    """Return the account with this user name; None if there is none. Called once for each lock."""
     try:
-        get_user_model()._default_manager.get_by_natural_key(username)
+        found: AbstractBaseUser = get_user_model()._default_manager.get_by_natural_key(username)
     except (ObjectDoesNotExist, ValueError):
-        return audit.mask_name(username)
-    return username
+        return None
+    return found

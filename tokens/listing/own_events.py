@@ -14,6 +14,7 @@ from tokens.models import Event, Kind
 WORDS: dict[str, Text] = {
     Kind.LOGIN: gettext_lazy("Logged in"),
     Kind.LOGIN_REFUSED: gettext_lazy("A login was refused"),
+    Kind.LOGIN_LOCKED: gettext_lazy("Logins were refused for a while"),
     Kind.LEGACY_ADOPTED: gettext_lazy("Logged in before"),
     Kind.REUSE: gettext_lazy("A used-up token was presented again"),
     Kind.LOGOUT: gettext_lazy("Logged out"),

@@ -186,7 +186,7 @@ class RevocableQuery(ListQuery[M]):
         "",
         type=FilterType.ADDRESS,
         label=gettext_lazy("Address"),
-        words=gettext_lazy("from %s"),
+        words=gettext_lazy("seen at %s"),
         help="an address that the session was seen at, or a network such as 203.0.113.0/24",
     )
     client: str = declare(

@@ -68,6 +68,11 @@ class Preview:
         return bool(self.sessions or self.tokens or self.browsers)
 
     @property
+    def unlisted(self) -> int:
+        """Return the number of counted sessions that are not in ``sample``."""
+        return self.sessions - len(self.sample)
+
+    @property
     def last_access(self) -> datetime | None:
         """Return until when a service that verifies tokens by itself may accept an access token.
 

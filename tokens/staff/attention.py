@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from tokens import audit
 from tokens.listing.attention import RULES
@@ -14,10 +14,15 @@ from tokens.permissions import REVOKE, VIEW_SESSIONS
 from tokens.staff.guards import staff_may
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @staff_may(VIEW_SESSIONS, REVOKE)
 def looks_fine(request: HttpRequest) -> HttpResponse:
-    """Record that staff have looked at a finding. The overview no longer shows it."""
+    """Record that staff have looked at a finding. The overview no longer shows it.
+
+    A login on the way here comes back with a GET, and leads to the overview.
+    """
+    if request.method == "GET":
+        return redirect("tokens_staff:overview")
     rule, key = request.POST.get("rule", ""), request.POST.get("key", "")
     sid = as_uuid(key)
     session = Session.objects.select_related("user").filter(pk=sid).first() if sid else None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import ceil, log10
+from math import log10
 
 from django.urls import reverse
 from django.utils import timezone
@@ -161,7 +161,7 @@ def change(*, now: int, before: int) -> str:
         return _("none the day before")
     if now >= 4 * before:
         return _("%(before)s the day before") % {"before": f"{before:,}"}
-    percent = ceil(abs(now - before) * 100 / before)
+    percent = max(1, round(abs(now - before) * 100 / before))
     if now > before:
         return _("%(percent)s%% more than the day before") % {"percent": percent}
     return _("%(percent)s%% fewer than the day before") % {"percent": percent}

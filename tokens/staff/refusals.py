@@ -1,5 +1,7 @@
 """Look up a refused call by its request id."""
 
+import re
+
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,12 +15,15 @@ from tokens.permissions import INSPECT
 from tokens.revocation import may_revoke
 from tokens.staff.guards import staff_may
 
+HEADER = re.compile(r"X-Request-ID:\s*", re.IGNORECASE)
+
 
 @require_GET
 @staff_may(INSPECT)
 def index(request: HttpRequest) -> HttpResponse:
     """Ask for a request id, and lead to the refused call with it."""
-    request_id = request.GET.get("id", "").strip()
+    # As the headers of a response have it.
+    request_id = HEADER.sub("", request.GET.get("id", "").strip())
     if request_id and "/" not in request_id:
         return redirect("tokens_staff:refusal", request_id)
     return render(request, "tokens/staff/refusal.html")

@@ -2,13 +2,13 @@
 
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from tokens.audit.reads import record_token_read
 from tokens.listing.sessions import session_row
 from tokens.listing.tokens import token_row
-from tokens.models import OutstandingToken
+from tokens.models import Event, OutstandingToken
 from tokens.permissions import VIEW_TOKENS
 from tokens.revocation import may_revoke
 from tokens.staff.filters import TokenForm
@@ -33,7 +33,7 @@ def detail(request: HttpRequest, jti: str) -> HttpResponse:
     pk = OutstandingToken.objects.filter(jti=jti).values_list("pk", flat=True).first()
     token = token_row(pk=pk) if pk is not None else None
     if token is None:
-        raise Http404
+        return _to_session_of(jti)
     membership = getattr(token, "membership", None)
     session = session_row(pk=membership.session_id) if membership else None
     record_token_read(token=token, actor=request.user)
@@ -45,3 +45,12 @@ def detail(request: HttpRequest, jti: str) -> HttpResponse:
         "details": describe_token(token.token),
     }
     return render(request, "tokens/staff/token.html", context)
+
+
+def _to_session_of(jti: str) -> HttpResponse:
+    """Lead to the session of a token that has no row: an access token, or one that was purged."""
+    known = Event.objects.filter(jti=jti).exclude(jti="").exclude(session_id=None)
+    sid = known.values_list("session_id", flat=True).first()
+    if sid is None:
+        raise Http404
+    return redirect("tokens_staff:session", sid)

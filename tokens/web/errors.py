@@ -162,9 +162,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer 403 for a form that is too old, or not from this site (``CSRF_FAILURE_VIEW``)."""
+    """Answer 403 for a form that is too old, or not from this site (``CSRF_FAILURE_VIEW``).
+
+    The header tells the scripts of the pages that no permission is missing.
+    """
     page = loader.get_template("tokens/403_csrf.html")
     response = HttpResponse(page.render(), status=403)
+    response.headers["X-Form-Expired"] = "1"
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -3,8 +3,10 @@ import { words } from "./dom.js";
 import { sayFailed } from "./review.js";
 
 document.addEventListener("htmx:responseError", (event) => {
-  const { status } = event.detail.xhr;
-  const known = { 403: words().forbidden, 404: words().gone, 503: words().away };
+  const { xhr } = event.detail;
+  const { status } = xhr;
+  const refused = xhr.getResponseHeader("X-Form-Expired") ? words().expired : words().forbidden;
+  const known = { 403: refused, 404: words().gone, 503: words().away };
   sayFailed(known[status] || words().failed.replace("{status}", status));
 });
 

@@ -70,8 +70,12 @@ function keeps(act) {
     const mark = document.createElement("strong");
     mark.className = "danger-text";
     mark.textContent = words().revoked;
+    // What was true before the revocation is not shown after it.
+    const token = other.closest("li");
+    for (const before of token?.querySelectorAll("[data-before]") || []) before.remove();
     other.replaceWith(mark);
   }
+  result.querySelector(".page-head [data-before]")?.remove();
   result.querySelector("h2").focus({ preventScroll: true });
   return true;
 }
