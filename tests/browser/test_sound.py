@@ -205,7 +205,7 @@ def test_reach_of_a_revocation_has_no_axe_violation(look: Look, alice: User) -> 
     Service.objects.filter(name="billing").update(confirmed_at=confirmed_at)
     revoke_session(session=session, actor=None, reason="lost device")
     look.page.goto(f"/staff/sessions/{session.pk}/")
-    expect(look.page.get_by_text("search has never read the feed")).to_be_visible()
+    expect(look.page.get_by_text("search has not confirmed anything yet")).to_be_visible()
     look.at("reach")
     assert not look.wrong, "\n".join(look.wrong)
 

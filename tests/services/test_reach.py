@@ -58,7 +58,7 @@ def check(page):
     assert "billing confirmed <time" in words
     assert "mail has not confirmed yet: tokens there may live until <time" in words
     assert "search silent since <time" in words
-    assert "wiki has never read the feed: tokens" in words
+    assert "wiki has not confirmed anything yet: tokens" in words
     assert "asks" not in words
 
 

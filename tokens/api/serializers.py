@@ -279,7 +279,8 @@ class ServiceReachSerializer(ExampleSerializer):
     name = serializers.CharField()
     confirmed = serializers.BooleanField(help_text="it knows of the revocation")
     confirmed_at = serializers.DateTimeField(
-        allow_null=True, help_text="it knows what was revoked before; null: it never read the feed"
+        allow_null=True,
+        help_text="it knows what was revoked before; null: it has not confirmed anything yet",
     )
     example = {"name": "billing", "confirmed": True, "confirmed_at": "2026-11-02T14:03:04Z"}
 
