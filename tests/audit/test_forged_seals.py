@@ -22,7 +22,7 @@ from tokens.audit.trusted_seals import count_unsealed, newest_seal
 from tokens.audit.verify import compare
 from tokens.db.event_ids import HIGHEST
 from tokens.models import Event, Seal
-from tokens.models.readable import LONGEST_OF_SEAL
+from tokens.models.seal_fields import LONGEST_OF_SEAL
 
 pytestmark = pytest.mark.django_db
 KEY = "an audit key of the tests, long enough"

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.db.models import JSONField, Value
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -231,3 +233,37 @@ def test_job_reaches_the_same_if_a_colleague_continues_it(
     events = Event.objects.filter(kind=Kind.REVOKE_MATCHING)
     assert {event.actor for event in events} == {decider}
     assert {event.data["continued_by"] for event in events} == {other.username}
+
+
+MALFORMED = [
+    [], 5, "x", None, [{}], {"users": ["x"]}, {"users": "12"}, {"users": [True]}, {"users": [1.5]},
+    {"users": ["9" * 30]}, {"jtis": "abc"}, {"jtis": [5]}, {"sessions": ["x"]}, {"sessions": 5},
+    {"everybody": "x"}, {"everybody": 1}, {"spare_superusers": []}, {"other": True},
+    {"issued_before": "x"}, {"issued_before": 5}, {"issued_before": "2026-01-01"},
+    {"issued_before": "9999-12-31T23:59:59-14:00"}, {"matching": 5}, {"matching": {"list": "x"}},
+    {"matching": {"list": "sessions", "other": "x"}}, {"matching": {"list": []}},
+    {"matching": {"list": "sessions", "q": 5}}, {"matching": {"list": "sessions", "q": ["x"]}},
+    {"matching": {"list": "sessions", "status": "x"}}, {"matching": {"list": "tokens", "user": {}}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("stored", MALFORMED, ids=json.dumps)
+def test_job_that_the_portal_did_not_write_is_named_and_ends_nothing(client, sam, job, stored):
+    unwritten = RevocationJob.objects.create(
+        selection=stored if stored is not None else Value(None, JSONField()),
+        reason="x", actor=sam, expected=1, people=1, created_at=job.created_at,
+    )  # fmt: skip
+    client.force_login(sam)
+    assert b"unreadable" in client.get("/staff/").content
+    address = f"/staff/revoke/{unwritten.pk}/"
+    for answer in (client.get(address), client.get(address, headers=HTMX)):
+        assert answer.status_code == 200
+        assert b"did not write this revocation" in answer.content
+        assert b"hx-trigger" not in answer.content
+    assert client.post(address, headers=HTMX).status_code == 200
+    assert client.post(address).status_code == 302
+    assert live() == 1
+    with pytest.raises(CommandError, match=rf"were left out: {unwritten.pk}$"):
+        call_command("revoke_tokens", resume=True)
+    assert live() == 0
+    assert RevocationJob.objects.get(pk=unwritten.pk).finished_at is None

@@ -56,7 +56,7 @@ class ServiceMayReadFeed(BasePermission):
             return False
         if not service.may_read_feed:
             refuse_permission(service=service, wanted="read the feed")
-        return service.may_read_feed
+        return bool(service.may_read_feed)
 
 
 class CallerMayIntrospect(MayIntrospect):
@@ -68,7 +68,7 @@ class CallerMayIntrospect(MayIntrospect):
             return super().has_permission(request, view)
         if not service.may_introspect:
             refuse_permission(service=service, wanted="introspect")
-        return service.may_introspect
+        return bool(service.may_introspect)
 
 
 def sends_basic(request: Request) -> bool:

@@ -16,7 +16,13 @@ from tokens.db import clock
 from tokens.db.statements import RowInsert
 from tokens.jwt.redaction import SUSPECT, redact_text
 from tokens.models import Event, Kind
-from tokens.models.lengths import JTI_LENGTH, NAME_LENGTH, REASON_LENGTH, REQUEST_ID_LENGTH
+from tokens.models.lengths import (
+    HIGHEST_COUNT,
+    JTI_LENGTH,
+    NAME_LENGTH,
+    REASON_LENGTH,
+    REQUEST_ID_LENGTH,
+)
 from tokens.origin import CLIENT_LENGTH, USER_AGENT_LENGTH, Actor, current_origin
 
 logger = logging.getLogger("tokens.events")
@@ -130,7 +136,7 @@ def build_event(
         client=clean_text(origin.client, CLIENT_LENGTH),
         request_id=clean_text(origin.request_id, REQUEST_ID_LENGTH),
         reason=clean_text(reason, REASON_LENGTH),
-        count=count,
+        count=min(count, HIGHEST_COUNT),
         data=clean_data(data) if data else {},
     )
 

@@ -15,12 +15,11 @@ from django.db.models import Exists, F, OuterRef
 from tokens.audit.record import write
 from tokens.db import clock
 from tokens.models import Event, EventWindow, Kind
+from tokens.models.lengths import HIGHEST_COUNT
 
 WINDOW = timedelta(minutes=1)
 # How far the clocks of two processes may be apart.
 SKEW = timedelta(seconds=5)
-# The highest number of events that a window counts.
-MOST = 2**31 - 1
 # The member of `Event.data` with the number of events that were left out before.
 LEFT_OUT = "left_out"
 
@@ -52,7 +51,11 @@ def write_bounded(event: Event, *, about: tuple[object, ...]) -> Event | None:
 
 
 def _within(now: datetime) -> dict[str, object]:
-    return {"opened_at__gt": now - WINDOW, "opened_at__lt": now + SKEW, "left_out__lt": MOST}
+    return {
+        "opened_at__gt": now - WINDOW,
+        "opened_at__lt": now + SKEW,
+        "left_out__lt": HIGHEST_COUNT,
+    }
 
 
 def _opened_by_event_like(event: Event) -> Exists:

@@ -9,12 +9,11 @@ from django.db.models.functions import Least, TruncHour
 
 from tokens.audit.watermark import high_water_mark
 from tokens.models import Event, Rollup, TrailReader
+from tokens.models.lengths import HIGHEST_COUNT
 from tokens.models.readable import EARLIEST, LATEST
 
 READER = "rollup"
 STEP = 50_000
-# The highest count that PostgreSQL stores.
-MOST = 2**31 - 1
 
 
 def roll_up(*, wait: float = 30.0, size: int = STEP) -> Iterator[int]:
@@ -42,7 +41,7 @@ def _sum_next(*, through: int, size: int) -> int | None:
         .order_by()
         .annotate(hour=TruncHour("at", tzinfo=UTC))
         .values_list("hour", "kind")
-        .annotate(events=Count("pk"), total=Sum(Least("count", MOST)))
+        .annotate(events=Count("pk"), total=Sum(Least("count", HIGHEST_COUNT)))
     )
     adapt = connection.ops.adapt_datetimefield_value
     # On SQLite, a text that is no time has no hour.

@@ -1,10 +1,22 @@
-"""List revocation jobs."""
+"""List revocation jobs, and read what they end."""
 
 from django.db.models import QuerySet
 
+from tokens.listing.selection import Selection, UnreadableSelection
 from tokens.models import RevocationJob
+from tokens.models.readable import is_readable
 
 
 def unfinished_jobs() -> "QuerySet[RevocationJob]":
     """Return the jobs that aren't finished, the oldest first."""
     return RevocationJob.objects.filter(finished_at=None).order_by("created_at", "pk")
+
+
+def selection_of(job: RevocationJob) -> Selection | None:
+    """Return what a job ends, or None for a row that the portal did not write."""
+    if not is_readable(job.created_at):
+        return None
+    try:
+        return Selection.from_json(job.selection)
+    except UnreadableSelection:
+        return None

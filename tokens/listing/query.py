@@ -29,6 +29,7 @@ from tokens.jwt.redaction import redact_text
 from tokens.listing.columns import Column, Place
 from tokens.listing.pagination import Listing
 from tokens.listing.periods import FUTURE, PAST, Limits, Period
+from tokens.models.readable import EARLIEST, LATEST
 
 M = TypeVar("M", bound=Model, covariant=True)
 T = TypeVar("T")
@@ -281,10 +282,33 @@ def _to_json(value: object) -> object:
 
 def _from_json(declared: Filter, value: Any) -> object:
     if declared.type is FilterType.INSTANT:
-        return datetime.fromisoformat(value)
+        return aware(value)
     if declared.type is FilterType.SESSION:
         return uuid.UUID(value)
     if declared.type is FilterType.USER:
-        as_key = get_user_model()._meta.pk.to_python
-        return tuple(map(as_key, value)) if isinstance(value, list) else as_key(value)
+        is_list = isinstance(value, list)
+        return tuple(map(as_user_key, value)) if is_list else as_user_key(value)
+    wanted = int if declared.type is FilterType.NUMBER else str
+    if type(value) is not wanted:
+        raise TypeError(f"{value!r} is not of the type of its filter.")
+    if declared.choices and value not in dict(declared.choices):
+        raise ValueError(f"{value!r} is no choice.")
     return value
+
+
+def aware(stored: str) -> datetime:
+    """Return a stored instant, which has a time zone. Raises `ValueError` or `TypeError`."""
+    instant = datetime.fromisoformat(stored)
+    if instant.tzinfo is None or not EARLIEST < instant < LATEST:
+        raise ValueError(f"{stored!r} is no instant.")
+    return instant
+
+
+def as_user_key(stored: object) -> Any:
+    """Return the stored key of a user. Raises `ValidationError` or `TypeError`."""
+    if not isinstance(stored, str) and type(stored) is not int:
+        raise TypeError(f"{stored!r} is no key.")
+    field = get_user_model()._meta.pk
+    key = field.to_python(stored)
+    field.run_validators(key)
+    return key

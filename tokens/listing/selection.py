@@ -18,7 +18,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from tokens.listing.query import Names, named_users, user_names
+from tokens.listing.query import Names, as_user_key, aware, named_users, user_names
 from tokens.listing.revocable import RevocableQuery
 from tokens.listing.search import UserKey
 from tokens.listing.sessions import SessionQuery
@@ -30,6 +30,10 @@ from tokens.validation.legacy import transition_over
 
 T = TypeVar("T")
 LISTS: dict[str, type[RevocableQuery[Model]]] = {"tokens": TokenQuery, "sessions": SessionQuery}
+
+
+class UnreadableSelection(ValueError):
+    """Raised for a stored value that is no selection, or that this release can't read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,19 +151,30 @@ class Selection:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Selection":
-        """Read what `as_json` returned, or what a job of an earlier release stored."""
-        as_key = get_user_model()._meta.pk.to_python
-        values = _converted(stored)
+        """Read what `as_json` returned, or what a job of an earlier release stored.
+
+        Raises `UnreadableSelection` for anything else: a part of it could select more.
+        """
+        try:
+            return cls._read(_converted(stored))
+        except (ValueError, TypeError, LookupError, AttributeError, ValidationError) as error:
+            raise UnreadableSelection(str(error)) from error
+
+    @classmethod
+    def _read(cls, values: dict[str, Any]) -> "Selection":
         query = values.pop("matching", None)
         if query is not None:
             query = dict(query)
             query = LISTS[query.pop("list")].from_json(query)
         before = values.pop("issued_before", None)
+        texts = {name: _texts(values.pop(name, [])) for name in ("jtis", "sessions", "users")}
+        if not all(isinstance(value, bool) for value in values.values()):
+            raise TypeError("What is left are switches.")
         return cls(
-            jtis=tuple(values.pop("jtis", ())),
-            sessions=tuple(uuid.UUID(text) for text in values.pop("sessions", ())),
-            users=tuple(as_key(text) for text in values.pop("users", ())),
-            issued_before=datetime.fromisoformat(before) if before else None,
+            jtis=texts["jtis"],
+            sessions=tuple(map(uuid.UUID, texts["sessions"])),
+            users=tuple(map(as_user_key, texts["users"])),
+            issued_before=aware(before) if before is not None else None,
             matching=query,
             **values,
         )
@@ -172,7 +187,7 @@ def words_of(kept: Mapping[str, Any]) -> str:
     """
     try:
         return _describe(dict(kept))
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, ValidationError):
+    except (ValueError, TypeError, LookupError, AttributeError):
         return ""
 
 
@@ -188,6 +203,12 @@ def _describe(values: dict[str, Any]) -> str:
     if selection.spare_superusers:
         parts.append(_("without superusers"))
     return ", ".join(filter(None, parts))
+
+
+def _texts(stored: object) -> tuple[str, ...]:
+    if not isinstance(stored, list) or not all(isinstance(text, str) for text in stored):
+        raise TypeError("This is no list of texts.")
+    return tuple(stored)
 
 
 def _to_json(value: object) -> object:

@@ -18,7 +18,6 @@ from django.db import transaction
 from django.db.models import Exists, Max, Min, Model, OuterRef, Q, QuerySet
 
 from tokens import audit
-from tokens.audit.repeats import MOST
 from tokens.jwt.signing import refresh_lifetime
 from tokens.listing import refusals
 from tokens.models import (
@@ -34,6 +33,7 @@ from tokens.models import (
     Session,
     SessionToken,
 )
+from tokens.models.lengths import HIGHEST_COUNT
 from tokens.revocation.sessions import lock_sessions
 from tokens.services.feed import kept_for
 from tokens.validation.browser import opened_at
@@ -159,7 +159,7 @@ def purge_browser_cutoffs(*, now: datetime) -> None:
 def _delete_ended_browsers(store: Any, *, cutoffs: list[BrowserCutoff]) -> None:
     """Delete the rows of the browser sessions that ``cutoffs`` have ended."""
     of_users = {str(one.user_id): one.not_before for one in cutoffs if one.user_id is not None}
-    of_all = [(one.not_before, {*one.spared}) for one in cutoffs if one.user_id is None]
+    of_all = [(one.not_before, set(map(str, one.spared))) for one in cutoffs if one.user_id is None]
     rows = store.get_model_class().objects.order_by("session_key")
     last = ""
     while page := list(rows.filter(session_key__gt=last)[:BATCH_SIZE]):
@@ -192,7 +192,7 @@ def purge_windows(*, now: datetime, reason: str) -> None:
         counts = dict(old.values_list("key", "left_out"))
         if counts:
             _delete(EventWindow.objects.filter(key__in=counts))
-            number = min(sum(counts.values()), MOST)
+            number = min(sum(counts.values()), HIGHEST_COUNT)
             _record("events that were left out", number, reason)
 
 
@@ -207,4 +207,5 @@ def _delete(rows: "QuerySet[Model]") -> int:
     `QuerySet.delete` would load each row to look for related rows. The callers have deleted those
     already, and loading would take longer than everything else.
     """
-    return int(rows._raw_delete(rows.db))
+    # Django returns None if it sees without a query that there are none.
+    return int(rows._raw_delete(rows.db) or 0)

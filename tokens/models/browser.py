@@ -4,6 +4,12 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from tokens.models.readable import (
+    ReadableForeignKey,
+    ReadableListField,
+    ReadableTimeField,
+)
+
 
 class BrowserCutoff(models.Model):
     """A time before which the browser sessions of one user, or of all users, are over.
@@ -15,7 +21,7 @@ class BrowserCutoff(models.Model):
     the act did not reach. Rows are only added; the latest ``not_before`` applies.
     """
 
-    user = models.ForeignKey(
+    user = ReadableForeignKey(
         settings.AUTH_USER_MODEL,
         # A row that outlives its user ends nothing.
         on_delete=models.DO_NOTHING,
@@ -26,8 +32,8 @@ class BrowserCutoff(models.Model):
         db_index=False,
         verbose_name=_("user"),
     )
-    not_before = models.DateTimeField(_("not before"))
-    spared = models.JSONField(default=list)
+    not_before = ReadableTimeField(_("not before"))
+    spared = ReadableListField(default=list)
 
     class Meta:
         verbose_name = _("cutoff for browser sessions")

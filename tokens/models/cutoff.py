@@ -7,6 +7,10 @@ from django.utils.translation import gettext_lazy as _
 
 from tokens.db import clock
 from tokens.models.lengths import NAME_LENGTH, REASON_LENGTH
+from tokens.models.readable import (
+    ReadableCharField,
+    ReadableTimeField,
+)
 
 
 class Cutoff(models.Model):
@@ -25,8 +29,8 @@ class Cutoff(models.Model):
         db_index=False,
         verbose_name=_("user"),
     )
-    not_before = models.DateTimeField(_("not before"))
-    created_at = models.DateTimeField(_("created"), default=clock.now)
+    not_before = ReadableTimeField(_("not before"))
+    created_at = ReadableTimeField(_("created"), default=clock.now)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -35,8 +39,8 @@ class Cutoff(models.Model):
         db_index=False,
         verbose_name=_("set by"),
     )
-    actor_name = models.CharField(max_length=NAME_LENGTH, blank=True)
-    reason = models.CharField(_("reason"), max_length=REASON_LENGTH)
+    actor_name = ReadableCharField(max_length=NAME_LENGTH, blank=True)
+    reason = ReadableCharField(_("reason"), max_length=REASON_LENGTH)
 
     class Meta:
         verbose_name = _("cutoff")

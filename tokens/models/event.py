@@ -8,13 +8,13 @@ from tokens.db import clock
 from tokens.models.kinds import Kind, Traits, kind_choices, traits_of
 from tokens.models.lengths import JTI_LENGTH, NAME_LENGTH, REASON_LENGTH, REQUEST_ID_LENGTH
 from tokens.models.readable import (
-    TrailAddressField,
-    TrailCharField,
-    TrailCountField,
-    TrailObjectField,
-    TrailTimeField,
-    TrailUserField,
-    TrailUUIDField,
+    ReadableAddressField,
+    ReadableCharField,
+    ReadableCountField,
+    ReadableForeignKey,
+    ReadableObjectField,
+    ReadableTimeField,
+    ReadableUUIDField,
     is_readable,
 )
 from tokens.origin import CLIENT_LENGTH, USER_AGENT_LENGTH
@@ -27,9 +27,9 @@ class Event(models.Model):
     not change when an account is deleted. The event keeps their names for that case.
     """
 
-    at = TrailTimeField(_("when"), default=clock.now)
-    kind = TrailCharField(_("kind"), max_length=24, choices=kind_choices)
-    actor = TrailUserField(
+    at = ReadableTimeField(_("when"), default=clock.now)
+    kind = ReadableCharField(_("kind"), max_length=24, choices=kind_choices)
+    actor = ReadableForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
         db_constraint=False,
@@ -38,8 +38,8 @@ class Event(models.Model):
         related_name="+",
         verbose_name=_("actor"),
     )
-    actor_name = TrailCharField(_("actor"), max_length=NAME_LENGTH, blank=True)
-    subject = TrailUserField(
+    actor_name = ReadableCharField(_("actor"), max_length=NAME_LENGTH, blank=True)
+    subject = ReadableForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
         db_constraint=False,
@@ -48,16 +48,16 @@ class Event(models.Model):
         related_name="+",
         verbose_name=_("subject"),
     )
-    subject_name = TrailCharField(_("subject"), max_length=NAME_LENGTH, blank=True)
-    session_id = TrailUUIDField(_("session"), null=True)
-    jti = TrailCharField(_("jti"), max_length=JTI_LENGTH, blank=True)
-    ip = TrailAddressField(_("address"), null=True, unpack_ipv4=True)
-    user_agent = TrailCharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
-    client = TrailCharField(_("client"), max_length=CLIENT_LENGTH, blank=True)
-    request_id = TrailCharField(_("request"), max_length=REQUEST_ID_LENGTH, blank=True)
-    reason = TrailCharField(_("reason"), max_length=REASON_LENGTH, blank=True)
-    count = TrailCountField(_("count"), default=1)
-    data = TrailObjectField(_("data"), default=dict)
+    subject_name = ReadableCharField(_("subject"), max_length=NAME_LENGTH, blank=True)
+    session_id = ReadableUUIDField(_("session"), null=True)
+    jti = ReadableCharField(_("jti"), max_length=JTI_LENGTH, blank=True)
+    ip = ReadableAddressField(_("address"), null=True, unpack_ipv4=True)
+    user_agent = ReadableCharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
+    client = ReadableCharField(_("client"), max_length=CLIENT_LENGTH, blank=True)
+    request_id = ReadableCharField(_("request"), max_length=REQUEST_ID_LENGTH, blank=True)
+    reason = ReadableCharField(_("reason"), max_length=REASON_LENGTH, blank=True)
+    count = ReadableCountField(_("count"), default=1)
+    data = ReadableObjectField(_("data"), default=dict)
 
     class Meta:
         verbose_name = _("event")

@@ -3,6 +3,13 @@
 from django.conf import settings
 from django.db import models
 
+from tokens.models.readable import (
+    ReadableBigIntegerField,
+    ReadableForeignKey,
+    ReadableTimeField,
+    ReadableUUIDField,
+)
+
 
 class FeedEntry(models.Model):
     """A revocation, for the services that verify access tokens themselves.
@@ -15,11 +22,11 @@ class FeedEntry(models.Model):
     it, because a row appears when its transaction commits, in any order.
     """
 
-    at = models.DateTimeField()
-    transaction = models.BigIntegerField()
+    at = ReadableTimeField()
+    transaction = ReadableBigIntegerField()
     # No constraint on the session or the user: an entry outlives both.
-    session_id = models.UUIDField(null=True)
-    user = models.ForeignKey(
+    session_id = ReadableUUIDField(null=True)
+    user = ReadableForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
         db_constraint=False,
@@ -27,7 +34,7 @@ class FeedEntry(models.Model):
         null=True,
         related_name="+",
     )
-    before = models.DateTimeField(null=True)
+    before = ReadableTimeField(null=True)
 
     class Meta:
         default_permissions = ()

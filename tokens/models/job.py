@@ -5,6 +5,16 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from tokens.models.lengths import NAME_LENGTH, REASON_LENGTH
+from tokens.models.readable import (
+    ReadableBigCountField,
+    ReadableBigIntegerField,
+    ReadableBooleanField,
+    ReadableCharField,
+    ReadableForeignKey,
+    ReadableObjectField,
+    ReadableTimeField,
+    ReadableUUIDField,
+)
 
 
 class RevocationJob(models.Model):
@@ -19,8 +29,8 @@ class RevocationJob(models.Model):
     the last session that was examined, so that no batch scans the sessions of earlier batches.
     """
 
-    selection = models.JSONField(_("selection"))
-    reason = models.CharField(_("reason"), max_length=REASON_LENGTH)
+    selection = ReadableObjectField(_("selection"))
+    reason = ReadableCharField(_("reason"), max_length=REASON_LENGTH)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -29,22 +39,25 @@ class RevocationJob(models.Model):
         db_index=False,
         verbose_name=_("decided by"),
     )
-    actor_name = models.CharField(max_length=NAME_LENGTH, blank=True)
-    expected = models.PositiveBigIntegerField(_("sessions at the start"))
-    people = models.PositiveBigIntegerField(_("people at the start"))
-    sessions = models.PositiveBigIntegerField(_("sessions ended"), default=0)
-    tokens = models.PositiveBigIntegerField(_("tokens ended"), default=0)
+    actor_name = ReadableCharField(max_length=NAME_LENGTH, blank=True)
+    expected = ReadableBigCountField(_("sessions at the start"))
+    people = ReadableBigCountField(_("people at the start"))
+    sessions = ReadableBigCountField(_("sessions ended"), default=0)
+    tokens = ReadableBigCountField(_("tokens ended"), default=0)
     # The selection holds everybody's sessions, in whatever form it was given. Running a batch then
     # needs the permission that starting the job needed.
-    reaches_everybody = models.BooleanField(default=False, db_default=False)
-    after = models.UUIDField(null=True)
-    listed = models.PositiveBigIntegerField(null=True)
-    position = models.PositiveBigIntegerField(default=0, db_default=0)
+    reaches_everybody = ReadableBooleanField(default=False, db_default=False)
+    after = ReadableUUIDField(null=True)
+    listed = ReadableBigCountField(null=True)
+    position = ReadableBigCountField(default=0, db_default=0)
     # The event of the cutoff whose sessions the job marks, unless that event lists them itself.
-    cutoff_event_id = models.BigIntegerField(null=True)
-    created_at = models.DateTimeField(_("created"))
-    worked_at = models.DateTimeField(_("last batch"), null=True)
-    finished_at = models.DateTimeField(_("finished"), null=True)
+    cutoff_event_id = ReadableBigIntegerField(null=True)
+    created_at = ReadableTimeField(_("created"))
+    worked_at = ReadableTimeField(_("last batch"), null=True)
+    finished_at = ReadableTimeField(_("finished"), null=True)
+
+    # `tokens.listing.jobs.selection_of` can read the selection; the overview sets it.
+    readable: bool
 
     class Meta:
         verbose_name = _("long revocation")
@@ -75,7 +88,7 @@ class RevocationJob(models.Model):
         done, of = self.sessions, self.expected
         if self.listed is not None:
             done, of = self.position, self.listed
-        return min(99, done * 100 // max(of, 1))
+        return min(99, int(done * 100 // max(of, 1)))
 
 
 class RevocationTarget(models.Model):
@@ -87,16 +100,16 @@ class RevocationTarget(models.Model):
     pk = models.CompositePrimaryKey("job_id", "number")
     # None of these columns has a constraint: checking a million rows would slow a job down, and a
     # session or a token may be purged before its batch.
-    job = models.ForeignKey(
+    job = ReadableForeignKey(
         RevocationJob,
         on_delete=models.CASCADE,
         db_constraint=False,
         db_index=False,
         related_name="targets",
     )
-    number = models.PositiveBigIntegerField()
-    session_id = models.UUIDField(null=True)
-    token_id = models.BigIntegerField(null=True)
+    number = ReadableBigCountField()
+    session_id = ReadableUUIDField(null=True)
+    token_id = ReadableBigIntegerField(null=True)
 
     class Meta:
         default_permissions = ()

@@ -7,3 +7,5 @@ NAME_LENGTH = 254
 REASON_LENGTH = 500
 JTI_LENGTH = 255
 REQUEST_ID_LENGTH = 64
+# The highest number that a column of counts holds.
+HIGHEST_COUNT = 2**31 - 1

@@ -1,8 +1,8 @@
-"""Fields of the trail, which can be read whatever has been stored in their columns.
+"""Fields that can be read whatever has been stored in their columns.
 
 A role with rights on rows may store values that Python can't hold: an infinite time, JSON of any
 depth, or, on SQLite, bytes in any column. Without these fields, one such row would be an error on
-each page and in each export that contains it. `tokens.audit.canonical` tells which rows they are.
+each page and in each export that contains it. `tokens.audit.canonical` tells which events they are.
 
 The columns are those of Django's fields, so that no migration is needed.
 """
@@ -36,8 +36,6 @@ EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 # More bytes than an address has.
 LONGEST_ADDRESS = 64
-# More bytes than a seal has in a column: it has eight for each of 10,000 events.
-LONGEST_OF_SEAL = 2**18
 # The member of an object in place of JSON that can't be read.
 UNREADABLE = "unreadable"
 
@@ -52,13 +50,18 @@ def read_object(text: str) -> dict[str, Any] | None:
 
     That excludes deep ones, numbers that are too long or infinite, and halves of characters.
     """
+    value = _read(text)
+    return value if isinstance(value, dict) else None
+
+
+def _read(text: str) -> dict[str, Any] | list[Any] | None:
     try:
         value = _DECODER.decode(text)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict | list):
         return None
     may_be_deep = text.count("{") + text.count("[") > DEEPEST
     return None if may_be_deep and _is_deep(value) else value
@@ -78,7 +81,7 @@ def _refuse(text: str) -> object:
 _DECODER = JSONDecoder(parse_float=_finite, parse_constant=_refuse)
 
 
-def _is_deep(value: dict[str, object]) -> bool:
+def _is_deep(value: dict[str, object] | list[object]) -> bool:
     level: list[dict[str, object] | list[object]] = [value]
     for _ in range(DEEPEST):
         held = (one.values() if isinstance(one, dict) else one for one in level)
@@ -88,7 +91,7 @@ def _is_deep(value: dict[str, object]) -> bool:
     return True
 
 
-def _text(value: Any) -> Any:
+def text_of(value: Any) -> Any:
     """Return a stored text, which SQLite returns as bytes, with a mark for each wrong byte."""
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
@@ -105,7 +108,7 @@ def _as_bytes(compiler: "SQLCompiler", sql: str, params: "Params", longest: int)
     return formatted, (*params,) * formatted.count(sql)
 
 
-class TrailCharField(SameColumn, models.CharField):  # type: ignore[type-arg]
+class ReadableCharField(SameColumn, models.CharField):  # type: ignore[type-arg]
     """Read any text, up to the length of the column."""
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
@@ -115,10 +118,10 @@ class TrailCharField(SameColumn, models.CharField):  # type: ignore[type-arg]
     def from_db_value(
         self, value: object, expression: "BaseExpression", connection: "BaseDatabaseWrapper"
     ) -> object:
-        return _text(value)
+        return text_of(value)
 
 
-class TrailAddressField(AddressField):
+class ReadableAddressField(AddressField):
     """Read any address; None for what is none."""
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
@@ -130,7 +133,7 @@ class TrailAddressField(AddressField):
         if value is None:
             return None
         # PostgreSQL also stores the length of a network's prefix.
-        address = str(_text(value)).partition("/")[0]
+        address = str(text_of(value)).partition("/")[0]
         if connection.vendor != "postgresql" and not is_address(address):
             return None
         return address
@@ -145,45 +148,78 @@ def is_address(text: str) -> bool:
     return True
 
 
-class TrailUUIDField(SameColumn, models.UUIDField):  # type: ignore[type-arg]
+def _is_hexadecimal(sql: str) -> str:
+    """Return a condition in SQL: a column holds a UUID as Django writes it (SQLite)."""
+    return f"typeof({sql}) = 'text' AND length({sql}) = 32 AND {sql} NOT GLOB '*[^0-9a-f]*'"
+
+
+class ReadableUUIDField(SameColumn, models.UUIDField):  # type: ignore[type-arg]
     """Read any UUID; None for what is none."""
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
         if compiler.connection.vendor == "postgresql":
             return sql, tuple(params)
-        hexadecimal = (
-            f"typeof({sql}) = 'text' AND length({sql}) = 32 AND {sql} NOT GLOB '*[^0-9a-f]*'"
-        )
-        return f"CASE WHEN {hexadecimal} THEN {sql} END", (*params,) * 4
+        formatted = f"CASE WHEN {_is_hexadecimal(sql)} THEN {sql} END"
+        return formatted, (*params,) * formatted.count(sql)
 
 
-class TrailUserField(SameColumn, models.ForeignKey):  # type: ignore[type-arg]
-    """Read the key of any user; None for what is none."""
+class ReadableForeignKey(SameColumn, models.ForeignKey):  # type: ignore[type-arg]
+    """Read the key of any row; None for what is none."""
 
     def get_col(self, alias: str, output_field: "models.Field[Any, Any] | None" = None) -> Col:
         """Return the column as Django does: with the field of the key that it holds."""
         column = super().get_col(alias, output_field)
-        return _UserKey(column.alias, column.target, column.output_field)
+        return _Key(column.alias, column.target, column.output_field)
 
 
-class _UserKey(Col):
+class _Key(Col):
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
         if compiler.connection.vendor == "postgresql":
             return sql, tuple(params)
-        stored = "integer" if isinstance(self.output_field, models.IntegerField) else "text"
-        return f"CASE WHEN typeof({sql}) = '{stored}' THEN {sql} END", (*params,) * 2
+        if isinstance(self.output_field, models.UUIDField):
+            known = _is_hexadecimal(sql)
+        elif isinstance(self.output_field, models.IntegerField):
+            known = f"typeof({sql}) = 'integer'"
+        else:
+            known = f"typeof({sql}) = 'text'"
+        formatted = f"CASE WHEN {known} THEN {sql} END"
+        return formatted, (*params,) * formatted.count(sql)
 
 
-class TrailCountField(SameColumn, models.PositiveIntegerField):  # type: ignore[type-arg]
-    """Read any number; 0 for what is none."""
+class ReadableNumber(SameColumn):
+    """Read any number; ``none`` for what is none."""
+
+    none = 0
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
         if compiler.connection.vendor == "postgresql":
             return sql, tuple(params)
-        return f"CASE WHEN typeof({sql}) = 'integer' THEN {sql} ELSE 0 END", (*params,) * 2
+        known = f"typeof({sql}) IN ('integer', 'null')"
+        return f"CASE WHEN {known} THEN {sql} ELSE {self.none} END", (*params,) * 2
 
 
-class TrailTimeField(SameColumn, models.DateTimeField):  # type: ignore[type-arg]
+class ReadableCountField(ReadableNumber, models.PositiveIntegerField):  # type: ignore[type-arg]
+    """Read a count; 0 for what is none."""
+
+
+class ReadableBigCountField(ReadableNumber, models.PositiveBigIntegerField):  # type: ignore[type-arg]
+    """Read a count; 0 for what is none."""
+
+
+class ReadableBigIntegerField(ReadableNumber, models.BigIntegerField):  # type: ignore[type-arg]
+    """Read a number; 0 for what is none."""
+
+
+class ReadableBooleanField(SameColumn, models.BooleanField):  # type: ignore[type-arg]
+    """Read true or false; false for what is neither."""
+
+    def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
+        if compiler.connection.vendor == "postgresql":
+            return sql, tuple(params)
+        return f"CASE WHEN typeof({sql}) = 'integer' THEN {sql} = 1 ELSE 0 END", (*params,) * 2
+
+
+class ReadableTimeField(SameColumn, models.DateTimeField):  # type: ignore[type-arg]
     """Read any time; `EARLIEST` or `LATEST` for one that Python can't hold.
 
     Queries with `values_list` that are ordered by the time select it as ``F("at")``. Django would
@@ -191,30 +227,34 @@ class TrailTimeField(SameColumn, models.DateTimeField):  # type: ignore[type-arg
     """
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
-        if compiler.connection.vendor == "postgresql":
-            first, last = (f"timestamptz '{at.isoformat()}'" for at in (EARLIEST, LATEST))
-            readable, early = f"{sql} > {first} AND {sql} < {last}", f"{sql} <= {first}"
-        else:
-            first, last = (f"'{at.replace(tzinfo=None)}'" for at in (EARLIEST, LATEST))
-            # As Django writes it: SQLite also stores numbers, and dates that don't exist. It
-            # rounds a time to milliseconds, maybe up to the next second, so it gets whole seconds.
-            seconds = f"substr({sql}, 1, 19)"
-            readable = (
-                f"typeof({sql}) = 'text'"
-                f" AND strftime('%%Y-%%m-%%d %%H:%%M:%%S', {seconds}, '+0 days') = {seconds}"
-                f" AND substr({sql}, 20) || 'x' GLOB"
-                f" CASE length({sql}) WHEN 19 THEN 'x' ELSE '.{'[0-9]' * 6}x' END"
-                f" AND {sql} > {first} AND {sql} < {last}"
-            )
-            early = f"{sql} <= {first}"
-        formatted = (
-            f"CASE WHEN {readable} THEN {sql} WHEN {early} THEN {first}"
-            f" WHEN {sql} IS NOT NULL THEN {last} END"
-        )
+        formatted = readable_time(sql, vendor=compiler.connection.vendor)
         return formatted, (*params,) * formatted.count(sql)
 
 
-class TrailObjectField(SameColumn, models.JSONField):
+def readable_time(sql: str, *, vendor: str) -> str:
+    """Return SQL for the time in a column, or one of `EARLIEST` and `LATEST` in place of it."""
+    if vendor == "postgresql":
+        first, last = (f"timestamptz '{at.isoformat()}'" for at in (EARLIEST, LATEST))
+        readable = f"{sql} > {first} AND {sql} < {last}"
+    else:
+        first, last = (f"'{at.replace(tzinfo=None)}'" for at in (EARLIEST, LATEST))
+        # As Django writes it: SQLite also stores numbers, and dates that don't exist. It rounds a
+        # time to milliseconds, maybe up to the next second, so it gets whole seconds.
+        seconds = f"substr({sql}, 1, 19)"
+        readable = (
+            f"typeof({sql}) = 'text'"
+            f" AND strftime('%%Y-%%m-%%d %%H:%%M:%%S', {seconds}, '+0 days') = {seconds}"
+            f" AND substr({sql}, 20) || 'x' GLOB"
+            f" CASE length({sql}) WHEN 19 THEN 'x' ELSE '.{'[0-9]' * 6}x' END"
+            f" AND {sql} > {first} AND {sql} < {last}"
+        )
+    return (
+        f"CASE WHEN {readable} THEN {sql} WHEN {sql} <= {first} THEN {first}"
+        f" WHEN {sql} IS NOT NULL THEN {last} END"
+    )
+
+
+class ReadableObjectField(SameColumn, models.JSONField):
     """Read any JSON; ``{"unreadable": true}`` for what is no object that can be shown."""
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
@@ -227,67 +267,23 @@ class TrailObjectField(SameColumn, models.JSONField):
     def from_db_value(
         self, value: object, expression: "BaseExpression", connection: "BaseDatabaseWrapper"
     ) -> object:
-        text = _text(value)
+        text = text_of(value)
         if isinstance(expression, KeyTransform):
             return super().from_db_value(text, expression, connection)
         if text is None:
             return None
-        found = read_object(text) if isinstance(text, str) else None
+        return self.read(text) if isinstance(text, str) else self.read("")
+
+    def read(self, text: str) -> object:
+        """Return what is in the JSON ``text``."""
+        found = read_object(text)
         return {UNREADABLE: True} if found is None else found
 
 
-# The fields of a seal read a value of another type as one that no seal has, so that its digest
-# is wrong. They tell it from NULL and from the values of a seal without events.
+class ReadableListField(ReadableObjectField):
+    """Read any JSON list; an empty one for what is none."""
 
-
-class _SealNumber(SameColumn):
-    """Read any number; -1 for what is none."""
-
-    def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
-        if compiler.connection.vendor == "postgresql":
-            return sql, tuple(params)
-        formatted = f"CASE WHEN typeof({sql}) IN ('integer', 'null') THEN {sql} ELSE -1 END"
-        return formatted, (*params,) * 2
-
-
-class SealIdField(_SealNumber, models.PositiveBigIntegerField):  # type: ignore[type-arg]
-    """Read an id of a seal or an event."""
-
-
-class SealCountField(_SealNumber, models.PositiveIntegerField):  # type: ignore[type-arg]
-    """Read a count."""
-
-
-class SealVersionField(_SealNumber, models.PositiveSmallIntegerField):  # type: ignore[type-arg]
-    """Read a version."""
-
-
-class SealTextField(SameColumn, models.CharField):  # type: ignore[type-arg]
-    """Read any text; an empty one for what is none."""
-
-    def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
-        if compiler.connection.vendor == "postgresql":
-            return sql, tuple(params)
-        # A character has up to four bytes.
-        whole = f"typeof({sql}) = 'text' AND {octets(sql)} <= {4 * (self.max_length or 0)}"
-        formatted = f"CASE WHEN {whole} THEN CAST({sql} AS BLOB) ELSE x'' END"
-        return formatted, (*params,) * formatted.count(sql)
-
-    def from_db_value(
-        self, value: object, expression: "BaseExpression", connection: "BaseDatabaseWrapper"
-    ) -> object:
-        return _text(value)
-
-
-class SealBytesField(SameColumn, models.BinaryField):  # type: ignore[type-arg]
-    """Read bytes up to `LONGEST_OF_SEAL`; a single zero for any other value."""
-
-    def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
-        if compiler.connection.vendor == "postgresql":
-            # PostgreSQL stores the length apart from the bytes.
-            whole, zero = f"octet_length({sql}) <= {LONGEST_OF_SEAL}", "'\\x00'::bytea"
-        else:
-            whole = f"typeof({sql}) = 'blob' AND length({sql}) <= {LONGEST_OF_SEAL}"
-            zero = "x'00'"
-        formatted = f"CASE WHEN {whole} THEN {sql} ELSE {zero} END"
-        return formatted, (*params,) * formatted.count(sql)
+    def read(self, text: str) -> object:
+        """Return what is in the JSON ``text``."""
+        found = _read(text)
+        return found if isinstance(found, list) else []

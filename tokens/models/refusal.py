@@ -4,6 +4,14 @@ from django.conf import settings
 from django.db import models
 
 from tokens.models.lengths import JTI_LENGTH, NAME_LENGTH, REASON_LENGTH, REQUEST_ID_LENGTH
+from tokens.models.readable import (
+    ReadableAddressField,
+    ReadableCharField,
+    ReadableCountField,
+    ReadableForeignKey,
+    ReadableTimeField,
+    ReadableUUIDField,
+)
 from tokens.origin import CLIENT_LENGTH, USER_AGENT_LENGTH
 
 
@@ -15,13 +23,13 @@ class Refusal(models.Model):
     valid signature.
     """
 
-    slot = models.PositiveIntegerField(primary_key=True)
-    request_id = models.CharField(max_length=REQUEST_ID_LENGTH, db_index=True)
-    at = models.DateTimeField(db_index=True)
-    check_name = models.CharField(max_length=16)
-    why = models.CharField(max_length=REASON_LENGTH, blank=True)
-    token_type = models.CharField(max_length=16, blank=True)
-    user = models.ForeignKey(
+    slot = ReadableCountField(primary_key=True)
+    request_id = ReadableCharField(max_length=REQUEST_ID_LENGTH, db_index=True)
+    at = ReadableTimeField(db_index=True)
+    check_name = ReadableCharField(max_length=16)
+    why = ReadableCharField(max_length=REASON_LENGTH, blank=True)
+    token_type = ReadableCharField(max_length=16, blank=True)
+    user = ReadableForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
         db_constraint=False,
@@ -29,12 +37,12 @@ class Refusal(models.Model):
         null=True,
         related_name="+",
     )
-    username = models.CharField(max_length=NAME_LENGTH, blank=True)
-    session_id = models.UUIDField(null=True)
-    jti = models.CharField(max_length=JTI_LENGTH, blank=True)
-    ip = models.GenericIPAddressField(null=True, unpack_ipv4=True)
-    user_agent = models.CharField(max_length=USER_AGENT_LENGTH, blank=True)
-    client = models.CharField(max_length=CLIENT_LENGTH, blank=True)
+    username = ReadableCharField(max_length=NAME_LENGTH, blank=True)
+    session_id = ReadableUUIDField(null=True)
+    jti = ReadableCharField(max_length=JTI_LENGTH, blank=True)
+    ip = ReadableAddressField(null=True, unpack_ipv4=True)
+    user_agent = ReadableCharField(max_length=USER_AGENT_LENGTH, blank=True)
+    client = ReadableCharField(max_length=CLIENT_LENGTH, blank=True)
 
     class Meta:
         default_permissions = ()

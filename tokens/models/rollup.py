@@ -2,6 +2,12 @@
 
 from django.db import models
 
+from tokens.models.readable import (
+    ReadableBigCountField,
+    ReadableCharField,
+    ReadableTimeField,
+)
+
 
 class Rollup(models.Model):
     """The number of events of one kind in one hour (UTC), and the sum of their counts.
@@ -9,10 +15,10 @@ class Rollup(models.Model):
     Charts read these rows instead of the trail.
     """
 
-    hour = models.DateTimeField()
-    kind = models.CharField(max_length=24)
-    events = models.PositiveBigIntegerField(default=0)
-    total = models.PositiveBigIntegerField(default=0)
+    hour = ReadableTimeField()
+    kind = ReadableCharField(max_length=24)
+    events = ReadableBigCountField(default=0)
+    total = ReadableBigCountField(default=0)
 
     class Meta:
         default_permissions = ()

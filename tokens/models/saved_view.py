@@ -5,6 +5,13 @@ from django.db import models
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
+from tokens.models.readable import (
+    ReadableBooleanField,
+    ReadableCharField,
+    ReadableObjectField,
+    ReadableTimeField,
+)
+
 
 class SavedView(models.Model):
     """A list with filters, under a name. ``shared`` shows it to colleagues who may see the list.
@@ -20,11 +27,11 @@ class SavedView(models.Model):
         db_index=False,
         verbose_name=_("owner"),
     )
-    list_name = models.CharField(_("list"), max_length=20)
-    name = models.CharField(_("name"), max_length=60)
-    filters = models.JSONField(_("filters"))
-    shared = models.BooleanField(_("shared"), default=False)
-    created_at = models.DateTimeField(_("created"))
+    list_name = ReadableCharField(_("list"), max_length=20)
+    name = ReadableCharField(_("name"), max_length=60)
+    filters = ReadableObjectField(_("filters"))
+    shared = ReadableBooleanField(_("shared"), default=False)
+    created_at = ReadableTimeField(_("created"))
 
     # `tokens.listing.saved_views` sets it: all of its filters still exist.
     readable: bool
@@ -45,7 +52,7 @@ class SavedView(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return str(self.name)
 
     @property
     def query_string(self) -> str:

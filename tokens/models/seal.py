@@ -4,13 +4,13 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from tokens.db import clock
-from tokens.models.readable import (
+from tokens.models.readable import ReadableTimeField
+from tokens.models.seal_fields import (
     SealBytesField,
     SealCountField,
     SealIdField,
     SealTextField,
     SealVersionField,
-    TrailTimeField,
 )
 
 
@@ -30,8 +30,8 @@ class Seal(models.Model):
     after_id = SealIdField()
     through_id = SealIdField()
     count = SealCountField(_("events"))
-    first_at = TrailTimeField(_("first event"), null=True)
-    last_at = TrailTimeField(_("last event"), null=True)
+    first_at = ReadableTimeField(_("first event"), null=True)
+    last_at = ReadableTimeField(_("last event"), null=True)
     # Used to name the first event that differs: the differences between ids (compressed), and
     # eight bytes of the chain for each event. The digest covers both.
     steps = SealBytesField()
@@ -39,7 +39,7 @@ class Seal(models.Model):
     tip = SealTextField(max_length=64)
     previous = SealTextField(max_length=64)
     digest = SealTextField(_("digest"), max_length=64)
-    sealed_at = TrailTimeField(_("sealed"), default=clock.now)
+    sealed_at = ReadableTimeField(_("sealed"), default=clock.now)
     removed_through = SealIdField(null=True)
 
     class Meta:

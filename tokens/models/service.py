@@ -4,6 +4,12 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from tokens.db import clock
+from tokens.models.readable import (
+    ReadableBigCountField,
+    ReadableBooleanField,
+    ReadableCharField,
+    ReadableTimeField,
+)
 
 NAME_LIMIT = 64
 
@@ -16,15 +22,15 @@ class Service(models.Model):
     ``calls`` may lack the latest ones, which a process counts before it stores them.
     """
 
-    name = models.CharField(_("name"), max_length=NAME_LIMIT, unique=True)
-    digest = models.CharField(max_length=64)
-    may_introspect = models.BooleanField(_("may introspect tokens"), default=False)
-    may_read_feed = models.BooleanField(_("may read the revocation feed"), default=False)
-    created_at = models.DateTimeField(_("added"), default=clock.now)
-    rotated_at = models.DateTimeField(_("secret rotated"), null=True)
-    last_call_at = models.DateTimeField(_("last call"), null=True)
-    confirmed_at = models.DateTimeField(_("feed read up to"), null=True)
-    calls = models.PositiveBigIntegerField(_("calls"), default=0, db_default=0)
+    name = ReadableCharField(_("name"), max_length=NAME_LIMIT, unique=True)
+    digest = ReadableCharField(max_length=64)
+    may_introspect = ReadableBooleanField(_("may introspect tokens"), default=False)
+    may_read_feed = ReadableBooleanField(_("may read the revocation feed"), default=False)
+    created_at = ReadableTimeField(_("added"), default=clock.now)
+    rotated_at = ReadableTimeField(_("secret rotated"), null=True)
+    last_call_at = ReadableTimeField(_("last call"), null=True)
+    confirmed_at = ReadableTimeField(_("feed read up to"), null=True)
+    calls = ReadableBigCountField(_("calls"), default=0, db_default=0)
 
     class Meta:
         verbose_name = _("service")
@@ -33,4 +39,4 @@ class Service(models.Model):
         permissions = [("manage_service", "Can add, rotate and remove services")]
 
     def __str__(self) -> str:
-        return self.name
+        return str(self.name)

@@ -8,6 +8,12 @@ from django.utils.translation import gettext_lazy as _
 
 from tokens.models.address import AddressField
 from tokens.models.lengths import NAME_LENGTH, REASON_LENGTH
+from tokens.models.readable import (
+    ReadableAddressField,
+    ReadableCharField,
+    ReadableForeignKey,
+    ReadableTimeField,
+)
 from tokens.origin import CLIENT_LENGTH, USER_AGENT_LENGTH
 
 
@@ -173,13 +179,13 @@ class SessionOrigin(models.Model):
     """
 
     # No constraint: a trigger deletes the rows with their session.
-    session = models.ForeignKey(
+    session = ReadableForeignKey(
         Session, on_delete=models.DO_NOTHING, db_constraint=False, related_name="origins"
     )
-    ip = AddressField(_("address"), unpack_ipv4=True)
-    user_agent = models.CharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
-    first_seen_at = models.DateTimeField(_("first seen"))
-    last_seen_at = models.DateTimeField(_("last seen"))
+    ip = ReadableAddressField(_("address"), unpack_ipv4=True)
+    user_agent = ReadableCharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
+    first_seen_at = ReadableTimeField(_("first seen"))
+    last_seen_at = ReadableTimeField(_("last seen"))
 
     class Meta:
         default_permissions = ()

@@ -3,6 +3,12 @@
 from django.conf import settings
 from django.db import models
 
+from tokens.models.readable import (
+    ReadableCountField,
+    ReadableForeignKey,
+    ReadableUUIDField,
+)
+
 
 class EventTarget(models.Model):
     """A session that an act upon many ended, with its user.
@@ -16,16 +22,16 @@ class EventTarget(models.Model):
     pk = models.CompositePrimaryKey("event_id", "number")
     # None of these columns has a constraint: a row must not change when its account or session is
     # deleted, and checking a million rows would slow a revocation down.
-    event = models.ForeignKey(
+    event = ReadableForeignKey(
         "tokens.Event",
         on_delete=models.DO_NOTHING,
         db_constraint=False,
         db_index=False,
         related_name="targets",
     )
-    number = models.PositiveIntegerField()
-    session_id = models.UUIDField(null=True)
-    user = models.ForeignKey(
+    number = ReadableCountField()
+    session_id = ReadableUUIDField(null=True)
+    user = ReadableForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
         db_constraint=False,

@@ -2,6 +2,12 @@
 
 from django.db import models
 
+from tokens.models.readable import (
+    ReadableCharField,
+    ReadableCountField,
+    ReadableTimeField,
+)
+
 
 class LoginThrottle(models.Model):
     """A counter of login attempts for an account, an address, or both.
@@ -10,9 +16,9 @@ class LoginThrottle(models.Model):
     one in a cache. ``key`` is a digest, so the table contains no names or addresses.
     """
 
-    key = models.CharField(primary_key=True, max_length=64)
-    attempts = models.PositiveIntegerField(default=0)
-    resets_at = models.DateTimeField(db_index=True)
+    key = ReadableCharField(primary_key=True, max_length=64)
+    attempts = ReadableCountField(default=0)
+    resets_at = ReadableTimeField(db_index=True)
 
     class Meta:
         default_permissions = ()

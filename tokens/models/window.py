@@ -2,7 +2,11 @@
 
 from django.db import models
 
-from tokens.models.readable import TrailCountField, TrailTimeField
+from tokens.models.readable import (
+    ReadableCharField,
+    ReadableCountField,
+    ReadableTimeField,
+)
 
 
 class EventWindow(models.Model):
@@ -12,9 +16,9 @@ class EventWindow(models.Model):
     events that were not written since ``opened_at``; the next event records it.
     """
 
-    key = models.CharField(primary_key=True, max_length=64)
-    opened_at = TrailTimeField(db_index=True)
-    left_out = TrailCountField(default=0)
+    key = ReadableCharField(primary_key=True, max_length=64)
+    opened_at = ReadableTimeField(db_index=True)
+    left_out = ReadableCountField(default=0)
 
     class Meta:
         default_permissions = ()

@@ -17,6 +17,7 @@ from django.db.models import Q
 from tokens import audit
 from tokens.audit.record import clean_text, name_of
 from tokens.db import clock
+from tokens.listing.jobs import selection_of
 from tokens.listing.selection import Selection, selected_foreign_tokens, selected_sessions
 from tokens.models import Kind, RevocationJob
 from tokens.models.lengths import REASON_LENGTH
@@ -42,6 +43,9 @@ from tokens.revocation.reviews import (
 )
 from tokens.revocation.targets import drop_targets, has_unlisted, list_targets, next_targets
 from tokens.validation.legacy import transition_over
+
+# The highest number that a column holds.
+MOST = 2**63 - 1
 
 
 def start_job(*, selection: Selection, found: Preview, actor: Actor, reason: str) -> RevocationJob:
@@ -89,15 +93,16 @@ def may_read_job(*, job: RevocationJob, actor: Actor) -> bool:
     return decided or may_see_rows(actor)
 
 
-def read_job(*, job: RevocationJob, actor: Actor) -> Selection:
-    """Return what a job ends, and record who looked."""
+def read_job(*, job: RevocationJob, actor: Actor) -> Selection | None:
+    """Return what a job ends, or None if that can't be read, and record who looked."""
+    selection = selection_of(job)
     audit.record(
         kind=Kind.CLAIMS_VIEWED,
         actor=actor,
         count=job.expected,
-        data={"job": job.pk, "review": job.selection},
+        data={"job": job.pk, "review": job.selection if selection else {}},
     )
-    return Selection.from_json(job.selection)
+    return selection
 
 
 def _same_job(selection: Selection, actor: Actor) -> RevocationJob | None:
@@ -135,7 +140,7 @@ def cutoff_of(selection: Selection) -> datetime | None:
 def work_off(*, job: RevocationJob, seconds: float, size: int = BATCH) -> RevocationJob:
     """Run batches for about ``seconds``, at least one, and return the updated job.
 
-    Does nothing while another worker holds the job.
+    Does nothing while another worker holds the job, or if the portal did not write it.
     """
     until = monotonic() + seconds
     while _work(job.pk, size) and monotonic() < until:
@@ -150,15 +155,15 @@ def _work(pk: int, size: int) -> bool:
         # those locks a job.
         rows = RevocationJob.objects.select_for_update(skip_locked=True, of=("self",))
         job = rows.select_related("actor").filter(pk=pk, finished_at=None).first()
-        if job is None:
+        if job is None or (given := selection_of(job)) is None:
             return False
-        step = _batch(job, size)
+        step = _batch(job, given, size)
         job.worked_at = clock.now()
         if step is None:
             job.finished_at = job.worked_at
         else:
-            job.sessions += step.ended.sessions
-            job.tokens += step.ended.tokens
+            job.sessions = min(job.sessions + step.ended.sessions, MOST)
+            job.tokens = min(job.tokens + step.ended.tokens, MOST)
             job.after = step.after
         job.save()
     return step is not None
@@ -170,8 +175,7 @@ def _decided(job: RevocationJob, selection: Selection) -> Selection:
     return replace(selection, issued_before=issued_before)
 
 
-def _batch(job: RevocationJob, size: int) -> Batch | None:
-    given = Selection.from_json(job.selection)
+def _batch(job: RevocationJob, given: Selection, size: int) -> Batch | None:
     selection = _decided(job, given)
     if (until := cutoff_of(given)) is not None:
         step = end_session_batch(

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods
 from django_htmx.http import trigger_client_event
 
 from tokens import revocation
+from tokens.listing.jobs import selection_of
 from tokens.models import RevocationJob
 from tokens.permissions import CUT_OFF, REVOKE, VIEW_SESSIONS
 from tokens.services import reach_of_job
@@ -33,12 +34,17 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
         found = revocation.work_off(job=found, seconds=POLL_SECONDS if fragment else PRESS_SECONDS)
     if request.method == "POST" and not fragment:
         return redirect(request.path)
-    context: dict[str, object] = {"job": found, "reach": reach_of_job(job=found)}
+    context: dict[str, object] = {
+        "job": found,
+        "readable": selection_of(found) is not None,
+        "reach": reach_of_job(job=found),
+    }
     if not fragment:
         # A fragment has the counts alone.
         selection = revocation.read_job(job=found, actor=request.user)
         named = revocation.may_see_rows(request.user)
-        context |= {"selection": selection, "parts": selection.labelled_parts() if named else []}
+        parts = selection.labelled_parts() if selection is not None and named else []
+        context |= {"selection": selection, "parts": parts}
     response = render(
         request, "tokens/staff/_job.html" if fragment else "tokens/staff/job.html", context
     )

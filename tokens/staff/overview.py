@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +15,7 @@ from tokens.db import clock
 from tokens.jwt.keys import in_database
 from tokens.listing.attention import RULES, Finding, find_attention, rules_for
 from tokens.listing.events import EventQuery, latest
-from tokens.listing.jobs import unfinished_jobs
+from tokens.listing.jobs import selection_of, unfinished_jobs
 from tokens.listing.query import Text
 from tokens.listing.stats import (
     Bucket,
@@ -147,8 +148,11 @@ def attention(*, user: AbstractUser | AnonymousUser, now: datetime) -> Attention
 
 
 def _readable_jobs(user: AbstractUser | AnonymousUser) -> list[RevocationJob]:
-    jobs = [job for job in unfinished_jobs() if may_read_job(job=job, actor=user)]
-    return jobs[:SHOWN]
+    readable = (job for job in unfinished_jobs().iterator() if may_read_job(job=job, actor=user))
+    jobs = list(islice(readable, SHOWN))
+    for job in jobs:
+        job.readable = selection_of(job) is not None
+    return jobs
 
 
 def _key_until(now: datetime) -> datetime | None:

@@ -17,6 +17,7 @@ from django.db.models import DateTimeField, Func, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
 from tokens.models import BrowserCutoff, Cutoff
+from tokens.models.readable import readable_time
 from tokens.validation.token_context import EPOCH
 
 if TYPE_CHECKING:
@@ -88,8 +89,11 @@ def with_browser_cutoff(users: "QuerySet[AbstractBaseUser]") -> "QuerySet[Abstra
     return loaded
 
 
+NOT_BEFORE = {
+    vendor: readable_time("not_before", vendor=vendor) for vendor in ("postgresql", "sqlite")
+}
 LATEST = (
-    "COALESCE((SELECT not_before FROM {table} WHERE user_id {whose} "
+    "COALESCE((SELECT {not_before} FROM {table} WHERE user_id {whose} "
     "ORDER BY not_before DESC LIMIT 1), '1970-01-01 00:00:00')"
 )
 
@@ -112,7 +116,7 @@ class LatestCutoff(Func):
             connection.ops.quote_name(model._meta.db_table) for model in (Cutoff, BrowserCutoff)
         ]
         latest = [
-            LATEST.format(table=table, whose=whose)
+            LATEST.format(table=table, whose=whose, not_before=NOT_BEFORE[connection.vendor])
             for table in tables
             for whose in ("IS NULL", f"= {key_sql}")
         ]

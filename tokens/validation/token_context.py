@@ -16,6 +16,7 @@ from django.db import connection
 from tokens.db import clock
 from tokens.db.statements import Columns, Row, fetch_one, read_datetime
 from tokens.models import BlacklistedToken, Cutoff, OutstandingToken, Session, SessionToken
+from tokens.models.readable import readable_time
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -112,8 +113,9 @@ def _load(sid: uuid.UUID, jti: str | None, *, lock: bool) -> TokenContext | None
 # The clock is read outside of the subquery, which locks the row.
 WITH_CLOCK = "SELECT {clock}, q.* FROM ({query}) q"
 CUTOFFS = """SELECT
-    (SELECT not_before FROM {cutoff} WHERE user_id IS NULL ORDER BY not_before DESC LIMIT 1),
-    (SELECT not_before FROM {cutoff} WHERE user_id = {owner} ORDER BY not_before DESC LIMIT 1), """
+    (SELECT {not_before} FROM {cutoff} WHERE user_id IS NULL ORDER BY not_before DESC LIMIT 1),
+    (SELECT {not_before} FROM {cutoff} WHERE user_id = {owner}
+     ORDER BY not_before DESC LIMIT 1), """
 SESSION = "EXISTS (SELECT 1 FROM {blacklist} WHERE token_id = s.current_id), {s}, {u}"
 PRESENTED = ", EXISTS (SELECT 1 FROM {blacklist} WHERE token_id = t.id), {t}"
 SOURCE = " FROM {session} s LEFT JOIN {user} u ON u.{user_key} = s.user_id"
@@ -205,7 +207,10 @@ def _quoted_names() -> dict[str, str]:
         "outstanding": OutstandingToken,
     }
     names = {name: quote(model._meta.db_table) for name, model in tables.items()}
-    return names | {"user_key": quote(str(get_user_model()._meta.pk.column))}
+    return names | {
+        "user_key": quote(str(get_user_model()._meta.pk.column)),
+        "not_before": readable_time("not_before", vendor=connection.vendor),
+    }
 
 
 def _with_clock(sql: str) -> str:

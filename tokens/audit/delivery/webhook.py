@@ -126,7 +126,7 @@ def due_in(row: TrailReader) -> float:
     """Return the seconds until the next attempt, or 0 if it is due."""
     if row.next_try_at is None:
         return 0.0
-    return max(0.0, (row.next_try_at - clock.now()).total_seconds())
+    return max(0.0, float((row.next_try_at - clock.now()).total_seconds()))
 
 
 def _store(lease: Lease, reached: Position) -> None:

@@ -3,7 +3,7 @@ import uuid
 
 from django.core.management.base import CommandError, CommandParser
 
-from tokens.listing.jobs import unfinished_jobs
+from tokens.listing.jobs import selection_of, unfinished_jobs
 from tokens.listing.sessions import SessionQuery
 from tokens.listing.users import account_named
 from tokens.management.base import TokensCommand
@@ -21,6 +21,8 @@ from tokens.revocation import (
 NAMED = ("user",)
 # The pause between two looks at a job that another worker holds.
 STRETCH_SECONDS = 2.0
+# How many unreadable revocations the command names.
+NAMED_JOBS = 20
 
 
 class Command(TokensCommand):
@@ -97,7 +99,8 @@ class Command(TokensCommand):
         self.tell(facts, line, as_json=as_json)
 
     def _resume(self, *, as_json: bool) -> None:
-        jobs = list(unfinished_jobs())
+        found = {job: selection_of(job) is not None for job in unfinished_jobs()}
+        jobs = [job for job, readable in found.items() if readable]
         total = Revocation()
         for job in jobs:
             before = Revocation(job.tokens, job.sessions)
@@ -115,6 +118,11 @@ class Command(TokensCommand):
             f"in {total.sessions} sessions."
         )
         self.tell(facts, line, as_json=as_json)
+        if unreadable := [str(job.pk) for job, readable in found.items() if not readable]:
+            raise CommandError(
+                f"The portal did not write these revocations, which were left out: "
+                f"{', '.join(unreadable[:NAMED_JOBS])}{'…' * (len(unreadable) > NAMED_JOBS)}"
+            )
 
     def _revoke(self, selection: Selection, sessions: int, reason: str) -> Revocation:
         everybody = Selection(everybody=True, issued_before=selection.issued_before)
