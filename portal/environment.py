@@ -6,22 +6,30 @@
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from portal.values import (
+    cache_problem,
+    database_problem,
+    folder_problem,
+    host_problem,
+    origin_problem,
+    path_problem,
+)
+
 T = TypeVar("T")
 TRUE, FALSE = ("true", "on", "ok", "y", "yes", "1"), ("false", "off", "no", "n", "0", "")
 ASSIGNMENT = re.compile(r"\A(?:export )?\w+=(.*)", re.ASCII)
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql", "psql", "pgsql")
 SHOWN_CHARS = 40
 
 
@@ -110,34 +118,55 @@ class Environment:
         value = self._expanded(name, ",".join(default))
         return [part for part in map(str.strip, value.split(",")) if part]
 
+    def hosts(self, name: str, default: Collection[str]) -> list[str]:
+        """Return hosts between commas."""
+        return self._judged(name, default, host_problem)
+
+    def origins(self, name: str, *, wildcards: bool = False) -> list[str]:
+        """Return origins between commas; ``wildcards`` allows https://*.example.com."""
+        return self._judged(name, (), partial(origin_problem, wildcards=wildcards))
+
+    def _judged(
+        self, name: str, default: Collection[str], problem_of: Callable[[str], str]
+    ) -> list[str]:
+        found = self.items(name, default)
+        for wrong in filter(None, map(problem_of, found)):
+            return self._refuse(name, wrong, list(default))
+        return found
+
+    def path(self, name: str) -> str:
+        """Return the path of an address, without a slash at its end."""
+        value = self._expanded(name, "").rstrip("/")
+        wrong = path_problem(value)
+        return self._refuse(name, wrong, "") if wrong else value
+
+    def folder(self, name: str, default: str) -> str:
+        """Return the path of a folder, which may be made later."""
+        value = self._expanded(name, default) or default
+        wrong = folder_problem(value)
+        return self._refuse(name, wrong, default) if wrong else value
+
     def database(self, name: str, default: str) -> dict[str, Any]:
         """Return an entry of DATABASES, for SQLite or PostgreSQL."""
         value = self._expanded(name, default) or default
         try:
-            wrong = _database_problem(value)
+            wrong = database_problem(value)
             parsed = dict(self._env.db_url_config(value if not wrong else default))
         except ValueError:
             wrong, parsed = "is not an address", dict(self._env.db_url_config(default))
-        if wrong:
-            self.problems.append(f"{name} {wrong}.")
-        return parsed
+        return self._refuse(name, wrong, parsed) if wrong else parsed
 
     def cache(self, name: str, default: str) -> dict[str, Any]:
         """Return an entry of CACHES whose library is installed."""
         value = self._expanded(name, default) or default
         fallback = dict(self._env.cache_url_config(default))
-        scheme = value.partition(":")[0]
-        if "://" not in value or scheme not in self._env.CACHE_SCHEMES:
-            known = "redis://, rediss:// or locmemcache://"
-            return self._refuse(name, f"does not begin with {known}", fallback)
         try:
+            if wrong := cache_problem(value):
+                return self._refuse(name, wrong, fallback)
             parsed = dict(self._env.cache_url_config(value))
             import_string(parsed["BACKEND"])
             if "redis" in parsed["BACKEND"]:
                 import_module("redis")
-                if not urlsplit(value).hostname and not urlsplit(value).path:
-                    return self._refuse(name, "names no host", fallback)
-                urlsplit(value).port  # noqa: B018  (raises ValueError)
         except ImportError as error:
             return self._refuse(name, f"needs the package {error.name}", fallback)
         except ValueError:
@@ -161,25 +190,3 @@ class Environment:
     def _refuse(self, name: str, problem: str, default: T) -> T:
         self.problems.append(f"{name} {problem}.")
         return default
-
-
-def _database_problem(value: str) -> str:
-    """Say what is wrong with a DATABASE_URL, without the password in it; "" if nothing is."""
-    if value == "sqlite://:memory:":
-        return ""
-    url = urlsplit(value)
-    if "://" not in value or url.scheme not in DATABASE_SCHEMES:
-        return "does not begin with postgres:// or sqlite:///"
-    options = {option.upper() for option in parse_qs(url.query, keep_blank_values=True)}
-    if managed := sorted(options & {"ATOMIC_REQUESTS", "AUTOCOMMIT"}):
-        return f"sets {managed[0]}, and the portal decides itself where a transaction begins"
-    if url.scheme == "sqlite":
-        if url.netloc:
-            return "names a host, and SQLite is a file of one machine: sqlite:///db.sqlite3"
-        folder = Path(url.path[1:] or ".").parent
-        return "" if folder.is_dir() else "names a file in a folder that does not exist"
-    if not url.path.strip("/"):
-        return "names no database: postgres://user:password@host:5432/name"
-    for host in url.netloc.rpartition("@")[2].split(","):
-        urlsplit(f"//{host}").port  # noqa: B018  (raises ValueError)
-    return ""

@@ -20,6 +20,9 @@ bind = bind_of(env)
 workers = env.integer("WEB_CONCURRENCY", 2, 1, 1000)
 threads = env.integer("WEB_THREADS", 4, 1, 1000)
 drain_seconds = env.integer("DRAIN_SECONDS", 0, 0, 600)
+metrics = env.text("PROMETHEUS_MULTIPROC_DIR")
+if metrics and not os.path.isdir(metrics):
+    env.problems.append("PROMETHEUS_MULTIPROC_DIR is no folder.")
 if env.problems:
     exit_with(env.problems)
 worker_class = "portal.worker.Worker"

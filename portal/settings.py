@@ -21,12 +21,12 @@ env.read_file(Path(env.text("ENV_FILE") or BASE_DIR / ".env"))
 # --- Secrets and hosts. `manage.py check` reports empty secrets (tokens.E001…).
 DEBUG = env.boolean("DEBUG", False)
 SECRET_KEY = env.text("SECRET_KEY", required=True)
-ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 # The path under which the portal is served. gunicorn reads the same variable.
-SCRIPT_NAME = env.text("SCRIPT_NAME", "").rstrip("/")
+SCRIPT_NAME = env.path("SCRIPT_NAME")
 FORCE_SCRIPT_NAME = SCRIPT_NAME or None
-CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS", default=[])
-CORS_ALLOWED_ORIGINS = env.items("CORS_ALLOWED_ORIGINS", default=[])
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", wildcards=True)
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
 # The label that a client gives itself.
 CORS_ALLOW_HEADERS = (*default_headers, "x-client")
 CORS_EXPOSE_HEADERS = ("retry-after", "x-request-id")
@@ -262,7 +262,7 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = f"{SCRIPT_NAME}/static/"
-STATIC_ROOT: str | Path = env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
+STATIC_ROOT: str | Path = env.folder("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Tests and a fresh checkout have no manifest; `make run` and a deployment collect one.
 STORAGES = {

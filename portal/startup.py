@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NoReturn
 
 from django.db.utils import DatabaseError
@@ -46,22 +47,32 @@ def check_settings() -> None:
 def bind_of(env: Environment) -> str:
     """Return where the server listens: HOST:PORT, or the path of a socket."""
     port = env.integer("PORT", 8000, 1, 65535)
-    return env.text("BIND") or f"127.0.0.1:{port}"
+    bind = env.text("BIND") or f"127.0.0.1:{port}"
+    try:
+        address = parse_address(bind)
+    except (RuntimeError, ValueError) as error:
+        env.problems.append(f"BIND is no address to listen on: {error}.")
+        return bind
+    if isinstance(address, str) and not Path(address).parent.is_dir():
+        env.problems.append("BIND is a socket in a folder that does not exist.")
+    return bind
+
+
+def parse_address(bind: str) -> tuple[str, int] | str:
+    """Return the host and port, or the path of the socket, as gunicorn reads them."""
+    from gunicorn.util import parse_address
+
+    address: tuple[str, int] | str = parse_address(bind)
+    return address
 
 
 def listening_address() -> tuple[str, int] | str:
     """Return the host and port, or the path of the socket, that the server will listen on."""
-    from gunicorn.util import parse_address
-
     env = Environment()
     bind = bind_of(env)
     if env.problems:
         exit_with(env.problems)
-    try:
-        address: tuple[str, int] | str = parse_address(bind)
-    except RuntimeError as error:
-        exit_with([f"BIND: {error}"])
-    return address
+    return parse_address(bind)
 
 
 def check_port(address: tuple[str, int] | str) -> None:

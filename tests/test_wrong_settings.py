@@ -80,6 +80,48 @@ WRONG = [
     ({"PORT": "http"}, "PORT is not a whole number"),
     ({"PORT": "70000"}, "PORT is not between"),
     ({"WEB_THREADS": "0"}, "WEB_THREADS is not between"),
+    ({"DATABASE_URL": "sqlite:///db?nonsense=1"}, "DATABASE_URL has an option that does not exist"),
+    ({"DATABASE_URL": "sqlite:////tmp"}, "DATABASE_URL names a folder"),
+    ({"DATABASE_URL": f"postgres://u:{UNSEEN}@h/n?x=1"}, "DATABASE_URL has an option that does"),
+    ({"DATABASE_URL": "postgres://h/n?sslmode=maybe"}, "DATABASE_URL has an sslmode"),
+    ({"DATABASE_URL": "postgres://h/n?connect_timeout=x"}, "DATABASE_URL has a connect_timeout"),
+    ({"CACHE_URL": f"redis://:{UNSEEN}@h/0?nonsense=1"}, "CACHE_URL has an option that does"),
+    ({"CACHE_URL": "locmemcache://?nonsense=1"}, "CACHE_URL has an option that does not"),
+    ({"CACHE_URL": "redis://h/first"}, "CACHE_URL names a database of Redis"),
+    ({"CACHE_URL": "filecache:///tmp"}, "CACHE_URL does not begin with redis"),
+    ({"CLAIMS": "os.getcwd"}, "CLAIMS is 'os.getcwd', which does not take a user and a session"),
+    ({"CLAIMS": "os.path"}, "CLAIMS is 'os.path', which is no function"),
+    ({"STATIC_ROOT": __file__}, "STATIC_ROOT is no folder"),
+    ({"STATIC_ROOT": f"{__file__}/static"}, "STATIC_ROOT is no folder, or is in none"),
+    ({"ALLOWED_HOSTS": "http://example.com"}, "ALLOWED_HOSTS has 'http://example.com'"),
+    ({"ALLOWED_HOSTS": "example.com,example.com:8000"}, "ALLOWED_HOSTS has 'example.com:8000'"),
+    ({"ALLOWED_HOSTS": "*.example.com"}, "ALLOWED_HOSTS has '*.example.com'"),
+    ({"TRUSTED_PROXIES": "0.0.0.0/0"}, "TRUSTED_PROXIES has '0.0.0.0/0': anyone"),
+    ({"TRUSTED_PROXIES": "::/0"}, "TRUSTED_PROXIES has '::/0': anyone"),
+    ({"CSRF_TRUSTED_ORIGINS": "https://x.example/path"}, "CSRF_TRUSTED_ORIGINS has 'https://x"),
+    ({"CSRF_TRUSTED_ORIGINS": "https://"}, "CSRF_TRUSTED_ORIGINS has 'https://'"),
+    ({"CSRF_TRUSTED_ORIGINS": "https://x:port"}, "CSRF_TRUSTED_ORIGINS has 'https://x:port'"),
+    ({"CORS_ALLOWED_ORIGINS": "https://*.x.example"}, "CORS_ALLOWED_ORIGINS has 'https://*.x"),
+    ({"WEBHOOK_URL": "https://x y/"}, "WEBHOOK_URL is not an"),
+    ({"SCRIPT_NAME": "tokens"}, "SCRIPT_NAME is no path"),
+    ({"BIND": "127.0.0.1:http"}, "BIND is no address to listen on"),
+    ({"BIND": "unix:/no/such/socket"}, "BIND is a socket in a folder that does not exist"),
+    ({"PROMETHEUS_MULTIPROC_DIR": "/no/such/folder"}, "PROMETHEUS_MULTIPROC_DIR is no folder"),
+]
+RIGHT = [
+    {"DATABASE_URL": "postgres://u:p@h1:1,h2:2/n?target_session_attrs=read-write&sslmode=require"},
+    {"DATABASE_URL": "postgres://h/n?options=-c%20search_path%3Dx&application_name=portal"},
+    {"CACHE_URL": "rediss://:password@cache.example:6380/1?timeout=60&key_prefix=x"},
+    {"CACHE_URL": "locmemcache://?max_entries=10"},
+    {"CLAIMS": "os.path.join"},
+    {"STATIC_ROOT": "/tmp/to/be/made"},
+    {"ALLOWED_HOSTS": "*"},
+    {"ALLOWED_HOSTS": ".example.com,portal,127.0.0.1,[::1],a_b.example"},
+    {"TRUSTED_PROXIES": "10.0.0.0/8,fc00::/7,unix"},
+    {"CSRF_TRUSTED_ORIGINS": "https://*.example.com,http://[::1]:8000,https://x:8443"},
+    {"CORS_ALLOWED_ORIGINS": "https://app.example.com,http://localhost:3000"},
+    {"SCRIPT_NAME": "/tokens/"},
+    {"WEBHOOK_URL": "https://x.example/a?b=%20c"},
 ]
 
 
@@ -129,6 +171,12 @@ def test_server_names_the_wrong_setting_in_one_line(environ, changes, expected):
     assert status != 0
     assert UNSEEN not in said
     assert seconds < SECONDS
+
+
+@pytest.mark.parametrize("changes", RIGHT, ids=str)
+def test_right_value_is_not_refused(environ, changes):
+    status, said, _ = start(environ, "-m", "portal.startup", **changes)
+    assert (status, said) == (0, "")
 
 
 def test_server_names_every_wrong_value_at_once(environ):

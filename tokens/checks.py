@@ -7,6 +7,7 @@ import base64
 from collections.abc import Iterator
 from datetime import timedelta
 from importlib import import_module
+from inspect import signature
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
@@ -50,6 +51,9 @@ ROTATE = (
 )
 
 
+NAME_PROXY = "Name the address that requests of the proxy come from."
+# Bits of a network that one operator can have: 10.0.0.0/8 and fc00::/7.
+SHORTEST_PREFIX = 7
 # What to do about the settings of simplejwt that are a warning in a host project.
 NOT_USED = "Remove it: it has no effect."
 HINTS = {
@@ -206,6 +210,8 @@ def check_webhook(**_: object) -> list[CheckMessage]:
 
 
 def _is_web_address(url: str) -> bool:
+    if not url.isprintable() or " " in url:
+        return False
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -221,13 +227,16 @@ def check_proxies(**_: object) -> list[CheckMessage]:
         if proxy == "unix":
             continue
         try:
-            ip_network(proxy, strict=False)
+            network = ip_network(proxy, strict=False)
         except ValueError:
             message = (
                 f'TRUSTED_PROXIES has {proxy[:60]!r}, which is no IP address, network or "unix".'
             )
-            hint = "Name the address that requests of the proxy come from."
-            found.append(Error(message, hint=hint, id="tokens.E050"))
+            found.append(Error(message, hint=NAME_PROXY, id="tokens.E050"))
+            continue
+        if network.prefixlen < SHORTEST_PREFIX:
+            message = f"TRUSTED_PROXIES has {proxy[:60]!r}: anyone could be that proxy."
+            found.append(Error(message, hint=NAME_PROXY, id="tokens.E050"))
     return found
 
 
@@ -305,15 +314,28 @@ def check_transition(**_: object) -> list[CheckMessage]:
         message = "LEGACY_UNTIL is neither a datetime nor ISO 8601 text such as 2026-12-31."
         hint = "Write a date, or an instant with its time zone."
         found.append(Error(message, hint=hint, id="tokens.E033"))
-    try:
-        callable_ = not app_settings.CLAIMS or callable(import_string(app_settings.CLAIMS))
-    except ImportError:
-        callable_ = False
-    if not callable_:
-        message = f"CLAIMS is {app_settings.CLAIMS!r}, which is no function that can be imported."
+    if app_settings.CLAIMS and (wrong := _claims_problem(app_settings.CLAIMS)):
+        message = f"CLAIMS is {app_settings.CLAIMS!r}, which {wrong}."
         hint = "Name a function by its path, such as accounts.tokens.claims."
         found.append(Error(message, hint=hint, id="tokens.E034"))
     return found
+
+
+def _claims_problem(path: str) -> str:
+    """Say what is wrong with the CLAIMS function; "" if nothing is."""
+    try:
+        function = import_string(path)
+    except ImportError:
+        function = None
+    if not callable(function):
+        return "is no function that can be imported"
+    try:
+        signature(function).bind("user", "session")
+    except TypeError:
+        return "does not take a user and a session"
+    except ValueError:
+        return "is no function of Python"
+    return ""
 
 
 @register("tokens")
