@@ -163,6 +163,13 @@ def test_only_the_signature_is_lost(case):
         TOKEN.encode().hex(),
         TOKEN.encode().hex().upper(),
         wrapped(TOKEN.encode().hex(), 60),
+        *(TOKEN.encode(form).hex() for form in ("utf-16-le", "utf-16-be")),
+        TOKEN.encode("utf-16-le").hex(" "),
+        *(e + TOKEN[1:] for e in ("&#101", "&#x65", "\\U00000065")),
+        "".join(f"&#x{ord(c):x}" for c in TOKEN),
+        "".join(f"&#{ord(c)}" for c in TOKEN),
+        "".join(f"\\U{ord(c):08x}" for c in TOKEN),
+        *(wrapped(TOKEN, 1, mark) for mark in "\u0301\u0489\u1ab0\u20dd\ufe20"),
         json.dumps(flattened()),
         json.dumps(flattened(), indent=2),
         json.dumps(json.dumps(flattened())),
@@ -181,6 +188,25 @@ def test_no_way_of_pasting_leaves_the_signature(typed):
     assert redact_text(left) == left
     assert redact_text(f"it is {typed} here").startswith("it is ")
     assert redact_text(f"it is {typed} here").endswith(" here")
+
+
+@pytest.mark.parametrize("glue", ["", " ", ":", ", 0x", "00"])
+@pytest.mark.parametrize("size", [32, 48, 64, 256])
+def test_signature_in_hexadecimal_after_a_plain_header_is_cut(size, glue):
+    signature = random.Random(size).randbytes(size)
+    digits = glue.join(f"{byte:02x}" for byte in signature)
+    for text in (f"{HEADER}.{PAYLOAD} sig={digits} end", f"{HEADER}\n{digits} end"):
+        left = redact_text(text)
+        assert digits[:8] not in left
+        assert digits[-8:] not in left
+        assert left.endswith(" end")
+
+
+@pytest.mark.parametrize(
+    "text", ["cafe\u0301 de\u0301ja\u0300 vu", "AT&#38T costs &#163", "65 00 79 00", "ab" * 32]
+)
+def test_marks_and_numbers_without_a_token_stay(text):
+    assert redact_text(text) == text
 
 
 @pytest.mark.parametrize("way", ESCAPINGS | ODD_WAYS)

@@ -33,7 +33,8 @@ MOST_DIGITS, LEAST_DIGITS = 12, 8
 # is tried at each place.
 BASE64_AFTER_Z = "X(?:l[B-EJ-M]|d[r-y]|c[w-z])"
 BASE64 = re.compile(rf"(?=(Z{BASE64_AFTER_Z}[A-Za-z0-9+/]{{12,28}}))")
-BYTE_END = r"\W{0,2}+(?:0x)?+"
+# Two zeros are the other half of a character in UTF-16.
+BYTE_END = r"(?:\W{0,2}+(?:0x)?+00)?+\W{0,2}+(?:0x)?+"
 HEX_AFTER_6 = rf"5{BYTE_END}7(?:9{BYTE_END}4[1-49A-Ca-c]|7{BYTE_END}(?:6[B-Fb-f]|7[0-2]|3[0-3]))"
 HEX = re.compile(rf"(?=(6{HEX_AFTER_6}(?:{BYTE_END}[0-9A-Fa-f]{{2}}){{5,13}}))")
 BYTE_ENDS = re.compile(r"0x|[^0-9A-Fa-f]++")
@@ -42,7 +43,7 @@ BYTE_ENDS = re.compile(r"0x|[^0-9A-Fa-f]++")
 # because `re` skips all others fast, and after the class it looks back at which of them it found.
 SUSPECT = re.compile(
     character_class({*UNUSUAL, *map(ord, "e%&\\Z6")})
-    + rf"(?:(?<=e){AFTER_E}|(?<=%)[0-9A-Fa-fu]|(?<=&)#|(?<=\\)[\\ux01]"
+    + rf"(?:(?<=e){AFTER_E}|(?<=%)[0-9A-Fa-fu]|(?<=&)#|(?<=\\)[\\uUx01]"
     + rf"|(?<=Z){BASE64_AFTER_Z}|(?<=6){HEX_AFTER_6}|(?<![e%&\\Z6]))"
 )
 # A part of a token, also over several lines, and what follows its dot.
@@ -73,6 +74,10 @@ def _joined(*words: str) -> str:
 
 
 PLAIN = re.compile(rf"\A[_-]*+(?:{_joined(LOWER)}|{_joined(UPPER)}|{_joined(CAMEL, UPPER)})\Z")
+# Bytes in hexadecimal, as many as the shortest signature has.
+HEX_SIGNATURE = re.compile(
+    rf"(?<![0-9A-Za-z])(?:0x)?+[0-9A-Fa-f]{{2}}(?:{BYTE_END}[0-9A-Fa-f]{{2}}){{31,}}+"
+)
 HEX_RUN = re.compile(r"(?:0x)?+[0-9A-Fa-f]++")
 # The shortest piece that is cut when it is alone, and when it is one of several that are at most
 # `NEAR` characters apart and have `LONG` characters together.
@@ -127,7 +132,11 @@ def _signatures(text: str) -> list[Span]:
         return []
     tokens = list(_tokens(text))
     signed = [(token.signature, token.end) for token in tokens]
-    runs = list(_runs(_without(text, tokens), in_hex=in_hex))
+    rest = _without(text, tokens)
+    runs = list(_runs(rest, in_hex=in_hex))
+    if not in_hex and not (tokens and all(token.complete for token in tokens)):
+        # After a whole token, such digits are a checksum.
+        runs += [Run(*found.span(), len(found[0])) for found in HEX_SIGNATURE.finditer(rest)]
     # The first piece of a signature whose other pieces may be anywhere.
     runs += [
         Run(token.signature, token.end, token.end - token.signature)
@@ -293,7 +302,9 @@ def _holds_start(text: str) -> bool:
 
 def _opens_in_hex(digits: str) -> bool:
     digits = BYTE_ENDS.sub("", digits)
-    return _opens_object(bytes.fromhex(digits[: len(digits) // 2 * 2]).decode("latin-1"), 0)
+    return _opens_object(
+        bytes.fromhex(digits[: len(digits) // 2 * 2]).decode("latin-1").replace("\0", ""), 0
+    )
 
 
 def _opens_object(text: str, at: int) -> bool:

@@ -22,15 +22,25 @@ FORMS = {
     )
     if len(plain := normalize("NFKC", chr(code))) == 1 and "!" <= plain <= "~"
 }
-UNUSUAL = {*CONTROLS, *INVISIBLE, *map(ord, FORMS)} - {ord(end) for end in BREAKS}
+# Marks over or under a character, which keep its code.
+MARKS = {
+    *range(0x300, 0x370),
+    *range(0x483, 0x48A),
+    *range(0x1AB0, 0x1B00),
+    *range(0x1DC0, 0x1E00),
+    *range(0x20D0, 0x2100),
+    *range(0xFE20, 0xFE30),
+}
+UNUSUAL = {*MARKS, *CONTROLS, *INVISIBLE, *map(ord, FORMS)} - {ord(end) for end in BREAKS}
 # An encoded character, an invisible one, or another form of one.
 ESCAPE = re.compile(
-    r"%(?:25)*+(?P<percent>[0-9A-Fa-f]{2})|(?:\\{1,4}+u|%u)00(?P<unicode>[0-9A-Fa-f]{2})"
+    r"%(?:25)*+(?P<percent>[0-9A-Fa-f]{2})|(?:\\{1,4}+(?:u|U0000)|%u)00(?P<unicode>[0-9A-Fa-f]{2})"
     r"|\\{1,4}+[ux]\{0{0,6}+(?P<braces>[0-9A-Fa-f]{2})\}"
     # More digits are bytes as PostgreSQL writes them.
     r"|\\{1,4}+x(?P<byte>[0-9A-Fa-f]{2})(?![0-9A-Fa-f]{16})"
     r"|\\{1,4}+(?P<octal>0[4-7][0-7]|1[0-7]{2})"
-    r"|&#0{0,5}+(?P<decimal>[0-9]{2,3});|&#[xX]0{0,5}+(?P<hex>[0-9A-Fa-f]{2});"
+    r"|&#0{0,5}+(?P<decimal>[0-9]{2,3})(?![0-9]);?+"
+    r"|&#[xX]0{0,5}+(?P<hex>[0-9A-Fa-f]{2})(?![0-9A-Fa-f]);?+"
     rf"|{character_class(UNUSUAL)}"
 )
 # The end of a line, also as quoted-printable, JSON or a quoting mail program write it.
