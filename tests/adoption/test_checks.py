@@ -103,6 +103,7 @@ ROWS = [
         "SIMPLE_JWT": "settings.SIMPLE_JWT | {'REFRESH_TOKEN_LIFETIME': timedelta(days=7)}"}),
     Row("E031", "REFRESH_GRACE_SECONDS", {"REFRESH_GRACE_SECONDS": "61"}),
     Row("E032", "LOGIN_ATTEMPTS", {"LOGIN_ATTEMPTS": "0"}),
+    Row("E035", "MAX_SESSIONS", {"MAX_SESSIONS": "-1"}),
     Row("E033", "LEGACY_UNTIL", {"LEGACY_UNTIL": "'soon'"}),
     Row("E034", "CLAIMS", {"CLAIMS": "'shop.missing'"}),
     Row("E040", "WEBHOOK_URL", {"WEBHOOK_URL": "'ftp://x'"}),

@@ -119,7 +119,7 @@ def test_user_logs_in_and_out_at_each_login_page(
     person.press(page.get_by_role("button", name="Log in"))
     expect(page.get_by_role("heading", name=home, level=1)).to_be_visible()
     person.fits()
-    person.press(page.get_by_role("banner").get_by_text(name))
+    person.press(page.get_by_role("banner").locator("summary", has_text=name))
     person.press(page.get_by_role("button", name="Log out"))
     expect(page.get_by_label("User name")).to_be_visible()
     person.open(entrance)

@@ -76,7 +76,7 @@ def test_long_revocation_is_started_left_found_again_and_finished(
     staff.fits()
     staff.press(page.get_by_role("link", name="Overview"))
     needs = page.get_by_role("region", name="Needs attention")
-    expect(needs).to_contain_text(f"0 of about {many:,} sessions revoked")
+    expect(needs).to_contain_text(f"Revoked sessions: 0 of about {many:,}.")
     assert live("alice") == many
     page.unroute(POLLS)
     staff.press(needs.get_by_role("link", name="Continue"))

@@ -4,7 +4,10 @@ import base64
 import hmac
 import json
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import jwt
 import pytest
@@ -17,11 +20,12 @@ from token_portal_verifier.tokens import Claims
 
 from tests.support.tokens import pair_of
 from tests.support.users import PASSWORD
-from tests.verifier.conftest import within
+from tests.verifier.conftest import AUDIENCE, ISSUER, within
 from tokens.models import Cutoff, FeedEntry, Service, Session
 from tokens.revocation import cut_off, revoke_session
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
 
 
 def reason(verifier, token):
@@ -162,22 +166,39 @@ def test_verifier_without_a_thread_polls_when_it_is_called(verifier, tokens):
     assert billing._thread is None
 
 
-def test_forked_process_polls_for_itself(verifier, tokens):
-    billing = verifier()
-    assert reason(billing, tokens["access"]) is None
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            first = reason(billing, tokens["access"])
-            alive = billing._thread is not None and billing._thread.is_alive()
-            os.write(writing, json.dumps([first, alive]).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as told:
-        assert json.loads(told.read()) == [None, True]
-    os.waitpid(child, 0)
+# A process without connections to the database: SQLite does not survive a fork.
+FORKING = """
+import json, os, sys
+from token_portal_verifier import Verifier
+options, token = json.load(sys.stdin)
+verifier = Verifier(**options)
+verifier.verify(token)
+child = os.fork()
+if child == 0:
+    verifier.verify(token)
+    print("alive" if verifier._thread.is_alive() else "without a thread", flush=True)
+    os._exit(0)
+_pid, status = os.waitpid(child, 0)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def test_forked_process_polls_for_itself(proxy, secret, tokens):
+    options = {
+        "issuer": ISSUER,
+        "audience": AUDIENCE,
+        "url": f"http://127.0.0.1:{proxy.port}",
+        "credential": ["billing", secret],
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING],
+        input=json.dumps([options, tokens["access"]]),
+        env={**os.environ, "PYTHONPATH": str(ROOT / "verifier")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.stdout.strip(), done.returncode) == ("alive", 0), done.stderr
 
 
 def test_idle_verifier_polls_without_a_body_and_confirms_what_it_knows(verifier, tokens, portal):
