@@ -1,14 +1,21 @@
 """Staff see which keys sign and verify, and until when."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import Group
+from django.utils import timezone
 
 from tests.keyring.conftest import SECRET
-from tests.support.users import make_staff
+from tests.support.clock import travel
+from tests.support.users import make_staff, make_user
 from tokens.jwt.algorithms import ALGORITHMS
 from tokens.keyring.acts import add_key, promote_key, retire_key
+from tokens.keyring.counts import live_sessions_by_key
+from tokens.keyring.following import database_ring
 from tokens.keyring.protection import reveal
 from tokens.models import SigningKey
+from tokens.revocation import revoke_session
 from tokens.sessions.issue import open_session
 
 PAGE = "/staff/keys/"
@@ -66,3 +73,48 @@ def test_page_needs_its_permission_which_both_groups_have(client, db):
         person.groups.add(Group.objects.get(name=name))
         client.force_login(person)
         assert client.get(PAGE).status_code == 200
+
+
+def test_page_counts_the_live_sessions_of_each_key(staff, ring, alice, monkeypatch):
+    first = add_key(algorithm=ALGORITHMS["HS256"]).key
+    for _ in range(3):
+        open_session(user=alice)
+    second = promote_key(kid=add_key(algorithm=ALGORITHMS["ES256"]).key.kid, at_once=True).key
+    # The transaction of a test never commits.
+    database_ring.forget()
+    revoke_session(session=open_session(user=alice).session, actor=None, reason="lost device")
+    open_session(user=alice)
+
+    def counted():
+        found = live_sessions_by_key(list(SigningKey.objects.all()))
+        return {kid: str(number) for kid, number in found.items()}
+
+    assert counted() == {first.kid: "3", second.kid: "1"}
+    rows = {row.key.kid: str(row.sessions) for row in staff.get(PAGE).context["rows"]}
+    assert rows == counted()
+    monkeypatch.setattr("tokens.keyring.counts.CAP", 2)
+    assert set(counted().values()) <= {"more than 0", "more than 1", "more than 2"}
+
+
+@pytest.mark.parametrize(("days", "words"), [(1, ""), (6.5, "expires soon"), (9, "have expired")])
+def test_overview_warns_before_the_last_token_of_a_key_expires(client, ring, sam, days, words):
+    with travel(timezone.now() - timedelta(days=days)):
+        old = add_key(algorithm=ALGORITHMS["HS256"]).key
+        promote_key(kid=add_key(algorithm=ALGORITHMS["ES256"]).key.kid, at_once=True)
+    client.force_login(sam)
+    page = client.get("/staff/").text
+    assert (f"signing key {old.kid}" in page) == bool(words)
+    assert words in page
+
+
+def test_admin_shows_keys_without_their_private_half(client, ring):
+    key = add_key(algorithm=ALGORITHMS["HS256"]).key
+    client.force_login(make_user("root", is_staff=True, is_superuser=True))
+    address = "/admin/tokens/signingkey/"
+    for page in (address, f"{address}{key.pk}/change/"):
+        text = client.get(page).text
+        assert key.kid in text
+        assert reveal(key) not in text
+        assert "protected" not in text.lower()
+    assert client.post(f"{address}{key.pk}/change/", {"state": "retired"}).status_code == 403
+    assert client.get(f"{address}add/").status_code == 403

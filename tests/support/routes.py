@@ -8,6 +8,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from django.utils import timezone
 
+from tokens.jwt.algorithms import ALGORITHMS
+from tokens.keyring.acts import add_key
 from tokens.models import Cutoff, Event, Refusal
 from tokens.revocation import Selection, preview, start_job
 from tokens.services import add_service
@@ -53,6 +55,7 @@ class Things:
             slot=0, request_id="0a1b2c3d4e5f", at=timezone.now(), check_name="signature"
         )
         service = add_service(name="billing", may_introspect=True, may_read_feed=True)
+        key = add_key(algorithm=ALGORITHMS["EdDSA"]).key
         self.named: dict[str, Any] = {
             "sid": session.pk,
             "root": sam.pk,
@@ -67,6 +70,7 @@ class Things:
             "job": job.pk,
             "request": refusal.request_id,
             "service": service.service.pk,
+            "key": key.pk,
             "event": Event.objects.order_by("pk")[0].pk,
             "type": ContentType.objects.get_for_model(User).pk,
         }

@@ -1,4 +1,4 @@
-"""Register tokens, sessions, cutoffs, services and events in Django's admin.
+"""Register tokens, sessions, cutoffs, services, keys and events in Django's admin.
 
 The two admins of simplejwt's blacklist app are replaced. With `ADMIN_USER_SECTION`, the
 project's user admin gains a section about tokens. The admins of all other apps are imported first,
@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.utils.module_loading import module_has_submodule
 
+from tokens.admin.keys import SigningKeyAdmin
 from tokens.admin.login import StaffOnlyForm
 from tokens.admin.outstanding import OutstandingTokenAdmin
 from tokens.admin.services import ServiceAdmin
@@ -19,7 +20,15 @@ from tokens.admin.sessions import SessionAdmin
 from tokens.admin.trail import CutoffAdmin, EventAdmin
 from tokens.admin.users import with_tokens
 from tokens.conf import app_settings
-from tokens.models import BlacklistedToken, Cutoff, Event, OutstandingToken, Service, Session
+from tokens.models import (
+    BlacklistedToken,
+    Cutoff,
+    Event,
+    OutstandingToken,
+    Service,
+    Session,
+    SigningKey,
+)
 
 
 def _register() -> None:
@@ -38,6 +47,7 @@ def _register() -> None:
     admin.site.register(Cutoff, CutoffAdmin)
     admin.site.register(Event, EventAdmin)
     admin.site.register(Service, ServiceAdmin)
+    admin.site.register(SigningKey, SigningKeyAdmin)
     if not app_settings.ADMIN_USER_SECTION:
         return
     # A site that sets its own login form keeps it.

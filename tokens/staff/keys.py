@@ -9,6 +9,8 @@ from django.views.decorators.http import require_GET
 
 from tokens.jwt.keys import in_database
 from tokens.keyring.acts import last_token_expires, may_sign_from
+from tokens.keyring.counts import live_sessions_by_key
+from tokens.listing.estimates import Estimate
 from tokens.models import SigningKey
 from tokens.models.signing_key import KeyState
 from tokens.permissions import VIEW_KEYS
@@ -17,28 +19,36 @@ from tokens.staff.guards import staff_may
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Hold a key, since when it has been in its state, and when it can pass on to the next."""
+    """Hold a key, since when it has been in its state, and when it can pass on to the next.
+
+    ``sessions`` is the number of live sessions that retiring it now would end.
+    """
 
     key: SigningKey
     since: datetime | None
     until: datetime | None
+    sessions: Estimate
 
 
 @require_GET
 @staff_may(VIEW_KEYS)
 def index(request: HttpRequest) -> HttpResponse:
-    keys = SigningKey.objects.defer("protected").order_by("-pk") if in_database() else []
-    context = {"rows": [_row(key) for key in keys], "in_database": in_database()}
+    keys: list[SigningKey] = []
+    if in_database():
+        keys = list(SigningKey.objects.defer("protected").order_by("-pk"))
+    sessions = live_sessions_by_key(keys) if keys else {}
+    rows = [Row(key, *_dates(key), sessions[key.kid]) for key in keys]
+    context = {"rows": rows, "in_database": in_database()}
     return render(request, "tokens/staff/keys.html", context)
 
 
-def _row(key: SigningKey) -> Row:
+def _dates(key: SigningKey) -> tuple[datetime | None, datetime | None]:
     match key.state:
         case KeyState.UPCOMING:
-            return Row(key, key.added_at, may_sign_from(key))
+            return key.added_at, may_sign_from(key)
         case KeyState.SIGNING:
-            return Row(key, key.signing_at, None)
+            return key.signing_at, None
         case KeyState.VERIFYING:
-            return Row(key, key.verifying_at, last_token_expires(key))
+            return key.verifying_at, last_token_expires(key)
         case _:
-            return Row(key, key.retired_at, None)
+            return key.retired_at, None

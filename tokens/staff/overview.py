@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 from tokens.conf import app_settings
 from tokens.db import clock
 from tokens.jwt.keys import in_database
+from tokens.keyring.acts import last_token_expires
 from tokens.listing.attention import RULES, Finding, find_attention, rules_for
 from tokens.listing.events import EventQuery, latest
 from tokens.listing.jobs import selection_of, unfinished_jobs
@@ -29,9 +30,10 @@ from tokens.listing.stats import (
     sums,
 )
 from tokens.listing.users import holders
-from tokens.models import Event, Kind, Measure, RevocationJob
+from tokens.models import Event, Kind, Measure, RevocationJob, SigningKey
 from tokens.models.kinds import SECURITY_KINDS
-from tokens.permissions import CUT_OFF, REVOKE, VIEW_EVENTS, VIEW_SESSIONS
+from tokens.models.signing_key import KeyState
+from tokens.permissions import CUT_OFF, REVOKE, VIEW_EVENTS, VIEW_KEYS, VIEW_SESSIONS
 from tokens.revocation import may_read_job
 from tokens.staff.charts import (
     SHORTEST_DAY,
@@ -48,6 +50,8 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SHOWN = 8
 # How long before a retired key can be removed the page says so.
 KEY_NEAR = timedelta(days=7)
+# The same for a key of the ring, which `purge_tokens` retires.
+RING_KEY_NEAR = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,13 @@ class Attention:
     locked: list[Event]
     crowds: list[Crowd]
     key_until: datetime | None
+    keys: list[tuple[SigningKey, datetime]]
     jobs: list[RevocationJob]
     findings: list[Finding]
     hidden: list[Text]
 
     def __bool__(self) -> bool:
-        return any((self.locked, self.crowds, self.key_until, self.jobs, self.findings))
+        return any((self.locked, self.crowds, self.key_until, self.keys, self.jobs, self.findings))
 
 
 @require_GET
@@ -141,6 +146,7 @@ def attention(*, user: AbstractUser | AnonymousUser, now: datetime) -> Attention
         else [],
         crowds=crowded_users() if sees_sessions else [],
         key_until=_key_until(now) if sees_events else None,
+        keys=_ending_keys(now) if user.has_perm(VIEW_KEYS) else [],
         findings=find_attention(viewer=user, now=now),
         jobs=_readable_jobs(user) if user.has_perm(REVOKE) else [],
         hidden=hidden if user.has_perm(REVOKE) else [*hidden, _("unfinished revocations")],
@@ -166,6 +172,19 @@ def _key_until(now: datetime) -> datetime | None:
     retired = last_of(kind=Kind.KEY_RETIRED)
     until = retired + timedelta(days=app_settings.SESSION_DAYS) if retired else None
     return until if until is not None and until <= now + KEY_NEAR else None
+
+
+def _ending_keys(now: datetime) -> list[tuple[SigningKey, datetime]]:
+    """Return the keys of the ring whose last token expires soon, or has, with that instant.
+
+    `purge_tokens` then retires them.
+    """
+    if not in_database():
+        return []
+    keys = SigningKey.objects.defer("protected").filter(state=KeyState.VERIFYING).order_by("pk")
+    dated = ((key, last_token_expires(key)) for key in keys)
+    soon = now + RING_KEY_NEAR
+    return [(key, until) for key, until in dated if until is not None and until <= soon]
 
 
 def _hours(now: datetime, known: Sums) -> list[Bucket]:
