@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from tests.support.clock import travel
 from tokens import audit
-from tokens.listing.own_events import WORDS
 from tokens.models import Kind, Measure
+from tokens.models.kinds import OWNER_WORDS
 from tokens.origin import Origin, acting_from
 from tokens.revocation import Selection, cut_off, revoke_matching, revoke_session
 from tokens.sessions.issue import open_session
@@ -63,7 +63,7 @@ def test_views_and_refreshes_are_not_listed(own, alice, sam):
 def test_every_kind_that_ends_or_counts_something_has_words():
     counted = {kind for kind in Kind if kind.traits.measure not in (None, Measure.REFRESHES)}
     ending = {kind for kind in Kind if kind.traits.caep}
-    assert counted | ending | {Kind.LEGACY_ADOPTED} == set(WORDS) | NOT_SHOWN
+    assert counted | ending | {Kind.LEGACY_ADOPTED} == set(OWNER_WORDS) | NOT_SHOWN
 
 
 def test_list_is_paged(own, alice):

@@ -373,3 +373,22 @@ MEASURED_KINDS = {kind.value: kind.traits.measure for kind in Kind if kind.trait
 def kinds_of(measure: Measure) -> tuple[Kind, ...]:
     """Return the kinds of event that ``measure`` counts."""
     return tuple(kind for kind in Kind if kind.traits.measure == measure)
+
+
+# The kinds that an owner sees, in the owner's words.
+OWNER_WORDS: dict[str, str | Promise] = {
+    Kind.LOGIN: _("Logged in"),
+    Kind.LOGIN_REFUSED: _("A login was refused"),
+    Kind.LOGIN_LOCKED: _("Logins were refused for a while"),
+    Kind.LEGACY_ADOPTED: _("Logged in before"),
+    Kind.REUSE: _("A used-up token was presented again"),
+    Kind.LOGOUT: _("Logged out"),
+    Kind.REVOKE_TOKEN: _("A session was ended"),
+    Kind.REVOKE_SESSION: _("A session was ended"),
+    Kind.REVOKE_USER: _("All sessions were ended"),
+    Kind.REVOKE_MATCHING: _("Sessions were ended"),
+    Kind.REVOKE_BROWSERS: _("Browsers were logged out"),
+    Kind.CUTOFF: _("Sessions were ended"),
+    Kind.PASSWORD_CHANGED: _("The password was changed"),
+    Kind.USER_DEACTIVATED: _("The account was deactivated"),
+}
