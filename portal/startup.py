@@ -51,7 +51,7 @@ def bind_of(env: Environment) -> str:
     try:
         address = parse_address(bind)
     except (RuntimeError, ValueError) as error:
-        env.problems.append(f"BIND is no address to listen on: {error}.")
+        env.problems.append(f"BIND is no address to listen on: {str(error).rstrip('.')}.")
         return bind
     if isinstance(address, str) and not Path(address).parent.is_dir():
         env.problems.append("BIND is a socket in a folder that does not exist.")

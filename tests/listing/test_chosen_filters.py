@@ -173,7 +173,7 @@ class OddQuery(SessionQuery):
     )
     unended: bool | None = declare(
         None,
-        type=FilterType.TEXT,
+        type=FilterType.NUMBER,
         label="Ended",
         words="not ended: %s",
         lookup="revoked_at__isnull",

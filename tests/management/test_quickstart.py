@@ -100,9 +100,12 @@ def test_quickstart_says_that_https_redirects_what_it_prints(clone):
 @pytest.mark.parametrize(
     ("env", "line"),
     [
-        ({"STATIC_ROOT": "/dev/null/x"}, "STATIC_ROOT: cannot write to /dev/null/x: Not a dir"),
+        ({"STATIC_ROOT": "/dev/null/x"}, "STATIC_ROOT is no folder, or is in none"),
         ({"ENV_FILE": "/dev/null/x"}, "/dev/null/x cannot be written: Not a directory."),
-        ({"BIND": "127.0.0.1:x"}, "BIND: 'x' is not a valid port number."),
+        (
+            {"BIND": "127.0.0.1:x"},
+            "BIND is no address to listen on: 'x' is not a",
+        ),
         ({"PORT": "x"}, "PORT is not a whole number: 'x'."),
         ({"DATABASE_URL": "sqlite:////dev/null"}, "DATABASE_URL: Unable to create the django_m"),
         ({"DATABASE_URL": "sqlite:///{folder}/.env"}, "DATABASE_URL: file is not a database"),

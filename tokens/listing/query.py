@@ -289,7 +289,7 @@ def _from_json(declared: Filter, value: Any) -> object:
         is_list = isinstance(value, list)
         return tuple(map(as_user_key, value)) if is_list else as_user_key(value)
     wanted = int if declared.type is FilterType.NUMBER else str
-    if type(value) is not wanted:
+    if not isinstance(value, wanted):
         raise TypeError(f"{value!r} is not of the type of its filter.")
     if declared.choices and value not in dict(declared.choices):
         raise ValueError(f"{value!r} is no choice.")

@@ -64,9 +64,11 @@ class Command(TokensCommand):
         purge.purge_feed(now=now)
         purge.purge_windows(now=now, reason=reason)
         keys = [key.kid for key in retire_due_keys()] if in_database() else []
-        facts = {"tokens": tokens, "sessions": sessions, "counters": counters, "keys": keys}
+        facts = {"tokens": tokens, "sessions": sessions, "counters": counters}
         line = f"Deleted {tokens} tokens, {sessions} sessions and {counters} counters "
         line += "and browser sessions."
         if keys:
             line += f" Retired the signing keys {', '.join(keys)}."
-        self.tell(facts, line, as_json=as_json)
+        # A ring that is not used has no key to retire.
+        retired = {"keys": keys} if in_database() else {}
+        self.tell(facts | retired, line, as_json=as_json)
