@@ -80,6 +80,8 @@ def _flush_all() -> None:
     guards.drop(connection)
     call_command("flush", verbosity=0, interactive=False, reset_sequences=False)
     guards.install(connection)
-    groups = import_module("tokens.migrations.0002_groups")
-    groups.make_groups(apps, SimpleNamespace(connection=connection))
+    editor = SimpleNamespace(connection=connection)
+    import_module("tokens.migrations.0002_groups").make_groups(apps, editor)
+    for later in ("0034_service_calls", "0036_view_signing_keys"):
+        import_module(f"tokens.migrations.{later}").let_groups_view(apps, editor)
     remember_migrated_rows()
