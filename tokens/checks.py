@@ -363,7 +363,7 @@ def check_lifetimes(**_: object) -> list[CheckMessage]:
         message = "LOGIN_ATTEMPTS and LOGIN_WINDOW_SECONDS must be positive."
         found.append(Error(message, id="tokens.E032"))
     if app_settings.MAX_SESSIONS < 0:
-        found.append(Error("MAX_SESSIONS must not be negative.", id="tokens.E035"))
+        found.append(Error("MAX_SESSIONS must be 0 or more.", id="tokens.E035"))
     return found
 
 
