@@ -85,6 +85,14 @@ def test_mistake_in_the_command_line_is_one_line_without_the_usage(words):
     assert done.stderr.endswith("(see --help)\n")
 
 
+@pytest.mark.parametrize("command", ["services", "signing_keys"])
+def test_act_of_a_command_takes_the_options_of_django(command):
+    settings = ("--settings", "tests.settings", "--no-color", "--verbosity", "0")
+    done = manage(command, "list", *settings, DATABASE_URL="sqlite:////nowhere/db.sqlite3")
+    assert done.returncode == 1
+    assert "see --help" not in done.stderr
+
+
 @pytest.mark.parametrize("words", [("verify_events",), ("revoke_tokens", "--q", "x", "--dry-run")])
 def test_database_without_tables_is_named(tmp_path, words):
     done = manage(*words, DATABASE_URL=f"sqlite:///{tmp_path}/db.sqlite3")

@@ -5,7 +5,7 @@ import json
 import math
 import socket
 import sys
-from argparse import ArgumentTypeError
+from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
@@ -23,6 +23,15 @@ from tokens.origin import Origin, acting_from
 
 # A century: longer than anything is kept.
 MAX_DAYS = 36_500
+DJANGO_OPTIONS: dict[str, dict[str, Any]] = {
+    "--settings": {},
+    "--pythonpath": {},
+    "--verbosity": {"type": int, "choices": range(4)},
+    **{
+        f"--{switch}": {"action": "store_true"}
+        for switch in ("traceback", "no-color", "force-color", "skip-checks")
+    },
+}
 
 
 class OneLineParser(CommandParser):
@@ -45,6 +54,21 @@ class TokensCommand(BaseCommand):
         parser.add_argument(
             "--json", dest="as_json", action="store_true", help="Print the result as JSON."
         )
+
+    def add_acts(self, parser: CommandParser, acts: Mapping[str, str]) -> dict[str, CommandParser]:
+        """Add the parsers of a command's acts, which ``acts`` names and describes.
+
+        Django's own options and ``--json`` are accepted after the name of an act.
+        """
+        given = parser.add_subparsers(dest="act", required=True, parser_class=OneLineParser)
+        parsers: dict[str, CommandParser] = {}
+        for name, text in acts.items():
+            parsers[name] = given.add_parser(name, help=text, description=text)
+            TokensCommand.add_arguments(self, parsers[name])
+            for option, form in DJANGO_OPTIONS.items():
+                # Without a default, an option before the act is kept.
+                parsers[name].add_argument(option, default=SUPPRESS, help=SUPPRESS, **form)
+        return parsers
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)

@@ -1,33 +1,30 @@
 from django.core.management.base import CommandError, CommandParser
 
-from tokens.management.base import OneLineParser, TokensCommand
+from tokens.management.base import TokensCommand
 from tokens.models import Service
 from tokens.services import Credential, ServiceGone, add_service, remove_service, rotate_service
+
+ACTS = {
+    "list": "List the services.",
+    "add": "Add a service, and print its secret once.",
+    "rotate": "Give a service another secret, and print it once.",
+    "remove": "Remove a service.",
+}
 
 
 class Command(TokensCommand):
     help = "List, add and remove the services that verify tokens, and rotate their secrets."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        acts = parser.add_subparsers(dest="act", required=True, parser_class=OneLineParser)
-        for act, text in (
-            ("list", "List the services."),
-            ("add", "Add a service, and print its secret once."),
-            ("rotate", "Give a service another secret, and print it once."),
-            ("remove", "Remove a service."),
-        ):
-            # Django gives a command's parser these two; a parser of an act has its own.
-            of_act = acts.add_parser(act, help=text, description=text)
-            super().add_arguments(of_act)
-            if act != "list":
-                of_act.add_argument("name", help="The name of the service.")
-            if act == "add":
-                of_act.add_argument(
-                    "--introspect", action="store_true", help="It may introspect tokens."
-                )
-                of_act.add_argument(
-                    "--feed", action="store_true", help="It may read the revocation feed."
-                )
+        of = self.add_acts(parser, ACTS)
+        for act in ("add", "rotate", "remove"):
+            of[act].add_argument("name", help="The name of the service.")
+        of["add"].add_argument(
+            "--introspect", action="store_true", help="It may introspect tokens."
+        )
+        of["add"].add_argument(
+            "--feed", action="store_true", help="It may read the revocation feed."
+        )
 
     def handle(self, *, act: str, as_json: bool, name: str = "", **options: bool) -> None:
         if act == "list":

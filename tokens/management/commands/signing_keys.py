@@ -9,7 +9,7 @@ from tokens.keyring import acts
 from tokens.keyring.acts import Change, KeyRefused
 from tokens.keyring.checks import is_usable, secret_problem
 from tokens.listing.sessions import SessionQuery
-from tokens.management.base import OneLineParser, TokensCommand
+from tokens.management.base import TokensCommand
 from tokens.models import SigningKey
 from tokens.models.signing_key import KeyState
 from tokens.revocation import Preview, Revocation, Selection, count_all
@@ -29,12 +29,7 @@ class Command(TokensCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        given = parser.add_subparsers(dest="act", required=True, parser_class=OneLineParser)
-        of = {}
-        for act, text in ACTS.items():
-            # Django gives a command's parser these two; a parser of an act has its own.
-            of[act] = given.add_parser(act, help=text, description=text)
-            super().add_arguments(of[act])
+        of = self.add_acts(parser, ACTS)
         source = of["add"].add_mutually_exclusive_group(required=True)
         source.add_argument("--alg", choices=ALGORITHMS, help="Make a key of this algorithm.")
         source.add_argument(
