@@ -15,11 +15,10 @@ from tokens.models import Session, SigningKey
 def live_sessions_by_key(keys: Sequence[SigningKey]) -> dict[str, Estimate]:
     """Count the live sessions whose refresh token each of ``keys`` signed, by its ``kid``.
 
-    One statement looks at the `CAP` sessions that end last. Where there are more, each number is
-    a lower bound.
+    Only the `CAP` sessions that end last are counted. Where there are more, each number is a lower
+    bound.
     """
     newest = Session.objects.filter(Q(ends_at__gt=clock.now())).order_by("-ends_at", "-id")
-    looked_at = list(newest.values_list("pk", flat=True)[: CAP + 1])
     start = Substr("current__token", 1, StrIndex("current__token", Value(".")))
     found = dict(
         live(Session.objects.filter(Q(pk__in=newest.values("pk")[:CAP])))
@@ -28,7 +27,7 @@ def live_sessions_by_key(keys: Sequence[SigningKey]) -> dict[str, Estimate]:
         .values_list("start")
         .annotate(number=Count("pk"))
     )
-    more = len(looked_at) > CAP
+    more = newest.values("pk")[: CAP + 1].count() > CAP
     return {
         key.kid: Estimate(
             found.get(refresh_start(kid=key.kid, algorithm=key.algorithm), 0),
