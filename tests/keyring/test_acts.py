@@ -12,7 +12,7 @@ from tests.keyring.conftest import SECRET
 from tests.support.clock import travel
 from tests.support.tokens import failed, kinds, pair_of, refused
 from tokens.jwt.algorithms import ALGORITHMS
-from tokens.jwt.keys import key_ring
+from tokens.jwt.keys import key_ring, make_key
 from tokens.keyring import acts
 from tokens.keyring.acts import add_key
 from tokens.keyring.following import database_ring
@@ -62,6 +62,26 @@ def test_key_is_promoted_when_every_client_has_it(alice, run):
     assert ring_events() == [Kind.KEY_ADDED, Kind.KEY_ADDED, Kind.KEY_PROMOTED]
     event = Event.objects.get(kind=Kind.KEY_PROMOTED)
     assert event.data["before"] == first["kid"]
+
+
+def test_id_of_a_new_key_does_not_begin_like_an_option(db, ring):
+    for _ in range(200):
+        key = add_key(algorithm=ALGORITHMS["EdDSA"]).key
+        assert not key.kid.startswith("-")
+        SigningKey.objects.all().delete()
+
+
+def test_key_of_the_environment_may_be_named_after_two_dashes(ring, run, settings):
+    algorithm = ALGORITHMS["EdDSA"]
+    materials = (algorithm.generate() for _ in range(10_000))
+    settings.SIMPLE_JWT = {**settings.SIMPLE_JWT, "ALGORITHM": "EdDSA"}
+    settings.JWT_SIGNING_KEY = next(
+        one for one in materials if make_key(material=one, algorithm=algorithm).kid[0] == "-"
+    )
+    run("add", "--alg", "HS256")
+    (key,) = run("add", "--from-environment")["keys"]
+    call_command("signing_keys", "promote", "--now", "--", key["kid"], stdout=StringIO())
+    assert state_of(key["kid"]) == "signing"
 
 
 def test_each_step_can_be_repeated(run):

@@ -75,7 +75,7 @@ def add_key(*, algorithm: Algorithm) -> Change:
     for key in ring:
         if key.state == KeyState.UPCOMING and key.algorithm == algorithm.name:
             return Change(key, changed=False)
-    return Change(_add(ring, algorithm.generate(), algorithm, KeyState.UPCOMING))
+    return Change(_add(ring, _generate(algorithm), algorithm, KeyState.UPCOMING))
 
 
 @transaction.atomic
@@ -241,6 +241,14 @@ def _material(key: SigningKey) -> str:
         ) from error
 
 
+def _generate(algorithm: Algorithm) -> str:
+    """Return a new key. A command line can name it: its id does not begin like an option."""
+    while True:
+        material = algorithm.generate()
+        if not make_key(material=material, algorithm=algorithm).kid.startswith("-"):
+            return material
+
+
 def _add(
     ring: list[SigningKey], material: str, algorithm: Algorithm, state: KeyState
 ) -> SigningKey:
@@ -296,7 +304,7 @@ def _succeed(ring: list[SigningKey], retired: SigningKey) -> SigningKey:
             continue
         return key
     algorithm = ALGORITHMS.get(retired.algorithm) or configured_algorithm()
-    return _add(ring, algorithm.generate(), algorithm, KeyState.SIGNING)
+    return _add(ring, _generate(algorithm), algorithm, KeyState.SIGNING)
 
 
 def _set_state(key: SigningKey, state: KeyState, *, at: datetime) -> None:
