@@ -33,8 +33,15 @@ assert state.token_backend
 def pytest_runtest_makereport(
     item: pytest.Item, call: Any
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a skipped test if REQUIRE_ALL is set, unless it may be left out."""
+    """Add what served portals logged to a failure.
+
+    A skipped test fails if REQUIRE_ALL is set, unless it may be left out.
+    """
     report = yield
+    if report.failed:
+        from tests.support.server.portal import served
+
+        report.sections += [(f"Log of {server.url}", server.faults()) for server in served]
     left_out = call.excinfo is not None and call.excinfo.errisinstance(LeftOut)
     expected = left_out or hasattr(report, "wasxfail")
     if os.environ.get("REQUIRE_ALL") == "1" and report.skipped and not expected:

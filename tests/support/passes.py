@@ -15,7 +15,7 @@ from django.db import connection
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
 # Fixtures of tests that wait for another process, which a busy machine can keep from its answer.
-TRIED_TWICE = {"browser", "serve"}
+TRIED_TWICE = {"browser", "serve", "hosts"}
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import itertools
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from django.db import connection
 
 ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS = 90
+# A line of gunicorn's access log, or of an event, as opposed to a fault.
+ANSWERED = re.compile(r'" [1-4]\d\d |^\{"id": ')
 # time-machine replaces each function of Python that reads the clock; the workers inherit that.
 WITH_WRONG_CLOCK = """
 import sys, time, time_machine
@@ -36,6 +39,11 @@ class PortalServer:
         self.process = process
         self.socket_path: Path | None = None
 
+    def faults(self) -> str:
+        """Return the end of the log, without the lines of requests that were answered."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return "\n".join([line for line in lines if not ANSWERED.search(line)][-40:])
+
     def call(
         self, method: str, path: str, *, token: str | None = None, **kwargs: Any
     ) -> requests.Response:
@@ -53,6 +61,9 @@ class PortalServer:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
+
+# The servers that are up. What they logged is printed with each test that fails.
+served: list[PortalServer] = []
 
 # Below the ports that the system gives to clients, and different in each test process: two servers
 # that start at the same time never choose the same port.
@@ -135,8 +146,11 @@ def serving(
     server.socket_path = socket_path
     try:
         _wait(server, f"{env.get('SCRIPT_NAME', '')}/healthz")
+        served.append(server)
         yield server
     finally:
+        if server in served:
+            served.remove(server)
         process.terminate()
         try:
             process.wait(timeout=25)
