@@ -230,3 +230,24 @@ def test_person_who_was_logged_out_returns_to_the_same_page_after_login(
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url("**/staff/tokens/?q=alice")
+
+
+def test_revocation_after_the_browser_session_ended_leads_back_to_its_review(
+    desk: Person, sam: User, alice: User
+) -> None:
+    page = desk.page
+    desk.open(f"/staff/users/{alice.pk}/")
+    page.get_by_role("link", name="Revoke all tokens…").click()
+    page.get_by_role("radio", name="suspected theft").check()
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_role("button", name="Revoke 1 session").click()
+    page.get_by_label("User name").fill("sam")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/staff/revoke/?**")
+    expect(page.get_by_text("Nothing was revoked: you had been logged out.")).to_be_in_viewport()
+    expect(page.get_by_role("heading", name="Confirm revocation")).to_be_focused()
+    expect(page.get_by_role("radio", name="suspected theft")).to_be_checked()
+    page.get_by_role("button", name="Revoke 1 session").click()
+    expect(status(page)).to_contain_text("Revoked 1 session")
+    page.wait_for_url(f"**/staff/users/{alice.pk}/")

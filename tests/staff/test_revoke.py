@@ -4,7 +4,7 @@ import html
 import json
 import re
 from datetime import timedelta
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from django.contrib.auth.models import User
@@ -142,6 +142,40 @@ def test_row_of_a_list_leads_to_its_review(client: Client, revoker, sam, alice) 
         boxes = [f'name="{name}" value="{key}"' in text for key in keys]
         assert boxes == ["search" not in page, False, False], page
     assert "This revokes 1 session" in client.get(links[0]).text
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX | {"HX-Current-URL": "http://testserver/staff/"}])
+def test_review_opens_again_after_a_login_that_came_before_its_act(client, revoker, alice, headers):
+    session = open_session(user=alice).session
+    address = f"/staff/revoke/?session={session.pk}"
+    answer = client.post(address, {**REASON, "next": "/staff/sessions/?q=al"}, headers=headers)
+    to_login = answer.headers.get("HX-Redirect") or answer.headers["Location"]
+    review = parse_qs(urlsplit(to_login).query)["next"][0]
+    client.force_login(revoker)
+    page = client.get(review)
+    assert "Nothing was revoked: you had been logged out." in page.text
+    assert "This revokes 1 session" in page.text
+    assert re.search(r'value="lost device"\s+required\s+checked', page.text)
+    assert 'href="/staff/sessions/?q=al"' in page.text
+    assert live() == 1
+    form = re.search(r'action="(/staff/revoke/[^"]+)"', page.text)
+    assert form
+    assert html.unescape(form[1]) == address
+    answer = client.post(address, {**REASON, "next": "/staff/sessions/?q=al"}, follow=True)
+    assert "Nothing was revoked" not in answer.text
+    assert live() == 0
+
+
+def test_login_after_an_act_on_many_rows_leads_back_to_them(client, revoker, alice) -> None:
+    session = open_session(user=alice).session
+    listed = {"listed": f"session={session.pk}", "detail": "", "next": "/staff/inspect/"}
+    answer = client.post("/staff/revoke/", REASON | listed)
+    review = parse_qs(urlsplit(answer["Location"]).query)["next"][0]
+    client.force_login(revoker)
+    page = client.get(review).text
+    assert "Nothing was revoked: you had been logged out." in page
+    assert "Everything has ended already" not in page
+    assert 'href="/staff/inspect/" data-close' in page
 
 
 def test_no_csrf_token_no_act(revoker, alice) -> None:

@@ -17,18 +17,23 @@ from tokens.web.login import login_url
 View = Callable[..., HttpResponseBase]
 
 
-def staff_may(*permissions: str) -> Callable[[View], View]:
+def staff_may(
+    *permissions: str, after_login: Callable[[HttpRequest], str] | None = None
+) -> Callable[[View], View]:
     """Require a member of staff with every one of ``permissions``.
 
     Anonymous requests are sent to the login page. Other users get a 403, which is recorded in the
-    audit trail. ``HX-Request`` does not affect permissions.
+    audit trail. ``HX-Request`` does not affect permissions. ``after_login`` returns the address
+    that a login leads to if the request was a POST, which a login can't repeat.
     """
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                return to_login(request)
+                if after_login is None or request.method != "POST":
+                    return to_login(request)
+                return to_login(request, after_login(request))
             if not is_staff(request.user) or not may(request.user, *permissions):
                 denied(request, *permissions)
             response = view(request, *args, **kwargs)
@@ -47,16 +52,17 @@ def denied(request: HttpRequest, *permissions: str) -> None:
     raise PermissionDenied
 
 
-def to_login(request: HttpRequest) -> HttpResponse:
-    """Redirect the browser to the login page.
+def to_login(request: HttpRequest, page: str = "") -> HttpResponse:
+    """Redirect the browser to the login page, and from there to ``page``.
 
     A redirected htmx request would swap the login form into a table, so htmx is told to leave the
     page, and to come back to it after the login.
     """
     if not request.headers.get("HX-Request"):
-        return redirect_to_login(request.get_full_path(), login_url("tokens_staff:login"))
+        wanted = page or request.get_full_path()
+        return redirect_to_login(wanted, login_url("tokens_staff:login"))
     htmx = htmx_of(request)
-    page = (htmx.current_url_abs_path if htmx else None) or request.get_full_path()
+    page = page or (htmx.current_url_abs_path if htmx else None) or request.get_full_path()
     response = HttpResponse(status=204)
     response.headers["HX-Redirect"] = redirect_to_login(page, login_url("tokens_staff:login")).url
     return response

@@ -46,6 +46,8 @@ NAMED = 3
 REMEMBERED, REASONS_KEPT = "tokens_reasons", 5
 OTHER = "other"
 NOW = "now"
+# Holds the reason of a form that was sent after the browser session had expired.
+UNSENT = "unsent"
 REASONS = (*((reason.value, reason.label) for reason in OFFERED), (OTHER, gettext_lazy("other")))
 
 
@@ -64,8 +66,15 @@ class RevokeForm(forms.Form):
     detail = forms.CharField(required=False, max_length=400)
     typed = forms.CharField(required=False, max_length=20)
 
-    def __init__(self, data: QueryDict | None, *, expected: int, everybody: bool) -> None:
-        super().__init__(data)
+    def __init__(
+        self,
+        data: QueryDict | None,
+        *,
+        initial: dict[str, str | None],
+        expected: int,
+        everybody: bool,
+    ) -> None:
+        super().__init__(data, initial=initial)
         needed = expected > TYPED_ABOVE or (everybody and expected > 0)
         self.expected = expected if needed else None
 
@@ -83,8 +92,19 @@ class RevokeForm(forms.Form):
         return detail if reason == OTHER else f"{reason}: {detail}" if detail else reason
 
 
+def _review_again(request: HttpRequest) -> str:
+    """Return the address of the review of a form that was sent without a login.
+
+    It names no ``listed`` rows, which an address can't hold, and no words that were typed.
+    """
+    query = request.GET.copy()
+    query["next"] = _back(request)
+    query[UNSENT] = request.POST.get("reason", "")
+    return f"{request.path}?{query.urlencode()}"
+
+
 @require_http_methods(["GET", "POST"])
-@staff_may(REVOKE)
+@staff_may(REVOKE, after_login=_review_again)
 def revoke(request: HttpRequest) -> HttpResponse:
     """Show what would be revoked, and revoke it after a reason is given."""
     if request.GET.get("everybody"):
@@ -93,8 +113,12 @@ def revoke(request: HttpRequest) -> HttpResponse:
         if read_instant(request.GET.get("before", "")) is None:
             return _ask_for_instant(request)
     selection, found = _selected(request)
-    posted = request.POST if _is_confirmed(request) else None
-    form = RevokeForm(posted, expected=found.sessions, everybody=selection.everything)
+    form = RevokeForm(
+        request.POST if _is_confirmed(request) else None,
+        initial={"reason": request.GET.get(UNSENT)},
+        expected=found.sessions,
+        everybody=selection.everything,
+    )
     if form.is_valid():
         _remember(request, form.cleaned_data["detail"])
         return _act(request, selection, found, form.why)
@@ -159,6 +183,7 @@ def _review(
         "address": _address(request, selection),
         "selection": selection,
         "listed": request.POST.get("listed"),
+        "unsent": UNSENT in request.GET and not form.is_bound,
         "back": _back(request),
         "remembered": request.session.get(REMEMBERED, []),
     }
@@ -169,7 +194,8 @@ def _address(request: HttpRequest, selection: Selection) -> str:
     """Return the query string that selects the same rows at the act as at the review."""
     if selection.matching is None:
         query = request.GET.copy()
-        query.pop("next", None)
+        for name in ("next", UNSENT):
+            query.pop(name, None)
         if selection.everybody and query.get("before") == NOW and selection.issued_before:
             query["before"] = selection.issued_before.isoformat()
         return query.urlencode()
