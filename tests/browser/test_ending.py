@@ -37,9 +37,10 @@ def review(person: Person, *, sessions: int, people: int, reason: str = "lost de
     said = page.get_by_text(f"This revokes {sessions} session").first
     expect(said).to_contain_text(f"of {people} ")
     person.fits()
+    expect(page.get_by_role("heading", name="Confirm revocation")).to_be_in_viewport()
     if person.way.scripts:
         expect(page.get_by_role("dialog")).to_be_visible()
-        expect(page.get_by_role("link", name="Cancel")).to_be_focused()
+        expect(page.get_by_role("heading", name="Confirm revocation")).to_be_focused()
     assert Event.objects.filter(reason__startswith=reason).count() == 0
     person.tick(page.get_by_role("radio", name=reason))
     name = f"Revoke {sessions} session" + ("s" if sessions > 1 else "")

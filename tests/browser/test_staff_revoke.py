@@ -48,7 +48,7 @@ def test_staff_revoke_a_token_found_by_user_name(portal_server, page: Page, sam,
     expect(page.locator("body")).to_contain_text("user_id")
     page.get_by_role("link", name="Revoke token…").click()
     expect(page.locator("#dialog[open]")).to_be_visible()
-    expect(page.get_by_role("link", name="Cancel")).to_be_focused()
+    expect(page.get_by_role("heading", name="Confirm revocation")).to_be_focused()
     page.get_by_label("lost device").check()
     page.get_by_role("button", name="Revoke 1 session").click()
     expect(page.locator("#notices")).to_contain_text("Revoked 1 session of 1 person")

@@ -33,7 +33,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
 document.addEventListener("htmx:afterSettle", (event) => {
   if (event.detail.target.id !== "review") return;
   const invalid = $("#review [aria-invalid=true]");
-  const first = invalid || $("#review [data-close]");
+  const first = invalid || $("#review h1");
   // Leave the focus alone when it is in the review already.
   const inside = $("#review").contains(document.activeElement);
   if (first && (invalid || !inside)) first.focus();
