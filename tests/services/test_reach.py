@@ -86,6 +86,30 @@ def test_page_of_a_job_says_it_when_all_is_revoked(staff, alice, sam, services):
     check(staff.get(f"/staff/revoke/{job.pk}/"))
 
 
+@pytest.mark.parametrize("query", ["matching=sessions&status=active", "everybody=1&before=now"])
+def test_overview_says_which_services_know_of_the_last_act_upon_many(
+    staff, alice, bob, services, query
+):
+    for user in (alice, bob):
+        pair_of(user)
+    assert not told(staff.get("/staff/"))
+    reason = {"reason": "suspected theft", "typed": "2", "next": "/staff/sessions/"}
+    page = staff.post(f"/staff/revoke/?{query}", reason, follow=True)
+    assert "Other services may accept them until" in page.text
+    page = staff.get("/staff/")
+    assert "Last bulk revocation: <time" in told(page)
+    check(page)
+
+
+def test_overview_is_silent_after_an_act_upon_one_session(staff, alice, services):
+    session = pair_of(alice).session
+    page = staff.post(
+        f"/staff/revoke/?session={session.pk}", {"reason": "lost device"}, follow=True
+    )
+    assert "Other services may accept them" not in page.text
+    assert not told(staff.get("/staff/"))
+
+
 @pytest.mark.parametrize("everybody", [False, True])
 def test_cutoff_of_a_session_counts_like_its_revocation(client, alice, sam, services, everybody):
     session = pair_of(alice).session

@@ -91,16 +91,9 @@ def test_figures_are_those_of_the_last_day_against_the_day_before(client, sam, a
     assert logins.change == "50% fewer than the day before"
 
 
-def test_locks_of_the_last_day_need_attention(client, sam):
-    audit.record(kind=Kind.LOGIN_LOCKED, subject_name="bob")
-    happened(Kind.LOGIN_LOCKED, ago=timedelta(days=2))
-    client.force_login(sam)
-    assert len(client.get(URL).context["look"].locked) == 1
-
-
 def test_staff_read_what_they_cannot_see(client, sam, viewer, auditor, inspector):
     for user, hidden in (
-        (viewer, "guessed password, retry from elsewhere, locked accounts, retired keys"),
+        (viewer, "guessed password, failed logins, retry from elsewhere, retired keys"),
         (auditor, "many accounts, users with many sessions"),
         (inspector, "reuse, guessed password"),
     ):

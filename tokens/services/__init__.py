@@ -11,7 +11,13 @@ from tokens.services.credentials import (
     ServiceThrottled,
     authenticate,
 )
-from tokens.services.reach import Reach, reach_of_job, reach_of_session, reach_of_user
+from tokens.services.reach import (
+    Reach,
+    reach_of_job,
+    reach_of_latest_bulk,
+    reach_of_session,
+    reach_of_user,
+)
 from tokens.services.registry import (
     NAME,
     Credential,
@@ -33,6 +39,7 @@ __all__ = [
     "add_service",
     "authenticate",
     "reach_of_job",
+    "reach_of_latest_bulk",
     "reach_of_session",
     "reach_of_user",
     "remove_service",

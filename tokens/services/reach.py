@@ -10,10 +10,13 @@ from tokens.conf import app_settings
 from tokens.db import clock
 from tokens.jwt.signing import access_lifetime, leeway
 from tokens.listing.cutoffs import cutoffs_over
-from tokens.models import Cutoff, RevocationJob, Service, Session
+from tokens.listing.stats import last_of
+from tokens.models import Cutoff, Kind, RevocationJob, Service, Session
 
 # A service that polls is heard of more often.
 SILENT = timedelta(seconds=30)
+# Acts upon many, of which no page of a session or user shows the reach.
+BULK = (Kind.REVOKE_MATCHING, Kind.CUTOFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,12 @@ def reach_of_user(*, user: AbstractBaseUser) -> Reach | None:
 def reach_of_job(*, job: RevocationJob) -> Reach | None:
     """Return the reach of a revocation job; None before all of it is revoked."""
     return _reach(job.created_at if job.everybody else job.finished_at, None)
+
+
+def reach_of_latest_bulk() -> Reach | None:
+    """Return the reach of the last revocation by filter or cutoff; see `reach_of_session`."""
+    instants = [last_of(kind=kind) for kind in BULK]
+    return _reach(max((at for at in instants if at is not None), default=None), None)
 
 
 def _latest_cutoffs(user: AbstractBaseUser) -> list[datetime]:

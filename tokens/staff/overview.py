@@ -15,7 +15,7 @@ from tokens.db import clock
 from tokens.jwt.keys import in_database
 from tokens.keyring.acts import last_token_expires
 from tokens.listing.attention import RULES, Finding, find_attention, rules_for
-from tokens.listing.events import EventQuery, latest
+from tokens.listing.events import latest
 from tokens.listing.jobs import selection_of, unfinished_jobs
 from tokens.listing.query import Text
 from tokens.listing.stats import (
@@ -30,11 +30,12 @@ from tokens.listing.stats import (
     sums,
 )
 from tokens.listing.users import holders
-from tokens.models import Event, Kind, Measure, RevocationJob, SigningKey
+from tokens.models import Kind, Measure, RevocationJob, SigningKey
 from tokens.models.kinds import SECURITY_KINDS
 from tokens.models.signing_key import KeyState
 from tokens.permissions import CUT_OFF, REVOKE, VIEW_EVENTS, VIEW_KEYS, VIEW_SESSIONS
 from tokens.revocation import may_read_job
+from tokens.services import reach_of_latest_bulk
 from tokens.staff.charts import (
     SHORTEST_DAY,
     TRAFFIC,
@@ -46,7 +47,7 @@ from tokens.staff.charts import (
 )
 from tokens.staff.guards import staff_only
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+HOUR = timedelta(hours=1)
 SHOWN = 8
 # How long before a retired key can be removed the page says so.
 KEY_NEAR = timedelta(days=7)
@@ -76,7 +77,6 @@ class Attention:
     ``hidden`` names what the viewer may not see of it.
     """
 
-    locked: list[Event]
     crowds: list[Crowd]
     key_until: datetime | None
     keys: list[tuple[SigningKey, datetime]]
@@ -85,7 +85,7 @@ class Attention:
     hidden: list[Text]
 
     def __bool__(self) -> bool:
-        return any((self.locked, self.crowds, self.key_until, self.keys, self.jobs, self.findings))
+        return any((self.crowds, self.key_until, self.keys, self.jobs, self.findings))
 
 
 @require_GET
@@ -106,6 +106,8 @@ def index(request: HttpRequest) -> HttpResponse:
             ],
             "security": latest(kinds=SECURITY_KINDS, number=SHOWN),
         }
+    if request.user.has_perm(VIEW_EVENTS) or request.user.has_perm(REVOKE):
+        context["reach"] = reach_of_latest_bulk()
     context["look"] = attention(user=request.user, now=now)
     if not request.user.has_perm(CUT_OFF):
         context["may_cut_off"] = holders(permission=CUT_OFF)
@@ -135,15 +137,11 @@ def attention(*, user: AbstractUser | AnonymousUser, now: datetime) -> Attention
     """Return what needs attention, as far as ``user`` may see it."""
     sees_sessions = user.has_perm(VIEW_SESSIONS)
     sees_events = user.has_perm(VIEW_EVENTS)
-    since = now - DAY
     shown = rules_for(user)
     hidden = [rule.label for rule in RULES if rule not in shown]
-    hidden += [] if sees_events else [_("locked accounts"), _("retired keys")]
+    hidden += [] if sees_events else [_("retired keys")]
     hidden += [] if sees_sessions else [_("users with many sessions")]
     return Attention(
-        locked=list(EventQuery(kind=Kind.LOGIN_LOCKED, after=since).rows()[:SHOWN])
-        if sees_events
-        else [],
         crowds=crowded_users() if sees_sessions else [],
         key_until=_key_until(now) if sees_events else None,
         keys=_ending_keys(now) if user.has_perm(VIEW_KEYS) else [],

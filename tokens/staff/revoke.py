@@ -295,6 +295,8 @@ def _act(request: HttpRequest, selection: Selection, found: Preview, reason: str
         summary = visible(_summary(ended, found, _names(selection, found)))
     else:
         summary = visible(_summary(ended, replace(found, sample=()), ""))
+    if ended and _is_bulk(selection):
+        summary += _reach_in_words(found)
     if wants_fragment(request) and not _on_own_page(request):
         return trigger_client_event(
             HttpResponse(status=204), "portal:revoked", {"message": summary}
@@ -327,6 +329,11 @@ def _remember(request: HttpRequest, words: str) -> None:
     if words:
         before = [other for other in request.session.get(REMEMBERED, []) if other != words]
         request.session[REMEMBERED] = [words, *before][:REASONS_KEPT]
+
+
+def _is_bulk(selection: Selection) -> bool:
+    """Return whether the act is upon many, so that no page of a session or user shows its reach."""
+    return selection.narrowed or selection.everybody or selection.named > 1
 
 
 def _one_user(selection: Selection) -> bool:
@@ -377,6 +384,15 @@ def _summary(ended: Revocation, found: Preview, users: str) -> str:
         "what": what,
         "users": people,
     }
+
+
+def _reach_in_words(found: Preview) -> str:
+    """Say until when the tokens may be accepted elsewhere, "" if they aren't."""
+    if found.last_access is None:
+        return ""
+    until = date_format(timezone.localtime(found.last_access), "H:i T")
+    words = _("Other services may accept them until %s; the overview says which have confirmed.")
+    return f" {words % until}"
 
 
 def _back(request: HttpRequest) -> str:
