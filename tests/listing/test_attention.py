@@ -87,6 +87,39 @@ def test_retry_from_another_network(alice, ip, finds) -> None:
     assert (("retried", str(pair.session.pk)) in found()) is finds
 
 
+def test_login_lock_needs_attention_for_a_day_and_is_locked_for_minutes(client, sam, alice) -> None:
+    audit.record(kind=Kind.LOGIN_LOCKED, subject=alice, data={"by": "account"})
+    event = Event.objects.get(kind=Kind.LOGIN_LOCKED)
+    client.force_login(sam)
+    assert found() == [("locked", str(event.pk))]
+    page = client.get("/staff/").text
+    assert "locked now" in page
+    assert f'href="/staff/users/{alice.pk}/">alice<' in page
+    with later(minutes=10):
+        assert [str(one.detail) for one in find_attention()] == [""]
+    with later(hours=25):
+        assert found() == []
+    client.post("/staff/looks-fine/", {"rule": "locked", "key": str(event.pk)})
+    assert found() == []
+    assert Event.objects.get(kind=Kind.LOOKS_FINE).subject == alice
+    audit.record(kind=Kind.LOGIN_LOCKED, subject=alice, data={"by": "account"})
+    assert len(found()) == 1
+
+
+def test_account_that_staff_have_unlocked_needs_no_attention(alice) -> None:
+    audit.record(kind=Kind.LOGIN_LOCKED, subject=alice, data={"by": "account"})
+    with later(minutes=1):
+        audit.record(kind=Kind.LOGIN_UNLOCKED, subject_name="alice")
+        assert found() == []
+
+
+@pytest.mark.parametrize("key", ["0", "9" * 30, "²", "-1"])
+def test_what_is_no_finding_cannot_be_set_aside(client, sam, key) -> None:
+    client.force_login(sam)
+    answer = client.post("/staff/looks-fine/", {"rule": "locked", "key": key})
+    assert answer.status_code == 400
+
+
 def test_reuse_stays_until_staff_have_looked(client, sam, auditor, alice) -> None:
     first = opened(alice)
     second = rotate(refresh=first.refresh, origin=Origin(ip=HOME))

@@ -19,6 +19,7 @@ from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from tokens.conf import app_settings
 from tokens.db import clock
 from tokens.db.latest_sessions import latest_sessions
 from tokens.listing.query import Text
@@ -45,10 +46,10 @@ VERSION = re.compile(r"\d[\d._]*")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Hold what a rule found: a session, all of its ``user``, or all of an ``address``.
+    """Hold what a rule found: a session, all of its ``user``, all of an ``address``, or an event.
 
     ``key`` names it, so that staff can set it aside. ``detail`` names the two addresses of a move,
-    or what is new.
+    what is new, or what is still so.
     """
 
     rule: "Rule"
@@ -58,6 +59,7 @@ class Finding:
     session: Session | None = None
     user: UserKey | None = None
     address: str = ""
+    event: Event | None = None
 
     @property
     def revoke(self) -> str:
@@ -195,6 +197,24 @@ def _reused(rule: Rule, since: datetime) -> list[Finding]:
     return found
 
 
+def _locked(rule: Rule, since: datetime) -> list[Finding]:
+    unlocked: dict[str, datetime] = {}
+    events = _events(Kind.LOGIN_UNLOCKED, since)
+    for name, at in events.values_list("subject_name", F("at"))[:EVENTS]:
+        unlocked.setdefault(name, at)
+    # The window begins with the first attempt, so a lock may end a little sooner.
+    lock_ends = timedelta(seconds=app_settings.LOGIN_WINDOW_SECONDS)
+    now = clock.now()
+    found: dict[tuple[str, str | None], Finding] = {}
+    for event in _events(Kind.LOGIN_LOCKED, since)[:EVENTS]:
+        at = unlocked.get(event.subject_name)
+        if at is None or at < event.at:
+            detail = _("locked now") if event.at + lock_ends > now else ""
+            one = Finding(rule, str(event.pk), event.at, detail=detail, event=event)
+            found.setdefault((event.subject_name, event.ip), one)
+    return list(found.values())
+
+
 def _new_places(rule: Rule, since: datetime) -> list[Finding]:
     newest = live(Session.objects.filter(created_at__gt=since).exclude(user=None).exclude(ip=None))
     logins = list(newest.order_by("-created_at", "-id")[:LOGINS])
@@ -259,6 +279,13 @@ RULES = (
         _("reuse"),
         _("A used or revoked token was presented again. Its session is revoked."),
         _reused,
+        needs=(VIEW_EVENTS,),
+    ),
+    Rule(
+        "locked",
+        _("failed logins"),
+        _("Too many failed logins. Further ones are refused for a few minutes."),
+        _locked,
         needs=(VIEW_EVENTS,),
     ),
     Rule(

@@ -9,9 +9,12 @@ from django.views.decorators.http import require_http_methods
 from tokens import audit
 from tokens.listing.attention import RULES
 from tokens.listing.search import as_uuid
-from tokens.models import Kind, Session
+from tokens.models import Event, Kind, Session
 from tokens.permissions import REVOKE, VIEW_SESSIONS
 from tokens.staff.guards import staff_may
+
+# Fewer than the largest id has.
+MOST_DIGITS = 18
 
 
 @require_http_methods(["GET", "POST"])
@@ -26,16 +29,26 @@ def looks_fine(request: HttpRequest) -> HttpResponse:
     rule, key = request.POST.get("rule", ""), request.POST.get("key", "")
     sid = as_uuid(key)
     session = Session.objects.select_related("user").filter(pk=sid).first() if sid else None
-    if rule not in {one.name for one in RULES} or not (session or _is_address(key)):
+    event = _lock(key)
+    if rule not in {one.name for one in RULES} or not (session or event or _is_address(key)):
         return HttpResponseBadRequest()
+    about = session.user if session else event.subject if event else None
     audit.record(
         kind=Kind.LOOKS_FINE,
         actor=request.user,
-        subject=session.user if session else None,
+        subject=about,
         session=session.pk if session else None,
         data={"rule": rule, "key": key},
     )
     return redirect("tokens_staff:overview")
+
+
+def _lock(key: str) -> Event | None:
+    """Return the event of a login lock by its id."""
+    if not (key.isascii() and key.isdigit()) or len(key) > MOST_DIGITS:
+        return None
+    locks = Event.objects.filter(kind=Kind.LOGIN_LOCKED).select_related("subject")
+    return locks.filter(pk=int(key)).first()
 
 
 def _is_address(text: str) -> bool:
