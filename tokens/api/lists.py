@@ -96,12 +96,12 @@ def asked(request: Request, form: Form) -> Chosen:
     parameter with two different values, as no row can have both.
     """
     given = request.query_params
-    names = [str(name) for name in form().fields]
+    filled = form(data=given.dict())
+    names = [str(name) for name in filled.fields]
     refuse_unknown(request, names)
     twice = [name for name in names if len(set(given.getlist(name))) > 1]
     if twice:
         raise serializers.ValidationError({name: ["Give this parameter once."] for name in twice})
-    filled = form(data=given.dict())
     filled.is_valid(raise_exception=True)
     return dict(filled.validated_data)
 

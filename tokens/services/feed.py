@@ -14,6 +14,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -196,15 +197,21 @@ def _current(cursor: Cursor | None = None) -> tuple[Snapshot, datetime, bool]:
         return Snapshot("", last + 1, last + 1, ()), now, True
     base = cursor.base if cursor is not None and cursor.until is None else None
     if base is None:
-        ((text, source, at),) = fetch_all(PG_CURRENT, [])
+        ((text, source, at),) = fetch_all(PG_CURRENT, [], binary=True)
         news = True
     else:
-        sql = PG_CURRENT + PG_NEWS.format(feed=connection.ops.quote_name(FeedEntry._meta.db_table))
-        known = [base.bottom, base.top, list(base.open_ones)]
-        ((text, source, at, news),) = fetch_all(sql, known)
+        # Text, because psycopg examines each number of a list.
+        listed = ",".join(map(str, base.open_ones))
+        known = [base.bottom, base.top, f"{{{listed}}}"]
+        ((text, source, at, news),) = fetch_all(_current_and_news(), known, binary=True)
     bottom, top, between = text.split(":")
     open_ones = tuple(int(number) for number in between.split(",") if number)
     return Snapshot(str(source), int(bottom), int(top), open_ones), clock.read(at), bool(news)
+
+
+@lru_cache(maxsize=1)
+def _current_and_news() -> str:
+    return PG_CURRENT + PG_NEWS.format(feed=connection.ops.quote_name(FeedEntry._meta.db_table))
 
 
 def _page(cursor: Cursor, rows: Sequence[FeedEntry]) -> FeedPage:
