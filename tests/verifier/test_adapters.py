@@ -6,7 +6,10 @@ from types import SimpleNamespace
 import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
-from token_portal_verifier import Claims, Invalid, Stale, asgi, wsgi
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from token_portal_verifier import Claims, Invalid, Stale, asgi, drf, wsgi
 from token_portal_verifier import django as plain
 
 GOOD = Claims(user_id="7", sid="s", exp=1)
@@ -89,3 +92,22 @@ def test_django_middleware_and_decorator_do_the_same(header, status, challenge, 
     request = RequestFactory().get("/", **({"HTTP_AUTHORIZATION": header} if header else {}))
     answer = plain.TokenPortalMiddleware(view)(request)
     assert (answer.status_code, answer.headers.get("WWW-Authenticate")) == (status, challenge)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("header", "status", "challenge"), CASES)
+def test_rest_framework_does_the_same(header, status, challenge, monkeypatch):
+    monkeypatch.setattr(drf, "verifier", lambda: FAKE)
+
+    class View(APIView):
+        authentication_classes = [drf.TokenPortalAuthentication]
+        permission_classes = [IsAuthenticated]
+
+        def get(self, request):
+            return Response({"account": request.user.id, "session": request.auth.session_id})
+
+    request = RequestFactory().get("/", **({"HTTP_AUTHORIZATION": header} if header else {}))
+    answer = View.as_view()(request)
+    assert (answer.status_code, answer.headers.get("WWW-Authenticate")) == (status, challenge)
+    assert (answer.data == {"account": "7", "session": "s"}) == (status == 200)
+    assert ("Retry-After" in answer.headers) == (status == 503)

@@ -3,48 +3,20 @@
 The portal here is a server with a fixed key set and no revocations.
 """
 
-import json
-import threading
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from token_portal_verifier import Invalid, Verifier
+from token_portal_verifier import Verifier
 
 from tests.support.forgeries import ASYMMETRIC, forgeries, material, signed
 from tests.support.system_calls import reaching
 from tests.verifier.conftest import AUDIENCE, ISSUER
+from tests.verifier.fixed_portal import FixedPortal, claims, reason
 from tokens.jwt.algorithms import ALGORITHMS
 from tokens.jwt.keys import Key, make_key
 
 pytestmark = pytest.mark.once
-
-
-class Keys(ThreadingHTTPServer):
-    """Serve one public key, and an empty feed."""
-
-    def __init__(self, key: Key) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.documents = {
-            "/.well-known/jwks.json": {"keys": [key.jwk]},
-            "/api/revocations": {"cursor": "a", "as_of": 1.0, "revocations": []},
-        }
-
-
-class Answer(BaseHTTPRequestHandler):
-    server: Keys
-
-    def do_GET(self) -> None:
-        body = json.dumps(self.server.documents[self.path.partition("?")[0]]).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        """Print nothing."""
 
 
 @pytest.fixture(params=ASYMMETRIC)
@@ -54,39 +26,13 @@ def key(request: pytest.FixtureRequest) -> Key:
 
 @pytest.fixture
 def verifier(key: Key) -> Iterator[Verifier]:
-    with Keys(key) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Verifier(
-            issuer=ISSUER,
-            audience=AUDIENCE,
-            url=f"http://127.0.0.1:{server.server_address[1]}",
-            credential=("billing", "secret"),
-            background=False,
-            poll_interval=600.0,
-            max_staleness=600.0,
-        )
-        server.shutdown()
+    with FixedPortal(key) as server:
+        yield server.verifier(background=False, poll_interval=600.0, max_staleness=600.0)
 
 
 @pytest.fixture
 def header(key: Key) -> dict[str, Any]:
     return {"alg": key.algorithm.name, "typ": "at+jwt", "kid": key.kid}
-
-
-def claims() -> dict[str, Any]:
-    return {
-        "iss": ISSUER, "aud": AUDIENCE, "sid": "s", "sid_at": 1.5, "user_id": "7", "jti": "j",
-        "token_type": "access", "iat": int(time.time()), "exp": int(time.time()) + 300,
-    }  # fmt: skip
-
-
-def reason(verifier: Verifier, token: str) -> str | None:
-    """Return why a token is refused; any other exception is an error of the verifier."""
-    try:
-        verifier.verify(token)
-    except Invalid as refused:
-        return refused.reason
-    return None
 
 
 def test_forged_token_is_refused_without_reaching_for_anything(

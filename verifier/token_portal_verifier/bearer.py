@@ -5,6 +5,8 @@ import json
 from token_portal_verifier.tokens import Invalid, Stale
 
 RETRY_AFTER_SECONDS = 5
+# The challenge of a 401 (RFC 6750, section 3): to a call without a token, and to a bad one.
+NO_TOKEN, BAD_TOKEN = "Bearer", 'Bearer error="invalid_token"'
 
 
 def bearer_token(header: str) -> str | None:
@@ -20,9 +22,9 @@ def refusal(error: Invalid | None) -> tuple[int, dict[str, str], bytes]:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return 503, headers, _json("Tokens can't be verified just now.")
     if error is None:
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = NO_TOKEN
         return 401, headers, _json("Authentication credentials were not provided.")
-    headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
+    headers["WWW-Authenticate"] = BAD_TOKEN
     return 401, headers, _json("The token is not valid.")
 
 

@@ -6,7 +6,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
-from token_portal_verifier.bearer import RETRY_AFTER_SECONDS, bearer_token
+from token_portal_verifier.bearer import BAD_TOKEN, NO_TOKEN, RETRY_AFTER_SECONDS, bearer_token
 from token_portal_verifier.django import verifier
 from token_portal_verifier.tokens import Claims, Invalid, Stale
 
@@ -38,7 +38,7 @@ class TokenPortalAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[PortalUser, Claims] | None:
         """Return the user and the claims, or None for a call without a bearer token."""
-        token = bearer_token(request.headers.get("Authorization", ""))
+        token = _token(request)
         if token is None:
             return None
         try:
@@ -51,4 +51,8 @@ class TokenPortalAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge of a 401."""
-        return "Bearer"
+        return NO_TOKEN if _token(request) is None else BAD_TOKEN
+
+
+def _token(request: Request) -> str | None:
+    return bearer_token(request.headers.get("Authorization", ""))

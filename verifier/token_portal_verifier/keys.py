@@ -8,7 +8,7 @@ from jwt.exceptions import PyJWTError
 # For keys that name no algorithm. None is ever taken from a token (RFC 8725, section 3.1).
 BY_CURVE = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}
 RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-ASYMMETRIC = frozenset({*RSA, *BY_CURVE.values()})
+ASYMMETRIC = (*RSA, *BY_CURVE.values())
 
 
 class Key(NamedTuple):

@@ -3,7 +3,6 @@
 import base64
 import json
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from threading import Lock
 from typing import Any, NamedTuple
 from urllib.parse import quote_plus, urlsplit
 
@@ -27,7 +26,10 @@ class Answer(NamedTuple):
 
 
 class Portal:
-    """Read from a portal. A redirect is not followed: the secret stays with this host."""
+    """Read from a portal, in one thread at a time.
+
+    A redirect is not followed: the secret stays with this host.
+    """
 
     def __init__(self, url: str, credential: tuple[str, str]) -> None:
         parts = urlsplit(url)
@@ -37,27 +39,30 @@ class Portal:
         self._path = parts.path.rstrip("/")
         pair = ":".join(map(quote_plus, credential)).encode()
         self._basic = f"Basic {base64.b64encode(pair).decode()}"
-        self._lock = Lock()
         self._connection: HTTPConnection | None = None
 
     def get(self, path: str, *, etag: str = "", authenticated: bool = False) -> Answer:
         """Return the answer to a GET. Raises `PortalAway`."""
-        headers = {"Accept": "application/json", "User-Agent": "token-portal-verifier"}
+        # A cache on the way may have an earlier key set.
+        headers = {"Accept": "application/json", "Cache-Control": "no-cache"}
+        headers["User-Agent"] = "token-portal-verifier"
         if authenticated:
             headers["Authorization"] = self._basic
         if etag:
             headers["If-None-Match"] = etag
-        with self._lock:
+        kept = self._connection is not None
+        try:
             try:
-                try:
-                    return self._ask(path, headers)
-                except (OSError, HTTPException):
-                    # The server may just have closed the connection that was kept.
-                    self.close()
-                    return self._ask(path, headers)
-            except (OSError, HTTPException, ValueError, RecursionError) as error:
+                return self._ask(path, headers)
+            except (OSError, HTTPException):
+                if not kept:
+                    raise
+                # The server may just have closed the connection that was kept.
                 self.close()
-                raise PortalAway(f"{type(error).__name__} at {path.partition('?')[0]}") from error
+                return self._ask(path, headers)
+        except (OSError, HTTPException, ValueError, RecursionError) as error:
+            self.close()
+            raise PortalAway(f"{type(error).__name__} at {path.partition('?')[0]}") from error
 
     def close(self) -> None:
         """Close the connection."""
@@ -74,7 +79,7 @@ class Portal:
         content = response.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise ValueError("the answer is too long")
-        body = json.loads(content) if response.status == 200 else None
+        body = json.loads(content, parse_constant=_refuse) if response.status == 200 else None
         cache = response.headers.get("Cache-Control", "")
         _name, _equals, age = cache.partition("max-age=")
         age = age.partition(",")[0].strip()
@@ -85,3 +90,7 @@ class Portal:
             response.headers.get("X-Key-Set", ""),
             body,
         )
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

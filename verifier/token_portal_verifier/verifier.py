@@ -38,7 +38,8 @@ REASONS: tuple[tuple[type[PyJWTError], str], ...] = (
     (InvalidSignatureError, "signature"),
 )
 # A token may name a key that was added since the keys were read. Any client can write such a token.
-KEYS_AGAIN_SECONDS, KEYS_SECONDS = 5.0, 300.0
+# No call waits for them longer than `KEYS_WAIT` while the portal is slow.
+KEYS_AGAIN_SECONDS, KEYS_SECONDS, KEYS_WAIT = 5.0, 300.0, 1.0
 # What has expired is forgotten by reading the feed from the start again.
 RELOAD_SECONDS = 3600.0
 LONGEST_PAUSE = 5.0
@@ -84,7 +85,7 @@ class Verifier:
         self._keys: dict[str, Key] = {}
         # What the portal calls the key set that was read.
         self._key_set = ""
-        self._keys_read, self._keys_age = -math.inf, KEYS_SECONDS
+        self._keys_asked, self._keys_read, self._keys_age = -math.inf, -math.inf, KEYS_SECONDS
         self._revocations = Revocations()
         # What is being read from the start; it replaces the other one when it is complete.
         self._loading: Revocations | None = Revocations()
@@ -126,7 +127,8 @@ class Verifier:
     def close(self) -> None:
         """Stop polling."""
         self._closed.set()
-        self._portal.close()
+        with self._polling:
+            self._portal.close()
 
     # --- The token.
 
@@ -168,12 +170,8 @@ class Verifier:
         kid = header.get("kid")
         if not isinstance(kid, str):
             raise Invalid("key")
-        if kid not in self._keys and time.monotonic() - self._keys_read > KEYS_AGAIN_SECONDS:
-            try:
-                with self._polling:
-                    self._read_keys()
-            except PortalAway as error:
-                logger.warning("the portal's keys can't be read: %s", error)
+        if kid not in self._keys:
+            self._read_keys_again()
         key = self._keys.get(kid)
         if key is None:
             raise Invalid("key")
@@ -226,23 +224,41 @@ class Verifier:
         backoff = min(self.poll_interval * (1 << min(self._failures, 5)), LONGEST_PAUSE)
         return max(self.poll_interval, backoff)
 
+    def _read_keys_again(self) -> None:
+        """Read the keys for a token that names another one, unless that was just tried."""
+        if not self._may_read_keys() or not self._polling.acquire(timeout=KEYS_WAIT):
+            return
+        try:
+            if self._may_read_keys():
+                self._read_keys()
+        except PortalAway as error:
+            logger.warning("the portal's keys can't be read: %s", error)
+        finally:
+            self._polling.release()
+
+    def _may_read_keys(self) -> bool:
+        return time.monotonic() - self._keys_asked > KEYS_AGAIN_SECONDS
+
     def _read_keys(self) -> None:
+        self._keys_asked = time.monotonic()
         answer = self._portal.get("/.well-known/jwks.json")
-        self._keys_read = time.monotonic()
         if answer.status != 200:
             raise PortalAway(f"{answer.status} for the keys")
         try:
             self._keys = read_keys(answer.body)
         except ValueError as error:
             raise PortalAway(str(error)) from error
-        self._key_set = answer.key_set
+        self._keys_read, self._key_set = self._keys_asked, answer.key_set
         self._keys_age = min(answer.max_age or KEYS_SECONDS, KEYS_SECONDS)
 
     def _restart(self) -> None:
         self._cursor, self._etag, self._loading = "", "", Revocations()
 
     def _poll_once(self) -> bool:
-        """Read one page. Returns True if the portal had nothing more to say."""
+        """Read one page. Returns True if the poll is over: the portal had nothing more to say.
+
+        It is also over if the portal does not know the cursor; the next one starts without.
+        """
         asked = time.monotonic()
         path = "/api/revocations"
         if self._cursor:
@@ -250,7 +266,7 @@ class Verifier:
         answer = self._portal.get(path, etag=self._etag, authenticated=True)
         if answer.status == 410 and self._cursor:
             self._restart()
-            return False
+            return True
         if answer.status == 304:
             entries: list[dict[str, Any]] = []
         elif answer.status == 200:
@@ -272,6 +288,8 @@ class Verifier:
             entries, cursor = body["revocations"], body["cursor"]
             if not isinstance(entries, list) or not isinstance(cursor, str):
                 raise TypeError("this is no page of the feed")
+            if not cursor.isascii() or (entries and cursor == self._cursor):
+                raise ValueError("the feed does not go on")
             for known in (self._revocations, self._loading):
                 if known is not None:
                     known.add(entries)
