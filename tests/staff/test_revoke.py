@@ -202,6 +202,21 @@ def test_a_list_of_what_has_ended_matches_nothing_live(staff: Client, alice, sta
     assert live() == 1
 
 
+@pytest.mark.parametrize("of", ["tokens", "sessions"])
+def test_all_that_match_is_offered_only_where_something_may_be_live(staff, alice, bob, of) -> None:
+    open_session(user=bob)
+    revoke_session(session=open_session(user=alice).session, actor=None, reason="why")
+    for query, offered in {
+        "q=alice": False,
+        "q=bob": True,
+        "status=revoked": False,
+        "status=active": True,
+        "ip=nowhere": False,
+    }.items():
+        page = staff.get(f"/staff/{of}/?{query}").text
+        assert ("Revoke all that match…" in page) is offered, query
+
+
 def test_everybody_without_an_instant_is_asked_for_one(client: Client, sam, alice) -> None:
     client.force_login(sam)
     open_session(user=alice)

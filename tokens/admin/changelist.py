@@ -20,6 +20,7 @@ from tokens.admin.filters import QueryFilter
 from tokens.listing.estimates import estimate
 from tokens.listing.pagination import Listing, Page
 from tokens.listing.query import Chosen, ListQuery
+from tokens.listing.revocable import RevocableQuery
 
 if TYPE_CHECKING:
     from tokens.admin.base import ReadOnlyAdmin
@@ -117,6 +118,12 @@ class QueryChangeList(Keyed):
         query: type[ListQuery[Model]] = self.model_admin.list_query
         self.list_query = query.none() if chosen is None else query(**chosen)
         return self.root_queryset
+
+    @property
+    def matches_live(self) -> bool:
+        """Return whether everything that matches may hold something to revoke."""
+        query = self.list_query
+        return isinstance(query, RevocableQuery) and query.may_match_live(self.page or Page([]))
 
     def listing(self) -> Listing[Model]:
         """Return the rows of the query."""

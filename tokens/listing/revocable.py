@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy
 from tokens.conf import app_settings
 from tokens.db import clock
 from tokens.jwt.signing import refresh_lifetime
+from tokens.listing.pagination import Page
 from tokens.listing.query import FilterType, ListQuery, M, declare
 from tokens.listing.search import (
     NOTHING,
@@ -247,6 +248,13 @@ class RevocableQuery(ListQuery[M]):
     def shows_live_rows(self) -> bool:
         """Return whether a row of this list can be live, as far as the status says."""
         return not self.unsatisfiable and self.status in ("", Status.ACTIVE)
+
+    def may_match_live(self, page: Page[M]) -> bool:
+        """Return whether a row of this list may be live: on ``page``, or on one that isn't read."""
+        if not self.shows_live_rows:
+            return False
+        others = page.newer or page.older or page.partial
+        return bool(others) or any(getattr(row, "status", "") == Status.ACTIVE for row in page.rows)
 
     def _narrow(self, *, sid: str, key: str) -> Narrowing:
         """Resolve search, user and the filters on a session's columns.

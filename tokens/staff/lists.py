@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from tokens.listing.estimates import estimate
+from tokens.listing.revocable import RevocableQuery
 from tokens.listing.saved_views import saved_views
 from tokens.staff.filters import QueryForm
 from tokens.staff.guards import wants_fragment
@@ -21,9 +22,12 @@ def render_list(
     htmx gets only the list. The whole page also says about how many rows of ``counted`` there are.
     """
     filters = form(request.GET)
-    page = filters.query.listing().page(cursor=request.GET.get("page", ""))
+    query = filters.query
+    page = query.listing().page(cursor=request.GET.get("page", ""))
     fragment = wants_fragment(request)
     context = {"filters": filters, "page": page, "fragment": fragment}
+    if isinstance(query, RevocableQuery):
+        context["matches_live"] = query.may_match_live(page)
     if not fragment:
         viewer = cast(AbstractBaseUser, request.user)
         context["saved_views"] = saved_views(viewer=viewer, lists=(name,))
