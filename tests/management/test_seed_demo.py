@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tokens.jwt.claims import parse
 from tokens.listing.status import live
-from tokens.models import Event, Kind, OutstandingToken, Session
+from tokens.models import Event, Kind, Measure, OutstandingToken, Session
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +34,17 @@ def test_demo_holds_live_and_ended_sessions_and_many_kinds_of_event():
         Kind.LOGIN, Kind.LOGIN_REFUSED, Kind.LOGIN_LOCKED, Kind.REFRESH, Kind.LOGOUT, Kind.REUSE,
         Kind.REVOKE_SESSION, Kind.REVOKE_USER, Kind.PASSWORD_CHANGED, Kind.USER_DEACTIVATED,
     }  # fmt: skip
+
+
+def test_counts_of_the_demo_are_those_of_the_overview(client, sam):
+    counts = seed()
+    client.force_login(sam)
+    (_hours, days) = client.get("/staff/").context["periods"]
+    shown = {
+        measure.value: sum(cells[place][0] for _at, cells in days["rows"])
+        for place, measure in enumerate(Measure)
+    }
+    assert {name: counts[name] for name in shown} == shown
 
 
 @pytest.mark.django_db(transaction=True)

@@ -58,10 +58,9 @@ SUPPORT_DESK = Origin(ip="192.0.2.10", user_agent=DEVICES[0][0], client="web")
 
 @dataclass(frozen=True, slots=True)
 class PlannedAct:
-    """Call ``act`` at the instant ``at``; the summary counts acts by ``kind``."""
+    """Call ``act`` at the instant ``at``."""
 
     at: datetime
-    kind: str
     act: Callable[[], None]
 
 
@@ -138,19 +137,19 @@ def _session_acts(
     session = DemoSession(user, Origin(ip=home, user_agent=agent, client=client))
     # Recent logins are more likely, because most sessions last a week and not two.
     at = _in_daytime(now - (now - since) * rng.betavariate(1, 1.6), rng)
-    yield PlannedAct(at, "logins", session.login)
+    yield PlannedAct(at, session.login)
     ending = rng.choices(("", "logout", "revoke", "replay"), (66, 18, 12, 4))[0]
     for _ in range(rng.randrange(0, 14)):
         at += timedelta(minutes=rng.choice((6, 20, 45, 90, 240, 600, 1500)) * rng.uniform(0.7, 1.3))
-        yield PlannedAct(at, "refreshes", session.rotate)
+        yield PlannedAct(at, session.rotate)
     at += timedelta(minutes=rng.uniform(5, 300))
     if ending == "logout":
-        yield PlannedAct(at, "logouts", session.logout)
+        yield PlannedAct(at, session.logout)
     elif ending == "revoke":
-        yield PlannedAct(at, "revocations", partial(session.revoke, support, rng.choice(OFFERED)))
+        yield PlannedAct(at, partial(session.revoke, support, rng.choice(OFFERED)))
     elif ending == "replay":
-        yield PlannedAct(at - timedelta(minutes=2), "refreshes", session.rotate)
-        yield PlannedAct(at, "reuses", session.replay)
+        yield PlannedAct(at - timedelta(minutes=2), session.rotate)
+        yield PlannedAct(at, session.replay)
 
 
 def _incidents(
@@ -162,18 +161,16 @@ def _incidents(
         where = Origin(
             ip=f"{rng.choice(HOME_NETWORKS)}.{rng.randrange(2, 250)}", user_agent=DEVICES[0][0]
         )
-        yield PlannedAct(at, "refused logins", partial(_guess_password, user, where))
+        yield PlannedAct(at, partial(_guess_password, user, where))
     target, lost, careful, leaver = rng.sample(users, 4)
     attacker = Origin(ip=f"{ATTACKER_NETWORK}.99", user_agent="python-requests/2.31")
     for second in range(14):
         at = now - timedelta(hours=5) + timedelta(seconds=3 * second)
-        yield PlannedAct(at, "refused logins", partial(_guess_password, target, attacker))
+        yield PlannedAct(at, partial(_guess_password, target, attacker))
     yield from _one_of_each(careful, support, now)
-    yield PlannedAct(now - timedelta(hours=3), "revocations", partial(_revoke_all, lost, support))
-    yield PlannedAct(
-        now - timedelta(hours=30), "password changes", partial(_change_password, careful, rng)
-    )
-    yield PlannedAct(now - timedelta(hours=52), "deactivations", partial(_deactivate, leaver))
+    yield PlannedAct(now - timedelta(hours=3), partial(_revoke_all, lost, support))
+    yield PlannedAct(now - timedelta(hours=30), partial(_change_password, careful, rng))
+    yield PlannedAct(now - timedelta(hours=52), partial(_deactivate, leaver))
 
 
 def _one_of_each(user: AbstractUser, support: AbstractUser, now: datetime) -> Iterator[PlannedAct]:
@@ -183,16 +180,16 @@ def _one_of_each(user: AbstractUser, support: AbstractUser, now: datetime) -> It
             user, Origin(ip=f"192.0.2.{20 + number}", user_agent=agent, client=client)
         )
         at = now - timedelta(hours=9, minutes=10 * number)
-        yield PlannedAct(at, "logins", session.login)
-        yield PlannedAct(at + timedelta(hours=1), "refreshes", session.rotate)
-        yield PlannedAct(at + timedelta(hours=2), "refreshes", session.rotate)
+        yield PlannedAct(at, session.login)
+        yield PlannedAct(at + timedelta(hours=1), session.rotate)
+        yield PlannedAct(at + timedelta(hours=2), session.rotate)
         if number == 0:
-            yield PlannedAct(at + timedelta(hours=3), "reuses", session.replay)
+            yield PlannedAct(at + timedelta(hours=3), session.replay)
         elif number == 1:
-            yield PlannedAct(at + timedelta(hours=3), "logouts", session.logout)
+            yield PlannedAct(at + timedelta(hours=3), session.logout)
         else:
             act = partial(session.revoke, support, Reason.SUSPECTED_THEFT)
-            yield PlannedAct(at + timedelta(hours=3), "revocations", act)
+            yield PlannedAct(at + timedelta(hours=3), act)
 
 
 def _guess_password(user: AbstractUser, where: Origin) -> None:
