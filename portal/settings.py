@@ -139,7 +139,6 @@ WSGI_APPLICATION = "portal.wsgi.application"
 DEFAULT_EXCEPTION_REPORTER = "portal.debug.HidingReporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "portal.debug.HidingFilter"
 CSRF_FAILURE_VIEW = "tokens.web.errors.csrf_failure"
-APPEND_SLASH = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 TEMPLATES = [

@@ -164,3 +164,13 @@ def test_the_list_of_users_says_when_each_was_last_seen(staff: Client, alice, bo
     rows = {row.pk: row.used_at for row in staff.get("/staff/users/").context["page"].rows}
     assert rows[alice.pk] is not None
     assert rows[bob.pk] is None
+
+
+@pytest.mark.parametrize("path", ["/staff", "/staff/sessions", "/account/sessions"])
+def test_address_of_a_page_without_its_slash_is_redirected(client, db, path) -> None:
+    answer = client.get(f"{path}?q=x")
+    assert (answer.status_code, answer["Location"]) == (301, f"{path}/?q=x")
+
+
+def test_address_of_a_call_with_a_slash_is_not_found(client, db) -> None:
+    assert client.get("/api/restricted/").status_code == 404
