@@ -224,6 +224,19 @@ def test_inspect_reads_standard_input_and_keeps_nothing(alice, monkeypatch):
     assert pair.access.rpartition(".")[2] not in json.dumps([said, event.data])
 
 
+def claims_with_odd_characters(user, session):
+    return {"name": "Zoë…", "trick": "a\u202eb"}
+
+
+def test_inspect_prints_characters_and_no_hidden_ones(alice, settings, monkeypatch):
+    settings.CLAIMS = f"{__name__}.claims_with_odd_characters"
+    monkeypatch.setattr("sys.stdin", io.StringIO(open_session(user=alice).access))
+    out = io.StringIO()
+    call_command("inspect_token", stdout=out)
+    assert 'name: "Zoë…"' in out.getvalue()
+    assert 'trick: "a‹U+202E›b"' in out.getvalue()
+
+
 def test_inspect_of_rubbish(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("rubbish"))
     said = run("inspect_token")

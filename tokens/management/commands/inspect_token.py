@@ -6,6 +6,7 @@ from tokens import audit
 from tokens.management.base import TokensCommand
 from tokens.models import Kind
 from tokens.validation.validator import validate
+from tokens.web.pages import visible
 
 MAX_INPUT_CHARACTERS = 20_000
 
@@ -43,6 +44,11 @@ class Command(TokensCommand):
         }
         marks = {True: "ok  ", False: "FAIL", None: "-   "}
         lines = [f"{marks[c.passed]} {c.name}  {c.why}".rstrip() for c in validation.checks]
-        lines += [f"     {name}: {json.dumps(value)}" for name, value in validation.claims.items()]
-        lines.append(f"A client gets {status} {json.dumps(body, default=str)}")
+        lines += [f"     {name}: {_shown(value)}" for name, value in validation.claims.items()]
+        lines.append(f"A client gets {status} {_shown(body)}")
         self.tell(facts, "\n".join(lines), as_json=as_json)
+
+
+def _shown(value: object) -> str:
+    """Return JSON in which no character is hidden, or changes what a terminal shows."""
+    return visible(json.dumps(value, default=str, ensure_ascii=False))
