@@ -67,6 +67,9 @@ class BaseAdmin(ModelAdmin[M]):
     The templates would take a quarter of a page's time.
     """
 
+    # As on the pages.
+    empty_value_display = "–"
+
     def has_revoke_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return request.user.has_perm(REVOKE)
 
