@@ -59,6 +59,38 @@ def test_added_service_gets_a_secret_that_is_shown_once(staff, caplog):
     assert not Event.objects.filter(data__icontains=secret).exists()
 
 
+def hidden(page, name):
+    return re.search(rf'name="{name}" value="([^"]+)"', page.text).group(1)
+
+
+def test_form_of_a_new_service_sent_again_shows_the_same_secret(staff):
+    form = {"name": "billing", "may_read_feed": "on", "once": hidden(staff.get(ADD), "once")}
+    secret = secret_on(staff.post(ADD, form))
+    assert secret_on(staff.post(ADD, form)) == secret
+    assert Event.objects.filter(kind=Kind.SERVICE_ADDED).count() == 1
+    assert staff.post(ADD, form | {"once": "another"}).status_code == 422
+    assert credentials.authenticate(name="billing", secret=secret).name == "billing"
+
+
+def test_form_of_a_rotation_sent_again_shows_the_same_secret(staff, billing):
+    address = f"/staff/services/{billing.service.pk}/rotate/"
+    forms = []
+    for _tab in range(2):
+        page = staff.get(address)
+        forms.append({name: hidden(page, name) for name in ("once", "was")})
+    secret = secret_on(staff.post(address, forms[0]))
+    assert secret_on(staff.post(address, forms[0])) == secret
+    assert Event.objects.filter(kind=Kind.SERVICE_ROTATED).count() == 1
+    refused = staff.post(address, forms[1])
+    assert refused.status_code == 422
+    assert "the secret was rotated after this form was opened" in refused.text
+    assert credentials.authenticate(name="billing", secret=secret).name == "billing"
+    page = staff.get(address)
+    later = secret_on(staff.post(address, {name: hidden(page, name) for name in ("once", "was")}))
+    assert staff.post(address, forms[0]).status_code == 422, "brings back no secret from before"
+    assert credentials.authenticate(name="billing", secret=later) == billing.service
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [

@@ -34,9 +34,14 @@ class Credential:
 
 
 def add_service(
-    *, name: str, may_introspect: bool, may_read_feed: bool, actor: Actor = None
+    *,
+    name: str,
+    may_introspect: bool,
+    may_read_feed: bool,
+    actor: Actor = None,
+    secret: str | None = None,
 ) -> Credential:
-    """Add a service and return its secret.
+    """Add a service and return its secret, which is a random one unless it is given.
 
     Raises ValueError for a bad name and for a service that may do nothing, and `NameTaken`.
     """
@@ -46,7 +51,7 @@ def add_service(
         )
     if not may_introspect and not may_read_feed:
         raise ValueError("A service may introspect tokens, read the feed, or both.")
-    secret = secrets.token_urlsafe(SECRET_BYTES)
+    secret = secret or secrets.token_urlsafe(SECRET_BYTES)
     service = Service(
         name=name,
         digest=digest_of(secret),
@@ -64,12 +69,14 @@ def add_service(
     return Credential(service, secret)
 
 
-def rotate_service(*, service: Service, actor: Actor = None) -> Credential:
-    """Give a service another secret. The one before is refused from now on.
+def rotate_service(
+    *, service: Service, actor: Actor = None, secret: str | None = None
+) -> Credential:
+    """Give a service another secret, random unless given. The one before is refused from now on.
 
     Raises `ServiceGone`.
     """
-    secret = secrets.token_urlsafe(SECRET_BYTES)
+    secret = secret or secrets.token_urlsafe(SECRET_BYTES)
     service.digest, service.rotated_at = digest_of(secret), clock.now()
     with transaction.atomic():
         changed = Service.objects.filter(pk=service.pk).update(

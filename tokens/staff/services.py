@@ -1,11 +1,19 @@
-"""List the services, add one, rotate its secret, and remove it."""
+"""List the services, add one, rotate its secret, and remove it.
 
+A form that shows a secret carries a random text, ``once``, from which the secret is derived. So the
+form can be sent again, by a reload or because its answer was lost: it changes nothing more, and
+shows the same secret, which is stored nowhere.
+"""
+
+import secrets
+from base64 import urlsafe_b64encode
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
@@ -23,6 +31,8 @@ from tokens.services import (
     remove_service,
     rotate_service,
 )
+from tokens.services.credentials import digest_of
+from tokens.services.registry import SECRET_BYTES
 from tokens.staff.guards import staff_may
 
 BAD_NAME = gettext_lazy("Use letters, digits, “.”, “_” and “-”. Start with a letter or a digit.")
@@ -45,6 +55,8 @@ class ServiceForm(forms.Form):
         label=gettext_lazy("Read the revocation feed"), required=False
     )
 
+    once = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
+
     def clean(self) -> dict[str, Any]:
         """Require one of the two permissions."""
         given: dict[str, Any] = self.cleaned_data
@@ -66,14 +78,19 @@ def index(request: HttpRequest) -> HttpResponse:
 @staff_may(VIEW_SERVICES, MANAGE_SERVICES)
 def add(request: HttpRequest) -> HttpResponse:
     """Ask for the name of a service, add it, and show its secret once."""
-    form = ServiceForm(request.POST if request.method == "POST" else None)
+    form = ServiceForm(
+        request.POST if request.method == "POST" else None, initial={"once": _random()}
+    )
     if form.is_valid():
+        given = form.cleaned_data
+        made = _derived(given.pop("once"), given["name"])
         try:
-            made = add_service(**form.cleaned_data, actor=request.user)
+            return _show_secret(request, add_service(**given, actor=request.user, secret=made))
         except NameTaken:
+            before = Service.objects.filter(name=given["name"], digest=digest_of(made)).first()
+            if before is not None:
+                return _show_secret(request, Credential(before, made))
             form.add_error("name", _("Another service has this name."))
-        else:
-            return _show_secret(request, made)
     status = 422 if form.is_bound else 200
     return render(request, "tokens/staff/add_service.html", {"form": form}, status=status)
 
@@ -84,13 +101,22 @@ def add(request: HttpRequest) -> HttpResponse:
 def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for a confirmation, give the service another secret, and show it once."""
     service = get_object_or_404(Service, pk=pk)
-    if request.method == "GET":
-        return render(request, "tokens/staff/rotate_service.html", {"service": service})
+    present = service.rotated_at.isoformat() if service.rotated_at else "never"
+    was = request.POST.get("was", present)
+    made = _derived(request.POST.get("once", ""), service.name, was)
+    if request.method == "POST" and service.digest == digest_of(made):
+        return _show_secret(request, Credential(service, made))
+    if request.method == "GET" or was != present:
+        # Another form has rotated the secret: sending this one must not bring back an old one.
+        context = {"service": service, "once": _random(), "was": present}
+        status = 200 if request.method == "GET" else 422
+        return render(request, "tokens/staff/rotate_service.html", context, status=status)
     try:
-        made = rotate_service(service=service, actor=request.user)
+        return _show_secret(
+            request, rotate_service(service=service, actor=request.user, secret=made)
+        )
     except ServiceGone as error:
         raise Http404 from error
-    return _show_secret(request, made)
 
 
 @require_http_methods(["GET", "POST"])
@@ -106,6 +132,17 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404 from error
     messages.success(request, _("Removed the service %s. Its calls are refused.") % service.name)
     return redirect("tokens_staff:services")
+
+
+def _random() -> str:
+    return secrets.token_urlsafe(SECRET_BYTES)
+
+
+def _derived(once: str, *about: str) -> str:
+    """Derive a secret with ``SECRET_KEY`` from the random text of a form."""
+    value = "\0".join((once or _random(), *about))
+    digest = salted_hmac("tokens.staff.services", value, algorithm="sha256").digest()
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _show_secret(request: HttpRequest, made: Credential) -> HttpResponse:
