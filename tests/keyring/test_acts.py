@@ -303,6 +303,25 @@ def test_retired_key_does_not_come_back_from_the_environment(run):
         run("add", "--from-environment")
 
 
+def test_key_of_the_environment_that_has_another_algorithm_in_the_ring_is_refused(run, settings):
+    """One secret or RSA key has the same id with each algorithm, and the ring keeps the first."""
+    run("add", "--from-environment")
+    settings.SIMPLE_JWT = {**settings.SIMPLE_JWT, "ALGORITHM": "HS384"}
+    with pytest.raises(CommandError, match="is HS256 in the ring"):
+        run("add", "--from-environment")
+
+
+@pytest.mark.parametrize("name", ["JWT_SIGNING_KEY", "JWT_RETIRED_KEYS"])
+def test_key_of_the_environment_that_can_not_be_read_is_named_in_one_line(run, settings, name):
+    settings.SIMPLE_JWT = {**settings.SIMPLE_JWT, "ALGORITHM": "ES256"}
+    settings.JWT_SIGNING_KEY = ALGORITHMS["ES256"].generate()
+    settings.JWT_RETIRED_KEYS = []
+    setattr(settings, name, "x" if name == "JWT_SIGNING_KEY" else ["x"])
+    with pytest.raises(CommandError, match=f"{name} .*ES256"):
+        run("add", "--from-environment")
+    assert not SigningKey.objects.exists()
+
+
 def test_key_of_the_environment_waits_for_another_of_its_algorithm(run):
     run("add", "--alg", "ES256")
     add_key(algorithm=ALGORITHMS["HS256"])

@@ -2,9 +2,11 @@
 
 import base64
 import json
+from io import StringIO
 
 import jwt
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
 from tests.keyring.conftest import SECRET
@@ -13,6 +15,7 @@ from tokens.jwt.algorithms import ALGORITHMS
 from tokens.jwt.keys import key_ring, make_key
 from tokens.jwt.signing import read
 from tokens.keyring.acts import KeyRefused, add_key, encrypt_again, retire_in_emergency
+from tokens.keyring.checks import check_ring
 from tokens.keyring.following import database_ring
 from tokens.keyring.protection import NotAuthentic, protect, reveal
 from tokens.models import SigningKey
@@ -132,6 +135,71 @@ def test_earlier_row_of_a_retired_key_does_not_bring_it_back(alice, rotate_to):
     assert reveal(before)
     assert ignored(before.kid)
     assert failed(access) == "signature"
+
+
+def put_back(row):
+    """Replace a row by an earlier one of the same key, which is authentic."""
+    SigningKey.objects.filter(pk=row.pk).delete()
+    row.save(force_insert=True)
+
+
+def test_earlier_row_of_a_retired_key_is_named_and_never_signs(rotate_to, run):
+    rotate_to("EdDSA")
+    leaked = add_key(algorithm=ALGORITHMS["ES256"]).key
+    before = SigningKey.objects.get(pk=leaked.pk)
+    retire_in_emergency(kid=leaked.kid, reason="leaked")
+    put_back(before)
+    assert [message.id for message in check_ring()] == ["tokens.W014"]
+    assert [key["usable"] for key in run("list")["keys"]] == [True, False]
+    with pytest.raises(CommandError, match=f"the key {leaked.kid} was retired"):
+        run("promote", "--now")
+    (signing,) = SigningKey.objects.filter(state="signing")
+    successor = retire_in_emergency(kid=signing.kid, reason="leaked").successor
+    assert successor.kid != leaked.kid
+    database_ring.forget()
+    assert key_ring().current.kid == successor.kid
+
+
+def test_retired_key_whose_row_is_gone_does_not_come_back_from_the_environment(rotate_to, run):
+    (key,) = run("add", "--from-environment")["keys"]
+    retire_in_emergency(kid=key["kid"], reason="leaked")
+    SigningKey.objects.filter(kid=key["kid"]).delete()
+    with pytest.raises(CommandError, match="set it to a new one"):
+        run("add", "--from-environment")
+
+
+def test_row_that_is_no_key_is_marked_in_the_list(rotate_to):
+    rotate_to("ES256")
+    out = StringIO()
+    call_command("signing_keys", "list", stdout=out)
+    assert "can't be used" not in out.getvalue()
+    SigningKey.objects.update(algorithm="ES384")
+    call_command("signing_keys", "list", stdout=out)
+    assert "can't be used" in out.getvalue().splitlines()[-1]
+
+
+def test_changed_row_of_a_retired_key_does_not_keep_the_secret_from_turning_over(
+    rotate_to, settings
+):
+    rotate_to("ES256")
+    gone = add_key(algorithm=ALGORITHMS["HS256"]).key
+    retire_in_emergency(kid=gone.kid, reason="leaked")
+    SigningKey.objects.filter(kid=gone.kid).update(retired_at="2001-01-01T00:00:00Z")
+    settings.SIGNING_KEYS_SECRET, settings.SIGNING_KEYS_RETIRED_SECRETS = OTHER, [SECRET]
+    assert encrypt_again() == 2
+    assert not ignored(SigningKey.objects.get(state="signing").kid)
+    assert ignored(gone.kid)
+
+
+def test_empty_secret_decrypts_nothing(rotate_to, settings):
+    """A project may read a secret that is not set as an empty one."""
+    key = rotate_to("ES256")
+    material = reveal(key)
+    settings.SIGNING_KEYS_SECRET = ""
+    protect(key, material)
+    settings.SIGNING_KEYS_SECRET, settings.SIGNING_KEYS_RETIRED_SECRETS = SECRET, [""]
+    with pytest.raises(NotAuthentic):
+        reveal(key)
 
 
 def test_two_keys_can_not_sign_at_once(rotate_to):

@@ -18,7 +18,7 @@ from tokens.db import clock
 from tokens.jwt.algorithms import ALGORITHMS, Algorithm
 from tokens.jwt.keys import DATABASE, JWKS_SECONDS, configured_algorithm, make_key
 from tokens.jwt.signing import access_lifetime, leeway, refresh_lifetime
-from tokens.keyring.following import FOLLOW_SECONDS, database_ring
+from tokens.keyring.following import FOLLOW_SECONDS, database_ring, retired_in_trail
 from tokens.keyring.protection import NotAuthentic, protect, reveal
 from tokens.listing.sessions import SessionQuery
 from tokens.models import Kind, SigningKey
@@ -83,20 +83,31 @@ def add_from_environment() -> list[Change]:
     """Add the keys that JWT_SIGNING_KEY and JWT_RETIRED_KEYS hold.
 
     JWT_SIGNING_KEY is upcoming, or signs if no other key does. The retired keys verify. Raises
-    `KeyRefused` if another upcoming key has the same algorithm.
+    `KeyRefused` if another upcoming key has the same algorithm, and for a key that the ring has
+    with another algorithm, or that can't be read.
     """
     ring, algorithm = _locked_ring(), configured_algorithm()
     changes = []
     states = {app_settings.JWT_SIGNING_KEY: KeyState.UPCOMING}
     for material in app_settings.JWT_RETIRED_KEYS:
         states.setdefault(material, KeyState.VERIFYING)
+    over = retired_in_trail()
     for material, state in states.items():
-        kid = make_key(material=material, algorithm=algorithm).kid
+        name = "JWT_SIGNING_KEY" if state == KeyState.UPCOMING else "JWT_RETIRED_KEYS"
+        try:
+            kid = make_key(material=material, algorithm=algorithm).kid
+        except ValueError as error:
+            raise KeyRefused(f"{name} holds no key for {algorithm.name}.") from error
         known = next((key for key in ring if key.kid == kid), None)
+        if kid in over and state == KeyState.UPCOMING:
+            raise KeyRefused(f"{name} is a retired key of the ring: set it to a new one.")
+        if known is not None and known.algorithm != algorithm.name:
+            raise KeyRefused(
+                f"The key {kid} of {name} is {known.algorithm} in the ring: set it to a new one."
+            )
         if known is None:
-            changes.append(Change(_add(ring, material, algorithm, state)))
-        elif known.state == KeyState.RETIRED and state == KeyState.UPCOMING:
-            raise KeyRefused("JWT_SIGNING_KEY is a retired key of the ring: set it to a new one.")
+            if kid not in over:
+                changes.append(Change(_add(ring, material, algorithm, state)))
         else:
             changes.append(Change(known, changed=False))
     return changes
@@ -189,11 +200,11 @@ def end_sessions_of(*, kid: str, reason: str) -> Iterator[Revocation]:
 def encrypt_again() -> int:
     """Encrypt every key with the current SIGNING_KEYS_SECRET, and return their number.
 
-    Raises `KeyRefused` if a row is not authentic.
+    Raises `KeyRefused` if the row of a key that is not retired is not authentic.
     """
     ring = _locked_ring()
     for key in ring:
-        _write(key, _material(key))
+        _write(key, "" if key.state == KeyState.RETIRED else _material(key))
     return len(ring)
 
 
@@ -231,13 +242,17 @@ def _next(ring: list[SigningKey]) -> SigningKey:
 
 
 def _material(key: SigningKey) -> str:
+    command = f"signing_keys retire {key.kid} --emergency"
+    if key.kid in retired_in_trail():
+        raise KeyRefused(
+            f"The audit trail says that the key {key.kid} was retired. Repeat: {command}"
+        )
     try:
         return reveal(key)
     except NotAuthentic as error:
-        hint = f"retire it with: signing_keys retire {key.kid} --emergency"
         raise KeyRefused(
             f"The key {key.kid} can't be decrypted: SIGNING_KEYS_SECRET is another one, or its "
-            f"row was changed. If the secret is right, {hint}"
+            f"row was changed. If the secret is right, retire it with: {command}"
         ) from error
 
 

@@ -9,7 +9,7 @@ from django.db import Error as DatabaseError
 from tokens.conf import app_settings, key_text
 from tokens.jwt.keys import DATABASE, ENVIRONMENT, in_database
 from tokens.jwt.strength import is_weak
-from tokens.keyring.following import key_of
+from tokens.keyring.following import key_of, retired_in_trail
 from tokens.keyring.protection import NotAuthentic
 from tokens.models import SigningKey
 from tokens.models.signing_key import KeyState
@@ -62,7 +62,7 @@ def secret_problem() -> str:
 def is_usable(row: SigningKey) -> bool:
     """Tell whether a key can be decrypted, signs, and verifies what it signed."""
     try:
-        key = key_of(row)
+        key = key_of(row, retired_in_trail())
         signed = jwt.encode({"check": row.kid}, key.signing, algorithm=key.algorithm.name)
         jwt.decode(signed, key.verifying, algorithms=[key.algorithm.name])
     except (NotAuthentic, jwt.PyJWTError, ValueError, TypeError):

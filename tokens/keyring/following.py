@@ -118,18 +118,20 @@ def _load_key(row: SigningKey, retired: frozenset[str]) -> Key | None:
     """Return the key of a row; None if it is retired, or if the row is not authentic."""
     if row.state == KeyState.RETIRED:
         return None
-    if row.kid in retired:
-        logger.error("signing key %s is ignored: the trail says that it was retired", row.kid)
-        return None
     try:
-        return key_of(row)
-    except (NotAuthentic, ValueError):
-        logger.error("signing key %s is ignored: its row is not authentic", row.kid)
+        return key_of(row, retired)
+    except (NotAuthentic, ValueError) as error:
+        logger.error("signing key %s is ignored: %s", row.kid, error)
         return None
 
 
-def key_of(row: SigningKey) -> Key:
-    """Return the key of a row. Raises `NotAuthentic`, and ValueError for a key of no use."""
+def key_of(row: SigningKey, retired: frozenset[str]) -> Key:
+    """Return the key of a row, unless it is among ``retired``, those of the trail.
+
+    Raises `NotAuthentic`, and ValueError for a key of no use.
+    """
+    if row.kid in retired:
+        raise NotAuthentic(f"The audit trail says that the key {row.kid} was retired.")
     material = reveal(row)
     if row.algorithm not in ALGORITHMS:
         raise ValueError(f"The portal does not sign with {row.algorithm!r}")

@@ -37,7 +37,9 @@ def protect(key: SigningKey, material: str) -> None:
 def reveal(key: SigningKey) -> str:
     """Return the private key as PEM, or the secret; "" of a retired key. Raises `NotAuthentic`."""
     stored, columns = bytes(key.protected), _columns(key)
-    for secret in (app_settings.SIGNING_KEYS_SECRET, *app_settings.SIGNING_KEYS_RETIRED_SECRETS):
+    secrets = (app_settings.SIGNING_KEYS_SECRET, *app_settings.SIGNING_KEYS_RETIRED_SECRETS)
+    # Anyone can encrypt with the empty secret of a setting that is not set.
+    for secret in filter(None, secrets):
         try:
             found = _cipher(secret).decrypt(stored[:NONCE_BYTES], stored[NONCE_BYTES:], columns)
         except (InvalidTag, ValueError):

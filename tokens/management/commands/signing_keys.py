@@ -159,12 +159,17 @@ def _facts(key: SigningKey) -> dict[str, object]:
         "retired": key.retired_at,
         "may_sign_from": acts.may_sign_from(key) if key.state == KeyState.UPCOMING else None,
         "last_token_expires": acts.last_token_expires(key),
-        "usable": key.state != KeyState.RETIRED and is_usable(key),
+        "usable": _usable(key),
     }
 
 
 def _line(key: SigningKey) -> str:
-    return f"{key.kid} {key.algorithm}: {key.state} {_since(key)}"
+    ignored = "" if key.state == KeyState.RETIRED or _usable(key) else ", can't be used: see check"
+    return f"{key.kid} {key.algorithm}: {key.state} {_since(key)}{ignored}"
+
+
+def _usable(key: SigningKey) -> bool:
+    return key.state != KeyState.RETIRED and is_usable(key)
 
 
 def _since(key: SigningKey) -> str:
