@@ -23,8 +23,10 @@ class TokensConfig(AppConfig):
         from tokens.jwt.keys import KeySource, follow
         from tokens.keyring import checks as _ring_checks  # noqa: F401  (registers them)
         from tokens.keyring.following import database_ring
+        from tokens.models.simplejwt import read_any_row
         from tokens.revocation import deactivation
 
+        read_any_row()
         if app_settings.TAKE_OVER_FOR_USER:
             from tokens.simplejwt.take_over import take_over
 

@@ -22,7 +22,7 @@ from tokens.audit.trusted_seals import count_unsealed, newest_seal
 from tokens.audit.verify import compare
 from tokens.db.event_ids import HIGHEST
 from tokens.models import Event, Seal
-from tokens.models.seal_fields import LONGEST_OF_SEAL
+from tokens.models.readable import LONGEST_BINARY
 
 pytestmark = pytest.mark.django_db
 KEY = "an audit key of the tests, long enough"
@@ -37,7 +37,7 @@ FORGED: dict[str, dict[str, Any]] = {
     "testimony": {"removed_through": 2},
 }
 # More than a seal has. PostgreSQL could not return 600 MB of them.
-FORGED |= {name: {name: bytes(LONGEST_OF_SEAL + 1)} for name in ("links", "steps")}
+FORGED |= {name: {name: bytes(LONGEST_BINARY + 1)} for name in ("links", "steps")}
 INFINITE = {"sealed_at": "infinity", "first_at": "-infinity", "last_at": "294276-12-31"}
 if connection.vendor == "postgresql":
     FORGED |= {name: {name: value} for name, value in INFINITE.items()}
@@ -95,7 +95,7 @@ def test_forged_newest_seal_is_named_and_stops_nothing(name, trail) -> None:
 
 @pytest.mark.parametrize("column", ["links", "steps"])
 def test_long_bytes_of_a_seal_are_not_read(column, trail) -> None:
-    whole = bytes(LONGEST_OF_SEAL)
+    whole = bytes(LONGEST_BINARY)
     add(trail, **{column: whole})
     add(trail, number=5, **{column: whole + b"1"})
     read = [bytes(getattr(Seal.objects.get(number=number), column)) for number in (4, 5)]

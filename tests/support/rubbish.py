@@ -30,7 +30,11 @@ SQLITE: list[str] = [
 ]  # fmt: skip
 
 
-def _values(field: "models.Field[Any, Any]") -> Iterator[tuple[str, list[Any]]]:
+# SQL and its parameters.
+Value = tuple[str, list[Any]]
+
+
+def values_for(field: "models.Field[Any, Any]") -> Iterator[Value]:
     """Yield SQL and its parameters for each value."""
     if connection.vendor != "postgresql":
         yield from ((value, []) for value in SQLITE)
@@ -40,6 +44,23 @@ def _values(field: "models.Field[Any, Any]") -> Iterator[tuple[str, list[Any]]]:
         yield "%s", [value]
     if field.null:
         yield "NULL", []
+
+
+def overwrite(row: models.Model, field: "models.Field[Any, Any]", value: Value) -> bool:
+    """Store ``value`` in a column of ``row``, and return whether the database took it."""
+    quote, key, (sql, params) = connection.ops.quote_name, row._meta.pk, value
+    table, column, key_column = map(quote, (row._meta.db_table, field.column, key.column))
+    update = f"UPDATE {table} SET {column} = {sql} WHERE {key_column} = %s"
+    return _is_taken(update, [*params, key.get_db_prep_value(row.pk, connection)])
+
+
+def _is_taken(statement: str, params: list[Any]) -> bool:
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement, params)
+    except (IntegrityError, DatabaseError):
+        return False
+    return True
 
 
 def spoil(row: models.Model) -> int:
@@ -53,7 +74,7 @@ def spoil(row: models.Model) -> int:
     for spoiled in fields:
         if getattr(spoiled, "db_constraint", False):
             continue
-        for at, (sql, params) in enumerate(_values(spoiled)):
+        for at, (sql, params) in enumerate(values_for(spoiled)):
             columns, marks, given = [], [], []
             for field in fields:
                 columns.append(connection.ops.quote_name(field.column))
@@ -71,10 +92,5 @@ def spoil(row: models.Model) -> int:
                 marks.append("%s")
                 given.append(value)
             insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(marks)})"
-            try:
-                with transaction.atomic(), connection.cursor() as cursor:
-                    cursor.execute(insert, given)
-            except (IntegrityError, DatabaseError):
-                continue
-            done += 1
+            done += _is_taken(insert, given)
     return done

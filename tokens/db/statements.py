@@ -104,9 +104,11 @@ def _column_type(field: AnyField) -> str:
 
 
 def _select(column: str, field: AnyField) -> str:
-    """Select a column; an address as text, which is how Django reads it."""
+    """Select a column as Django does; an address as text, which is how Django reads it."""
+    compiler = field.model._base_manager.all().query.get_compiler(connection=connection)
+    sql, _no_params = field.get_col(field.model._meta.db_table).select_format(compiler, column, ())
     address = isinstance(field, GenericIPAddressField) and connection.vendor == "postgresql"
-    return f"host({column})" if address else column
+    return f"host({column})" if address else str(sql)
 
 
 class Columns(Generic[M]):

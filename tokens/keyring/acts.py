@@ -22,6 +22,7 @@ from tokens.keyring.following import FOLLOW_SECONDS, database_ring, retired_in_t
 from tokens.keyring.protection import NotAuthentic, protect, reveal
 from tokens.listing.sessions import SessionQuery
 from tokens.models import Kind, SigningKey
+from tokens.models.readable import after
 from tokens.models.signing_key import KeyState
 from tokens.revocation import Revocation, Selection, revoke_in_batches
 
@@ -49,7 +50,7 @@ class Change:
 
 def may_sign_from(key: SigningKey) -> datetime:
     """Return the instant from which every client has had an upcoming key in its key set."""
-    return key.added_at + timedelta(seconds=JWKS_SECONDS) + FOLLOW
+    return after(key.added_at, timedelta(seconds=JWKS_SECONDS) + FOLLOW)
 
 
 def last_token_expires(key: SigningKey) -> datetime | None:
@@ -57,7 +58,7 @@ def last_token_expires(key: SigningKey) -> datetime | None:
     if key.verifying_at is None:
         return None
     longest = max(access_lifetime(), refresh_lifetime())
-    return key.verifying_at + FOLLOW + longest + timedelta(seconds=leeway())
+    return after(key.verifying_at, FOLLOW + longest + timedelta(seconds=leeway()))
 
 
 def has_live_sessions(key: SigningKey) -> bool:

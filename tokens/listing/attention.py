@@ -117,14 +117,14 @@ def _is_fine(finding: Finding, fine: dict[tuple[str, str], datetime]) -> bool:
 def _many_accounts(rule: Rule, since: datetime) -> list[Finding]:
     opened = Session.objects.exclude(user=None).exclude(ip=None)
     newest = unended(opened.filter(created_at__gt=since)).order_by("-created_at", "-id")
-    edge = newest.values_list("created_at", flat=True)[SESSIONS : SESSIONS + 1].first()
+    edge = newest.values_list(F("created_at"), flat=True)[SESSIONS : SESSIONS + 1].first()
     among = newest.filter(created_at__gt=edge) if edge is not None else newest
     accounts = Count("user", distinct=True)
     crowds = among.order_by().values_list("ip").annotate(accounts=accounts)
     crowds = crowds.filter(Q(accounts__gte=MANY_ACCOUNTS)).order_by("-accounts", "ip")
     found = []
     for ip, _accounts in crowds[:CROWDS]:
-        rows = live(among.filter(ip=ip)).values_list("user_id", "created_at")[:CROWD]
+        rows = live(among.filter(ip=ip)).values_list("user_id", F("created_at"))[:CROWD]
         held = list(rows)
         if len({user for user, _at in held}) >= MANY_ACCOUNTS:
             found.append(Finding(rule, str(ip), held[0][1], address=str(ip)))
@@ -175,7 +175,7 @@ def _guessed(rule: Rule, since: datetime) -> list[Finding]:
     users = [user for user, times in attempts.items() if len(times) >= REFUSALS]
     opened = Session.objects.filter(Q(user__in=users), created_at__gt=since).order_by("-created_at")
     found = {}
-    for sid, user, at in opened.values_list("pk", "user_id", "created_at")[:EVENTS]:
+    for sid, user, at in opened.values_list("pk", "user_id", F("created_at"))[:EVENTS]:
         times = attempts[user]
         number = bisect_right(times, at) - bisect_right(times, at - BEFORE_LOGIN)
         if number >= REFUSALS:

@@ -9,7 +9,17 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import Permission
 from django.db import connection
-from django.db.models import Exists, Field, OuterRef, Q, QuerySet, Subquery, TextChoices
+from django.db.models import (
+    DateTimeField,
+    Exists,
+    F,
+    Field,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    TextChoices,
+)
 from django.db.models.lookups import Exact
 from django.db.models.manager import BaseManager
 from django.utils.translation import gettext_lazy
@@ -137,8 +147,10 @@ class UserQuery(ListQuery[AbstractBaseUser]):
 
 def _with_last_use(accounts: Users) -> Users:
     latest = Session.objects.filter(user=OuterRef("pk")).order_by("-last_used_at", "-id")
+    # By its own name, Django would order by the value as it is read, without the index.
+    at = latest.values(at=F("last_used_at"))[:1]
     annotated: Users = accounts.annotate(
-        used_at=Subquery(latest.values("last_used_at")[:1]),
+        used_at=Subquery(at, output_field=DateTimeField()),
         used_from=Subquery(latest.values("user_agent")[:1]),
     )
     return annotated

@@ -1,9 +1,7 @@
 """The tables of the app, and simplejwt's two.
 
-All other code imports simplejwt's models from here, so only this file knows where they are.
+All other code imports simplejwt's models from here.
 """
-
-from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from tokens.models.browser import BrowserCutoff
 from tokens.models.cutoff import Cutoff
@@ -19,6 +17,7 @@ from tokens.models.seal import Seal
 from tokens.models.service import Service
 from tokens.models.session import RevokedSession, Session, SessionOrigin, SessionToken
 from tokens.models.signing_key import SigningKey
+from tokens.models.simplejwt import BlacklistedToken, OutstandingToken
 from tokens.models.target import EventTarget
 from tokens.models.throttle import LoginThrottle
 from tokens.models.window import EventWindow

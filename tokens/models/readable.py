@@ -8,7 +8,7 @@ The columns are those of Django's fields, so that no migration is needed.
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from json.decoder import JSONDecoder
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,10 @@ EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 # More bytes than an address has.
 LONGEST_ADDRESS = 64
+# No request can carry a token that is longer.
+LONGEST_TEXT = 2**17
+# A seal has eight bytes in a column for each of 10,000 events; a protected key has fewer.
+LONGEST_BINARY = 2**18
 # The member of an object in place of JSON that can't be read.
 UNREADABLE = "unreadable"
 
@@ -43,6 +47,11 @@ UNREADABLE = "unreadable"
 def is_readable(at: datetime) -> bool:
     """Return whether ``at`` is a stored time, and not in place of one that can't be read."""
     return EARLIEST < at < LATEST
+
+
+def after(at: datetime, delta: timedelta) -> datetime:
+    """Return the instant that much later than ``at``, at most `LATEST`."""
+    return at + delta if at < LATEST - delta else LATEST
 
 
 def read_object(text: str) -> dict[str, Any] | None:
@@ -108,35 +117,65 @@ def _as_bytes(compiler: "SQLCompiler", sql: str, params: "Params", longest: int)
     return formatted, (*params,) * formatted.count(sql)
 
 
-class ReadableCharField(SameColumn, models.CharField):  # type: ignore[type-arg]
+class _Decoded(SameColumn):
+    def get_db_converters(self, connection: "BaseDatabaseWrapper") -> list[Any]:
+        """Return what makes a text of the bytes that SQLite returns."""
+        return [] if connection.vendor == "postgresql" else [self.decode]
+
+    def decode(self, value: Any, _expression: object, _connection: object) -> Any:
+        """Return the text, with a mark for each wrong byte."""
+        return text_of(value)
+
+
+class ReadableCharField(_Decoded, models.CharField):  # type: ignore[type-arg]
     """Read any text, up to the length of the column."""
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
         # A character has up to four bytes.
         return _as_bytes(compiler, sql, params, 4 * (self.max_length or LONGEST))
 
-    def from_db_value(
-        self, value: object, expression: "BaseExpression", connection: "BaseDatabaseWrapper"
-    ) -> object:
-        return text_of(value)
+
+class ReadableTextField(_Decoded, models.TextField):  # type: ignore[type-arg]
+    """Read any text, up to `LONGEST_TEXT` characters."""
+
+    def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
+        if compiler.connection.vendor != "postgresql":
+            return _as_bytes(compiler, sql, params, LONGEST_TEXT)
+        # The length is known without reading a text that is stored in parts.
+        formatted = (
+            f"CASE WHEN octet_length({sql}) > {LONGEST_TEXT} THEN left({sql}, {LONGEST_TEXT})"
+            f" ELSE {sql} END"
+        )
+        return formatted, (*params,) * formatted.count(sql)
 
 
-class ReadableAddressField(AddressField):
+class ReadableBinaryField(SameColumn, models.BinaryField):  # type: ignore[type-arg]
+    """Read bytes up to `LONGEST_BINARY`; a single zero for any other value."""
+
+    def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
+        if compiler.connection.vendor == "postgresql":
+            # PostgreSQL stores the length apart from the bytes.
+            whole, zero = f"octet_length({sql}) <= {LONGEST_BINARY}", "'\\x00'::bytea"
+        else:
+            whole = f"typeof({sql}) = 'blob' AND length({sql}) <= {LONGEST_BINARY}"
+            zero = "x'00'"
+        formatted = f"CASE WHEN {whole} THEN {sql} ELSE {zero} END"
+        return formatted, (*params,) * formatted.count(sql)
+
+
+class ReadableAddressField(_Decoded, AddressField):
     """Read any address; None for what is none."""
 
     def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
+        if compiler.connection.vendor == "postgresql":
+            # Without the length of the prefix, which PostgreSQL stores too. A subquery is a text.
+            return f"host(({sql})::inet)", tuple(params)
         return _as_bytes(compiler, sql, params, LONGEST_ADDRESS)
 
-    def from_db_value(
-        self, value: object, expression: "BaseExpression", connection: "BaseDatabaseWrapper"
-    ) -> str | None:
-        if value is None:
-            return None
-        # PostgreSQL also stores the length of a network's prefix.
-        address = str(text_of(value)).partition("/")[0]
-        if connection.vendor != "postgresql" and not is_address(address):
-            return None
-        return address
+    def decode(self, value: Any, _expression: object, _connection: object) -> Any:
+        """Return the address, or None."""
+        address = text_of(value)
+        return address if isinstance(address, str) and is_address(address) else None
 
 
 def is_address(text: str) -> bool:

@@ -4,9 +4,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from tokens.db import clock
-from tokens.models.readable import ReadableTimeField
+from tokens.models.readable import ReadableBinaryField, ReadableTimeField
 from tokens.models.seal_fields import (
-    SealBytesField,
     SealCountField,
     SealIdField,
     SealTextField,
@@ -34,8 +33,8 @@ class Seal(models.Model):
     last_at = ReadableTimeField(_("last event"), null=True)
     # Used to name the first event that differs: the differences between ids (compressed), and
     # eight bytes of the chain for each event. The digest covers both.
-    steps = SealBytesField()
-    links = SealBytesField()
+    steps = ReadableBinaryField()
+    links = ReadableBinaryField()
     tip = SealTextField(max_length=64)
     previous = SealTextField(max_length=64)
     digest = SealTextField(_("digest"), max_length=64)

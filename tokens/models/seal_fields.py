@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from tokens.models.readable import Params, Sql
 
-# More bytes than a seal has in a column: it has eight for each of 10,000 events.
-LONGEST_OF_SEAL = 2**18
-
 
 class _SealNumber(ReadableNumber):
     none = -1
@@ -54,17 +51,3 @@ class SealTextField(SameColumn, models.CharField):  # type: ignore[type-arg]
         self, value: object, expression: "BaseExpression", connection: "BaseDatabaseWrapper"
     ) -> object:
         return text_of(value)
-
-
-class SealBytesField(SameColumn, models.BinaryField):  # type: ignore[type-arg]
-    """Read bytes up to `LONGEST_OF_SEAL`; a single zero for any other value."""
-
-    def select_format(self, compiler: "SQLCompiler", sql: str, params: "Params") -> "Sql":
-        if compiler.connection.vendor == "postgresql":
-            # PostgreSQL stores the length apart from the bytes.
-            whole, zero = f"octet_length({sql}) <= {LONGEST_OF_SEAL}", "'\\x00'::bytea"
-        else:
-            whole = f"typeof({sql}) = 'blob' AND length({sql}) <= {LONGEST_OF_SEAL}"
-            zero = "x'00'"
-        formatted = f"CASE WHEN {whole} THEN {sql} ELSE {zero} END"
-        return formatted, (*params,) * formatted.count(sql)

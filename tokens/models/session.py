@@ -6,11 +6,11 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from tokens.models.address import AddressField
 from tokens.models.lengths import NAME_LENGTH, REASON_LENGTH
 from tokens.models.readable import (
     ReadableAddressField,
     ReadableCharField,
+    ReadableCountField,
     ReadableForeignKey,
     ReadableTimeField,
 )
@@ -35,20 +35,20 @@ class Session(models.Model):
         verbose_name=_("user"),
     )
     # A copy of the name, for the time after the account is deleted.
-    username = models.CharField(_("user name"), max_length=NAME_LENGTH)
+    username = ReadableCharField(_("user name"), max_length=NAME_LENGTH)
     # A digest of the password hash at login. However the password is changed, plain SQL
     # included, the session ends at its next use.
-    password_mark = models.CharField(max_length=32)
-    created_at = models.DateTimeField(_("created"))
-    last_used_at = models.DateTimeField(_("last used"))
-    expires_at = models.DateTimeField(_("expires"))
+    password_mark = ReadableCharField(max_length=32)
+    created_at = ReadableTimeField(_("created"))
+    last_used_at = ReadableTimeField(_("last used"))
+    expires_at = ReadableTimeField(_("expires"))
     # When the current token expires, which ends the session unless it is used again. It is
     # copied here because no index for "active" and "expired" can span two tables.
-    ends_at = models.DateTimeField(_("ends unless used"), null=True)
-    ip = AddressField(_("address"), null=True, unpack_ipv4=True)
-    user_agent = models.CharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
-    client = models.CharField(_("client"), max_length=CLIENT_LENGTH, blank=True)
-    rotations = models.PositiveIntegerField(_("rotations"), default=0)
+    ends_at = ReadableTimeField(_("ends unless used"), null=True)
+    ip = ReadableAddressField(_("address"), null=True, unpack_ipv4=True)
+    user_agent = ReadableCharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
+    client = ReadableCharField(_("client"), max_length=CLIENT_LENGTH, blank=True)
+    rotations = ReadableCountField(_("rotations"), default=0)
     current = models.OneToOneField(
         "token_blacklist.OutstandingToken",
         on_delete=models.SET_NULL,
@@ -58,7 +58,7 @@ class Session(models.Model):
     )
     # Only compared, never followed. A constraint would make the database search all sessions
     # for each purged token and each deleted account.
-    previous = models.ForeignKey(
+    previous = ReadableForeignKey(
         "token_blacklist.OutstandingToken",
         on_delete=models.DO_NOTHING,
         db_constraint=False,
@@ -66,9 +66,9 @@ class Session(models.Model):
         related_name="+",
         db_index=False,
     )
-    rotated_at = models.DateTimeField(_("rotated"), null=True)
-    revoked_at = models.DateTimeField(_("revoked"), null=True)
-    revoked_by = models.ForeignKey(
+    rotated_at = ReadableTimeField(_("rotated"), null=True)
+    revoked_at = ReadableTimeField(_("revoked"), null=True)
+    revoked_by = ReadableForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
         db_constraint=False,
@@ -77,8 +77,8 @@ class Session(models.Model):
         db_index=False,
         verbose_name=_("revoked by"),
     )
-    revoked_by_name = models.CharField(_("revoked by"), max_length=NAME_LENGTH, blank=True)
-    revoke_reason = models.CharField(_("reason"), max_length=REASON_LENGTH, blank=True)
+    revoked_by_name = ReadableCharField(_("revoked by"), max_length=NAME_LENGTH, blank=True)
+    revoke_reason = ReadableCharField(_("reason"), max_length=REASON_LENGTH, blank=True)
 
     # `tokens.listing.sessions.add_origins` sets these.
     seen: "list[SessionOrigin]"
@@ -155,7 +155,7 @@ class RevokedSession(models.Model):
 
     # No constraint and no index: each would cost a bulk revocation a tenth more time.
     # `purge_tokens` removes the rows of sessions that are gone.
-    session = models.ForeignKey(
+    session = ReadableForeignKey(
         Session,
         on_delete=models.DO_NOTHING,
         db_constraint=False,

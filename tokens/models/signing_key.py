@@ -4,6 +4,12 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from tokens.db import clock
+from tokens.models.readable import (
+    ReadableBinaryField,
+    ReadableCharField,
+    ReadableTextField,
+    ReadableTimeField,
+)
 
 
 class KeyState(models.TextChoices):
@@ -23,15 +29,15 @@ class SigningKey(models.Model):
     is a JWK (RFC 7517) as JSON; a secret has none.
     """
 
-    kid = models.CharField(_("key"), max_length=64, unique=True)
-    algorithm = models.CharField(_("algorithm"), max_length=16)
-    state = models.CharField(_("state"), max_length=16, choices=KeyState.choices)
-    added_at = models.DateTimeField(_("added"), default=clock.now)
-    signing_at = models.DateTimeField(_("signs since"), null=True)
-    verifying_at = models.DateTimeField(_("signed until"), null=True)
-    retired_at = models.DateTimeField(_("retired"), null=True)
-    public = models.TextField(blank=True)
-    protected = models.BinaryField()
+    kid = ReadableCharField(_("key"), max_length=64, unique=True)
+    algorithm = ReadableCharField(_("algorithm"), max_length=16)
+    state = ReadableCharField(_("state"), max_length=16, choices=KeyState.choices)
+    added_at = ReadableTimeField(_("added"), default=clock.now)
+    signing_at = ReadableTimeField(_("signs since"), null=True)
+    verifying_at = ReadableTimeField(_("signed until"), null=True)
+    retired_at = ReadableTimeField(_("retired"), null=True)
+    public = ReadableTextField(blank=True)
+    protected = ReadableBinaryField()
 
     class Meta:
         verbose_name = _("signing key")

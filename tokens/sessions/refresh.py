@@ -29,6 +29,7 @@ from tokens.jwt.signing import (
     stored_refresh,
 )
 from tokens.models import Event, Kind, OutstandingToken, Session, SessionToken
+from tokens.models.lengths import HIGHEST_COUNT
 from tokens.models.reasons import Reason
 from tokens.origin import Origin, acting_from, after_view, current_origin
 from tokens.revocation import revoke_session
@@ -242,7 +243,7 @@ def plan_rotation(
     session.rotated_at = now
     _set_use(session, now)
     session.ends_at = successor.expires_at
-    session.rotations += 1
+    session.rotations = min(session.rotations + 1, HIGHEST_COUNT)
     event = _build_event(Kind.REFRESH, context, jti=successor.jti, presented=jti_of(claims))
     access = _sign_access(context, refresh)
     return Rotation(session, successor, event, IssuedPair(session, signed, access))

@@ -125,7 +125,7 @@ class Command(TokensCommand):
         )
         if not sys.stdin.isatty():
             raise CommandError("Give --yes to go on without being asked.")
-        return input(f"Type {key.kid} to go on: ").strip() == key.kid
+        return input(f"Type {key.kid} to go on: ").strip() == str(key.kid)
 
     def _tell(
         self,
