@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -15,7 +15,7 @@ from tests.audit.events import ids, seal, sql, unguarded, verify, write
 from tests.audit.test_trail_under_attack import reseal
 from tests.support.clock import travel
 from tokens.audit import trusted_seals
-from tokens.audit.retention import remove_events
+from tokens.audit.retention import removable_seals, remove_events
 from tokens.audit.seal import seal_events
 from tokens.audit.tampered import Tampered
 from tokens.audit.trusted_seals import count_unsealed, newest_seal
@@ -187,6 +187,34 @@ def test_retention_testifies_behind_a_forged_seal(trail) -> None:
     removed = list(remove_events(before=sealed + timedelta(days=1), actor=None, reason="old"))
     assert sum(removed) == 25
     assert [one.seal for one in differences()] == [4]
+
+
+@pytest.mark.parametrize("age", [timedelta(days=-9), timedelta(days=9)])
+def test_retention_goes_on_behind_a_forged_seal(trail, age) -> None:
+    at = connection.ops.adapt_datetimefield_value(trail.sealed_at + age)
+    add(trail, sealed_at=at, last_at=at, count=2_000_000_000)
+    write(15)
+    seal(size=10)
+    write(1)
+    found = removable_seals(before=timezone.now() + timedelta(days=1))
+    assert (found.numbers, found.events) == ([1, 2, 3, 5, 6], 40)
+    said, told = io.StringIO(), io.StringIO()
+    with travel(timezone.now() + timedelta(days=3)):
+        call_command("purge_events", days=1, stdout=told, stderr=said)
+    assert "Seal 4: it was changed or forged. It counts for nothing." in said.getvalue()
+    assert "Removed 40 events." in told.getvalue()
+    assert [one.seal for one in differences()] == [4]
+
+
+@pytest.mark.parametrize("change", ["UPDATE tokens_seal SET count = 9", "DELETE FROM tokens_seal"])
+def test_retention_stops_at_a_genuine_seal_that_was_changed(trail, change) -> None:
+    add(trail, through_id=HIGHEST_OF_ALL)
+    write(5)
+    seal()
+    sql(f"{change} WHERE number = 2")
+    said = r"^Seal [23]: .*\. 0 events were removed before that\.$"
+    with pytest.raises(CommandError, match=said), travel(timezone.now() + timedelta(days=3)):
+        call_command("purge_events", days=1, stdout=io.StringIO(), stderr=io.StringIO())
 
 
 def test_removed_seals_are_missed_behind_a_forged_one(trail) -> None:

@@ -1,15 +1,17 @@
 """Remove old events: the only way in which events leave the trail."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from tokens.audit.chain import known_keys
+from tokens.audit.chain import SealingKey, known_keys
 from tokens.audit.delivery.webhook import READER as WEBHOOK
 from tokens.audit.guards import deletion_allowed
 from tokens.audit.record import record
 from tokens.audit.rollup import roll_up
 from tokens.audit.seal import lock_seals, seal_removal
-from tokens.audit.trusted_seals import check_seal
+from tokens.audit.tampered import Tampered
+from tokens.audit.trusted_seals import Chain, check_seal, in_order, in_pages, newest_seal
 from tokens.audit.verify import check_stretch, removed_through
 from tokens.conf import app_settings
 from tokens.models import Event, EventTarget, Kind, Seal, TrailReader
@@ -23,20 +25,41 @@ class NotYet(Exception):
     """The webhook has still to receive events that would be removed."""
 
 
-def removable_seals(*, before: datetime) -> list[Seal]:
-    """Return the seals whose events are all older than ``before``, oldest first.
+@dataclass(frozen=True, slots=True)
+class Removable:
+    """Hold the numbers of the seals whose events can be removed, oldest first.
 
-    The list ends at the first seal with a younger event, so that the trail has one beginning.
+    ``events`` is how many they cover, the last one with the id ``through_id``. ``forged`` says what
+    is wrong with the seals that none of our keys made.
     """
-    removed = removed_through(known_keys())
-    found: list[Seal] = []
-    rest = Seal.objects.filter(number__gt=removed, removed_through=None).order_by("number")
-    for seal in rest.defer("steps", "links").iterator(chunk_size=500):
+
+    numbers: list[int] = field(default_factory=list)
+    events: int = 0
+    through_id: int = 0
+    forged: list[Tampered] = field(default_factory=list)
+
+
+def removable_seals(*, before: datetime) -> Removable:
+    """Find the seals whose events are all older than ``before``.
+
+    They end at the first seal with a younger event, so that the trail has one beginning. A forged
+    seal counts for nothing: otherwise a role that may insert rows could stop retention.
+    """
+    chain = Chain(known_keys())
+    numbers: list[int] = []
+    forged: list[Tampered] = []
+    events = through_id = 0
+    rest = in_order().filter(number__gt=removed_through(chain.keys), removed_through=None)
+    for seal in in_pages(rest):
+        if (wrong := chain.check(seal)) is not None:
+            forged.append(wrong)
+            continue
         # No event is younger than its seal, whatever time it claims.
         if min(seal.last_at or seal.sealed_at, seal.sealed_at) >= before:
             break
-        found.append(seal)
-    return found
+        numbers.append(seal.number)
+        events, through_id = events + seal.count, seal.through_id
+    return Removable(numbers, events, through_id, forged)
 
 
 def remove_events(*, before: datetime, actor: Actor, reason: str) -> Iterator[int]:
@@ -44,17 +67,17 @@ def remove_events(*, before: datetime, actor: Actor, reason: str) -> Iterator[in
 
     Each batch commits together with a seal that testifies to the removal, and with an event.
 
-    Raises `tokens.audit.tampered.Tampered` at a stretch that was changed, which stays as evidence,
-    `tokens.audit.seal.ReplacedKey`, `tokens.audit.seal.SealsLocked` and `NotYet`.
+    Raises `tokens.audit.tampered.Tampered` at a seal or a stretch that was changed, which stays as
+    evidence, `tokens.audit.seal.ReplacedKey`, `tokens.audit.seal.SealsLocked` and `NotYet`.
     """
     for _reached in roll_up():
         pass
-    seals = removable_seals(before=before)
-    if seals:
-        _check_delivered(through=seals[-1].through_id)
-    for at in range(0, len(seals), BATCH):
-        numbers = [seal.number for seal in seals[at : at + BATCH]]
-        yield _remove(numbers, actor=actor, reason=reason)
+    found = removable_seals(before=before)
+    if found.numbers:
+        _check_delivered(through=found.through_id)
+    for at in range(0, len(found.numbers), BATCH):
+        numbers = found.numbers[at : at + BATCH]
+        yield _remove(numbers, forged=found.forged, actor=actor, reason=reason)
 
 
 def _check_delivered(*, through: int) -> None:
@@ -63,15 +86,13 @@ def _check_delivered(*, through: int) -> None:
         raise NotYet("The webhook has not received these events yet: run deliver_events first.")
 
 
-def _remove(numbers: list[int], *, actor: Actor, reason: str) -> int:
-    keys = known_keys()
+def _remove(numbers: list[int], *, forged: list[Tampered], actor: Actor, reason: str) -> int:
     events = 0
     with deletion_allowed():
         lock_seals()
         for number in numbers:
             seal = Seal.objects.get(number=number)
-            before = Seal.objects.filter(number__lt=number).order_by("-number").first()
-            check_stretch(seal, key=check_seal(seal, before=before, keys=keys))
+            check_stretch(seal, key=_check_seal(seal, forged))
             stretch = Event.objects.filter(pk__gt=seal.after_id, pk__lte=seal.through_id)
             targets = EventTarget.objects.filter(
                 event_id__gt=seal.after_id, event_id__lte=seal.through_id
@@ -88,3 +109,17 @@ def _remove(numbers: list[int], *, actor: Actor, reason: str) -> int:
             data={"what": "events", "seals": [numbers[0], numbers[-1]], "seal": testimony.number},
         )
     return events
+
+
+def _check_seal(seal: Seal, forged: list[Tampered]) -> SealingKey:
+    """Check that the seal follows the genuine one before it. Raises `Tampered`.
+
+    It doesn't if that one was changed, and now counts as forged: then this is what is named.
+    """
+    before = newest_seal(below=seal.number)
+    try:
+        return check_seal(seal, before=before, keys=known_keys())
+    except Tampered as wrong:
+        after = before.number if before else 0
+        changed = (one for one in forged if one.seal in range(after + 1, seal.number))
+        raise next(changed, wrong) from None

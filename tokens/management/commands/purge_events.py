@@ -34,14 +34,16 @@ class Command(TokensCommand):
 
     def handle(self, *, days: int, reason: str, dry_run: bool, as_json: bool, **_: object) -> None:
         before = clock.now() - timedelta(days=days)
-        total = sum(seal.count for seal in removable_seals(before=before))
+        found = removable_seals(before=before)
+        for forged in found.forged:
+            self.stderr.write(f"{forged} It counts for nothing. Run verify_events.")
         if dry_run:
-            facts = {"would_remove": total}
-            self.tell(facts, f"{total} events would be removed.", as_json=as_json)
+            facts = {"would_remove": found.events}
+            self.tell(facts, f"{found.events} events would be removed.", as_json=as_json)
             return
         removed = 0
         try:
-            with self.bar(total=total, unit="event", unit_scale=True) as bar:
+            with self.bar(total=found.events, unit="event", unit_scale=True) as bar:
                 for step in remove_events(before=before, actor=None, reason=reason):
                     removed += step
                     bar.update(step)
