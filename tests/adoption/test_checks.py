@@ -58,7 +58,9 @@ def ring(*states: str, **changes: str) -> dict[str, str]:
     """Keep the keys in the database, which has one in each of the states."""
     rows = f"lambda: [__import__('tokens').models.SigningKey(kid=s, state=s) for s in {states!r}]"
     settings = {"SIGNING_KEYS": "'database'", "SIGNING_KEYS_SECRET": repr(KEY.swapcase())}
-    return {**settings, "tokens.keyring.checks.keys_in_use": rows, **changes}
+    read = {"keys_in_use": rows, "retired_in_trail": "frozenset"}
+    stubs = {f"tokens.keyring.checks.{name}": value for name, value in read.items()}
+    return {**settings, **stubs, **changes}
 
 
 SHORT, PUBLISHED = "short-Zr8vQ2mX9kLw", "a-string-secret-at-least-256-bits-long"

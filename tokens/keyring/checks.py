@@ -32,13 +32,14 @@ def check_ring(**_: object) -> list[CheckMessage]:
         return [Error(problem, hint=RANDOM, id="tokens.E012")]
     try:
         rows = keys_in_use()
+        unusable = [row for row in rows if not is_usable(row)]
     except DatabaseError:
         return []
     if not any(row.state == KeyState.SIGNING for row in rows):
         message = "SIGNING_KEYS is database, but no key of the ring signs."
         hint = "Add one with manage.py signing_keys add --from-environment, or --alg EdDSA."
         return [Error(message, hint=hint, id="tokens.E013")]
-    return [_unusable(row) for row in rows if not is_usable(row)]
+    return [_unusable(row) for row in unusable]
 
 
 def keys_in_use() -> list[SigningKey]:
