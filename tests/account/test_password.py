@@ -1,6 +1,7 @@
 """Users change their password: it ends everything else, and keeps the page they are on."""
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.test import Client
 
 from tests.support.tokens import failed
@@ -89,3 +90,10 @@ def test_visitors_log_in_first(client):
     answer = client.get(URL)
     assert answer.status_code == 302
     assert answer["Location"] == "/account/login/?next=/account/password/"
+
+
+def test_old_hash_is_upgraded_on_the_way(own, alice):
+    alice.password = make_password(PASSWORD, hasher="pbkdf2_sha256")
+    alice.save()
+    own.force_login(alice)
+    assert "The password is changed." in sent(own).text

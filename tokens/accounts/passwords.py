@@ -85,7 +85,7 @@ def _upgrade_hash(user: AbstractBaseUser, raw: str) -> bool:
     """
     before, mark = user.password, password_mark(user)
     user.password = make_password(raw)
-    account = type(user)._default_manager.filter(pk=user.pk, password=before)
+    account = user._meta.model._default_manager.filter(pk=user.pk, password=before)
     with transaction.atomic(), sessions_kept(user_key=user.pk):
         if not account.update(password=user.password):
             return False

@@ -76,7 +76,7 @@ async def _acheck_password(self: AbstractBaseUser, raw_password: str) -> bool:
 def _upgrade(user: AbstractBaseUser, raw: str) -> None:
     """Store the hash as Django does, unless the stored one has changed since it was loaded."""
     verified, mark = user.password, password_mark(user)
-    account = type(user)._base_manager.filter(pk=user.pk, password=verified)
+    account = user._meta.model._base_manager.filter(pk=user.pk, password=verified)
     with transaction.atomic():
         # Locks the row: SQLite has no other lock that can wait for another transaction.
         if not account.update(password=verified):
