@@ -53,6 +53,9 @@ WEBHOOK_FORMAT = env.text("WEBHOOK_FORMAT", AppSettings.WEBHOOK_FORMAT.default)
 WEBHOOK_ISSUER = env.text("WEBHOOK_ISSUER", AppSettings.WEBHOOK_ISSUER.default)
 MAX_DAYS = 36_500
 MAX_SESSIONS = env.integer("MAX_SESSIONS", AppSettings.MAX_SESSIONS.default, 0)
+STAFF_MFA = env.text(
+    "STAFF_MFA", AppSettings.STAFF_MFA.default, choices=("off", "optional", "required")
+)
 REFRESH_GRACE_SECONDS = env.integer(
     "REFRESH_GRACE_SECONDS", AppSettings.REFRESH_GRACE_SECONDS.default
 )

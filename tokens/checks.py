@@ -24,6 +24,7 @@ from django.utils.module_loading import import_string
 from rest_framework_simplejwt import settings as simplejwt
 from rest_framework_simplejwt.settings import DEFAULTS
 
+from tokens.accounts import factors
 from tokens.conf import AppSettings, app_settings, key_text
 from tokens.jwt.algorithms import ALGORITHMS, Algorithm
 from tokens.jwt.keys import make_key
@@ -340,7 +341,7 @@ def _claims_problem(path: str) -> str:
 
 @register("tokens")
 def check_lifetimes(**_: object) -> list[CheckMessage]:
-    """Check that the lifetimes and the throttle's numbers make sense (E030 to E032, E035)."""
+    """Check that the lifetimes and the throttle's numbers make sense (E030 to E032, E035, E036)."""
     access = simplejwt.api_settings.ACCESS_TOKEN_LIFETIME
     refresh = simplejwt.api_settings.REFRESH_TOKEN_LIFETIME
     found: list[CheckMessage] = []
@@ -364,6 +365,9 @@ def check_lifetimes(**_: object) -> list[CheckMessage]:
         found.append(Error(message, id="tokens.E032"))
     if app_settings.MAX_SESSIONS < 0:
         found.append(Error("MAX_SESSIONS must be 0 or more.", id="tokens.E035"))
+    if app_settings.STAFF_MFA not in factors.MODES:
+        message = f"STAFF_MFA must be one of {', '.join(factors.MODES)}."
+        found.append(Error(message, id="tokens.E036"))
     return found
 
 

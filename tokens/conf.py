@@ -119,6 +119,12 @@ class AppSettings:
         "How many sessions a user has at most. A login beyond that ends the oldest. 0: no limit.",
         unit="sessions",
     )
+    STAFF_MFA = Setting(
+        "optional",
+        "`optional`: an account with a second factor is asked for it. `required`: staff can't use "
+        "the staff pages, the admin or the API without one. `off`: no account is asked, for a "
+        "project whose own login has second factors.",
+    )
     REFRESH_GRACE_SECONDS = Setting(
         10,
         "How long after a rotation the used-up refresh token is answered with the same successor "

@@ -12,5 +12,6 @@ VIEW_SERVICES = "tokens.view_service"
 MANAGE_SERVICES = "tokens.manage_service"
 # Needed for whatever reaches everybody, however it is spelled.
 CUT_OFF = "tokens.add_cutoff"
+RESET_FACTORS = "tokens.reset_factor"
 # Without it, staff cannot end the sessions of a superuser.
 REVOKE_SUPERUSER = "tokens.revoke_superuser"

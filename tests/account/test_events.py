@@ -8,7 +8,7 @@ from django.utils import timezone
 from tests.support.clock import travel
 from tokens import audit
 from tokens.models import Kind, Measure
-from tokens.models.kinds import OWNER_WORDS
+from tokens.models.kinds import ACCOUNT_CHANGE, OWNER_WORDS
 from tokens.origin import Origin, acting_from
 from tokens.revocation import Selection, cut_off, revoke_matching, revoke_session
 from tokens.sessions.issue import open_session
@@ -17,7 +17,8 @@ URL = "/account/events/"
 HOME = Origin(ip="192.0.2.1", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/142.0")
 DESK = Origin(ip="198.51.100.77", user_agent="Mozilla/5.0 (iPhone) Safari/604.1")
 # These repeat the event of an act that is shown, or leave no one to read them.
-NOT_SHOWN = {Kind.CUTOFF_SETTLED, Kind.USER_DELETED}
+OTHERS = {Kind.LEGACY_ADOPTED, Kind.RECOVERY_CODE_USED}
+NOT_SHOWN = {Kind.CUTOFF_SETTLED, Kind.LOGIN_UNLOCKED, Kind.USER_DELETED}
 
 
 @pytest.fixture
@@ -63,7 +64,8 @@ def test_views_and_refreshes_are_not_listed(own, alice, sam):
 def test_every_kind_that_ends_or_counts_something_has_words():
     counted = {kind for kind in Kind if kind.traits.measure not in (None, Measure.REFRESHES)}
     ending = {kind for kind in Kind if kind.traits.caep}
-    assert counted | ending | {Kind.LEGACY_ADOPTED} == set(OWNER_WORDS) | NOT_SHOWN
+    about = {kind for kind in Kind if kind.traits.ecs == ACCOUNT_CHANGE}
+    assert counted | ending | about | OTHERS == set(OWNER_WORDS) | NOT_SHOWN
 
 
 def test_list_is_paged(own, alice):

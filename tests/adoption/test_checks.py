@@ -106,6 +106,7 @@ ROWS = [
     Row("E031", "REFRESH_GRACE_SECONDS", {"REFRESH_GRACE_SECONDS": "61"}),
     Row("E032", "LOGIN_ATTEMPTS", {"LOGIN_ATTEMPTS": "0"}),
     Row("E035", "MAX_SESSIONS", {"MAX_SESSIONS": "-1"}),
+    Row("E036", "STAFF_MFA", {"STAFF_MFA": "'always'"}),
     Row("E033", "LEGACY_UNTIL", {"LEGACY_UNTIL": "'soon'"}),
     Row("E034", "CLAIMS", {"CLAIMS": "'shop.missing'"}),
     Row("E040", "WEBHOOK_URL", {"WEBHOOK_URL": "'ftp://x'"}),

@@ -4,9 +4,11 @@ from tests.audit.events import seal
 from tests.audit.faces import (
     WHY,
     Act,
+    add_app,
     add_billing,
     api_login,
     as_staff,
+    change_factor,
     change_form,
     cut_off_many,
     cut_off_page,
@@ -16,6 +18,7 @@ from tests.audit.faces import (
     in_ring,
     inspected,
     locked,
+    log_in_with_code,
     login,
     new_password,
     one_failure,
@@ -27,6 +30,7 @@ from tests.audit.faces import (
     reuse,
     rotate_key,
     typed_password,
+    with_factor,
     with_legacy_token,
 )
 from tests.support.users import PASSWORD
@@ -151,6 +155,22 @@ ACCOUNTS = [
         f"auth/user/{w.alice.pk}/delete/", {"post": "yes"}), actor="sam", reason="user deleted",
         data=ENDED),
 ]  # fmt: skip
+OF_FACTOR = ("factor", "name")
+FACTORS = [
+    Act(Kind.FACTOR_ADDED, "account", add_app, actor="alice", data=OF_FACTOR,
+        also=Kind.RECOVERY_CODES),
+    Act(Kind.RECOVERY_CODES, "account", change_factor("/account/factors/codes/"),
+        first=with_factor, actor="alice", count=10),
+    Act(Kind.FACTOR_REMOVED, "account", change_factor("/account/factors/{}/remove/"),
+        first=with_factor, actor="alice", data=OF_FACTOR),
+    Act(Kind.RECOVERY_CODE_USED, "api", log_in_with_code, first=with_factor, actor="alice",
+        also=Kind.LOGIN),
+    Act(Kind.FACTORS_RESET, "staff", lambda w: w.staff.post(
+        f"/staff/users/{w.alice.pk}/reset-factors/", {"reason": WHY}), first=with_factor,
+        **BY_STAFF),
+    Act(Kind.FACTORS_RESET, "command", lambda w: w.command(
+        "reset_factors", "alice", reason=WHY), first=with_factor, reason=WHY, request=False),
+]  # fmt: skip
 READING = [
     Act(Kind.CLAIMS_VIEWED, "api, token", lambda w: w.api.get(
         f"/api/staff/tokens/{w.jti}", **w.bearer), actor="sam", about="st"),
@@ -236,4 +256,4 @@ SERVICES = [
         "introspect", {"token": "x"}, HTTP_AUTHORIZATION="Basic YmlsbGluZzp4"),
         first=add_billing, subject="", reason="wrong secret", data=("service",)),
 ]  # fmt: skip
-ACTS = [*COMING_AND_GOING, *REVOKING, *ACCOUNTS, *READING, *KEEPING, *SERVICES]
+ACTS = [*COMING_AND_GOING, *REVOKING, *ACCOUNTS, *FACTORS, *READING, *KEEPING, *SERVICES]

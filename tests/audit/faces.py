@@ -15,10 +15,12 @@ from django.core.management import call_command
 from django.test import Client, override_settings
 from django.utils import timezone
 
+from tests.support.factors import code_of, shown_key, with_app
 from tests.support.legacy import legacy_pair
 from tests.support.tokens import later, pair_of
 from tests.support.users import PASSWORD, make_staff
-from tokens.models import Kind, OutstandingToken, SigningKey
+from tokens.accounts.factors import new_recovery_codes
+from tokens.models import Factor, Kind, OutstandingToken, SigningKey
 from tokens.revocation import cutoffs
 
 PHONE = {
@@ -44,6 +46,7 @@ class World:
     mallory: Client = field(default_factory=lambda: Client(raise_request_exception=False, **PHONE))
     bearer: dict[str, Any] = field(default_factory=dict)
     own_bearer: dict[str, Any] = field(default_factory=dict)
+    code: str = ""
 
     def __post_init__(self) -> None:
         self.pair = pair_of(self.alice)
@@ -178,6 +181,31 @@ def typed_password(world: World) -> None:
         call_command("changepassword", "alice", stdout=io.StringIO())
     finally:
         getpass.getpass = asked
+
+
+def with_factor(world: World) -> None:
+    with_app(world.alice)
+    world.code = new_recovery_codes(world.alice)[0]
+
+
+def add_app(world: World) -> Any:
+    page = world.own.get("/account/factors/app/")
+    key, protected = shown_key(page.text)
+    form = {"name": "phone", "code": code_of(key), "password": PASSWORD, "key": protected}
+    return world.own.post("/account/factors/app/", form)
+
+
+def change_factor(path: str) -> Callable[[World], Any]:
+    def change(world: World) -> Any:
+        pk = Factor.objects.values_list("pk", flat=True).get(user=world.alice)
+        return world.own.post(path.format(pk), {"password": PASSWORD})
+
+    return change
+
+
+def log_in_with_code(world: World) -> Any:
+    body = {"username": "alice", "password": PASSWORD, "code": world.code}
+    return world.post("login", body)
 
 
 def inspected(world: World) -> None:

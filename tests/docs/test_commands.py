@@ -104,6 +104,7 @@ def test_shell_blocks_have_valid_syntax(path):
 # Each line of a shell block is run by the test that is named here, or not run for the reason.
 LINES = {
     "docs/keys.md": {".*manage.py signing_keys .*": "tests/keyring/test_acts.py"},
+    "docs/second-factors.md": {".*manage.py reset_factors .*": "tests/staff/test_factors.py"},
     "docs/services.md": {".*manage.py services add .*": "tests/services/test_credentials.py"},
     "README.md": {
         "make run": "tests/management/test_quickstart.py",

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from tokens.jwt.algorithms import ALGORITHMS
 from tokens.keyring.acts import add_key
-from tokens.models import Cutoff, Event, Refusal
+from tokens.models import Cutoff, Event, Factor, FactorKind, Refusal
 from tokens.revocation import Selection, preview, start_job
 from tokens.services import add_service
 from tokens.sessions.issue import open_session
@@ -55,6 +55,7 @@ class Things:
             slot=0, request_id="0a1b2c3d4e5f", at=timezone.now(), check_name="signature"
         )
         service = add_service(name="billing", may_introspect=True, may_read_feed=True)
+        factor = Factor.objects.create(user=bob, kind=FactorKind.TOTP, name="phone", credential=b"")
         key = add_key(algorithm=ALGORITHMS["EdDSA"]).key
         self.named: dict[str, Any] = {
             "sid": session.pk,
@@ -71,6 +72,7 @@ class Things:
             "request": refusal.request_id,
             "service": service.service.pk,
             "key": key.pk,
+            "factor": factor.pk,
             "event": Event.objects.order_by("pk")[0].pk,
             "type": ContentType.objects.get_for_model(User).pk,
         }

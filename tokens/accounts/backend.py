@@ -1,4 +1,4 @@
-"""Authenticate by password, with throttling.
+"""Authenticate by password, with throttling, and by a second factor where an account has one.
 
 The API, the admin and the pages all use this backend, so they check a password in the same way.
 """
@@ -10,15 +10,16 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
-from tokens.accounts import passwords
+from tokens.accounts import factors, passwords
 from tokens.listing.users import account_named
 from tokens.validation.browser import LoadsBrowserCutoff
 
 
 class ThrottledModelBackend(LoadsBrowserCutoff, ModelBackend):
-    """Authenticate like `ModelBackend`, with throttling.
+    """Authenticate like `ModelBackend`, with throttling and second factors.
 
-    Raises `tokens.accounts.throttle.LoginLocked` when there were too many attempts.
+    Raises `tokens.accounts.throttle.LoginLocked` when there were too many attempts. For an account
+    with a second factor, of which no code is offered, it raises `FactorNeeded`.
     """
 
     def authenticate(
@@ -37,8 +38,11 @@ class ThrottledModelBackend(LoadsBrowserCutoff, ModelBackend):
             normal = get_user_model().normalize_username(name)
             if normal != name and (user := account_named(name=normal)) is not None:
                 name = normal
-        matches = passwords.check(user=user, username=name, password=password)
-        return user if matches else None
+        if not passwords.check(user=user, username=name, password=password) or user is None:
+            return None
+        # Where a second step goes on, it logs in as this backend.
+        user.backend = f"{type(self).__module__}.{type(self).__qualname__}"
+        return user if factors.check_offered(user) else None
 
     async def aauthenticate(
         self,

@@ -109,12 +109,29 @@ def record_success(keys: AttemptKeys) -> None:
     fetch_all(sql, [*rows, keys.account, keys.new_address or ""])
 
 
+def record_code_attempt(*, username: str) -> None:
+    """Count an attempt to give a second factor. Raises `LoginLocked` over the limit.
+
+    Only those who know the password get here. A counter of its own keeps them from starting again
+    with each right password.
+    """
+    _count_or_lock(
+        _key("code", username), app_settings.LOGIN_ATTEMPTS, username, "second factor", durable=True
+    )
+
+
+def record_code_success(*, username: str) -> None:
+    """Start the count of attempts to give a second factor again."""
+    LoginThrottle.objects.filter(key=_key("code", username)).update(attempts=0)
+
+
 def unlock(*, username: str, actor: AbstractBaseUser | None, reason: str) -> int:
     """Reset the account's counters, also those at its known addresses.
 
     The counters of addresses alone stay. Returns the number of counters that were not at zero.
     """
-    of_account = Q(key=_key("account", username)) | Q(key__startswith=_account_part(username))
+    by_name = [_key("account", username), _key("code", username)]
+    of_account = Q(key__in=by_name) | Q(key__startswith=_account_part(username))
     with transaction.atomic():
         reset: int = LoginThrottle.objects.filter(of_account, attempts__gt=0).update(attempts=0)
         if reset:

@@ -50,6 +50,13 @@ class LoginSerializer(serializers.Serializer[None]):
 
     username = TextField(max_length=NAME_LENGTH)
     password = TextField(max_length=4096, trim_whitespace=False, write_only=True)
+    code = TextField(
+        max_length=100,
+        required=False,
+        allow_blank=True,
+        write_only=True,
+        help_text="Of an authenticator app, or a recovery code, if the account has a second factor",
+    )
 
 
 class RefreshSerializer(serializers.Serializer[None]):

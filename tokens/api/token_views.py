@@ -8,6 +8,7 @@ from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
+from tokens.accounts.factors import offering, require_of_staff
 from tokens.api.base import AnonymousView, ApiView, json_response
 from tokens.api.logout import log_out
 from tokens.api.openapi import JSON, TOKENS, any_body, describe
@@ -54,7 +55,11 @@ def _presented_token(form: type[Serializer[None]], name: str, body: object) -> s
 
 
 class LoginView(AnonymousView):
-    """A wrong password, an unknown account and an inactive one get one and the same response."""
+    """A wrong password, an unknown account and an inactive one get one and the same response.
+
+    After the right password of an account with a second factor, a call without ``code`` is a 401
+    with ``mfa_required``.
+    """
 
     refusal = {"detail": "No active account found with the given credentials"}
     may_throttle = True
@@ -69,9 +74,12 @@ class LoginView(AnonymousView):
     def post(self, request: Request) -> HttpResponse:
         form = LoginSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        user: AbstractBaseUser | None = authenticate(request._request, **form.validated_data)
+        given = dict(form.validated_data)
+        with offering(given.pop("code", "")):
+            user: AbstractBaseUser | None = authenticate(request._request, **given)
         if user is None or not passes_rule(user):
             raise LoginRefused
+        require_of_staff(user)
         try:
             return _pair(open_session(user=user))
         except LoginSuperseded as error:

@@ -6,6 +6,7 @@ All other code imports simplejwt's models from here.
 from tokens.models.browser import BrowserCutoff
 from tokens.models.cutoff import Cutoff
 from tokens.models.event import Event
+from tokens.models.factor import Factor, FactorKind, RecoveryCode
 from tokens.models.feed_entry import FeedEntry
 from tokens.models.job import RevocationJob, RevocationTarget
 from tokens.models.kinds import Kind, Measure
@@ -29,11 +30,14 @@ __all__ = [
     "Event",
     "EventTarget",
     "EventWindow",
+    "Factor",
+    "FactorKind",
     "FeedEntry",
     "Kind",
     "LoginThrottle",
     "Measure",
     "OutstandingToken",
+    "RecoveryCode",
     "Refusal",
     "RevocationJob",
     "RevocationTarget",

@@ -261,6 +261,31 @@ class Kind(models.TextChoices):
         Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True, caep=Caep("policy")),
         _("password changed"),
     )
+    FACTOR_ADDED = (
+        "factor_added",
+        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True),
+        _("second factor added"),
+    )
+    FACTOR_REMOVED = (
+        "factor_removed",
+        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True),
+        _("second factor removed"),
+    )
+    FACTORS_RESET = (
+        "factors_reset",
+        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.WARNING, security=True),
+        _("second factors reset"),
+    )
+    RECOVERY_CODES = (
+        "recovery_codes",
+        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True),
+        _("recovery codes created"),
+    )
+    RECOVERY_CODE_USED = (
+        "recovery_code_used",
+        Traits(ecs=SESSION_CHECK, severity=Severity.NOTICE, security=True),
+        _("recovery code used"),
+    )
     USER_DEACTIVATED = (
         "user_deactivated",
         Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True, caep=Caep("policy")),
@@ -390,5 +415,10 @@ OWNER_WORDS: dict[str, str | Promise] = {
     Kind.REVOKE_BROWSERS: _("Browsers were logged out"),
     Kind.CUTOFF: _("Sessions were ended"),
     Kind.PASSWORD_CHANGED: _("The password was changed"),
+    Kind.FACTOR_ADDED: _("A second factor was added"),
+    Kind.FACTOR_REMOVED: _("A second factor was removed"),
+    Kind.FACTORS_RESET: _("The second factors were removed"),
+    Kind.RECOVERY_CODES: _("New recovery codes were made"),
+    Kind.RECOVERY_CODE_USED: _("A recovery code was used"),
     Kind.USER_DEACTIVATED: _("The account was deactivated"),
 }

@@ -20,6 +20,8 @@ class Reason(StrEnum):
     TOO_MANY_ATTEMPTS = "too many attempts"
     TOO_MANY_SESSIONS = "too many sessions"
     NOT_STAFF = "not staff"
+    WRONG_CODE = "wrong code"
+    WRONG_PASSKEY = "wrong passkey"
     # These four are choices of the form that revokes.
     LOST_DEVICE = "lost device"
     LEFT_COMPANY = "left the company"

@@ -9,13 +9,20 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework_simplejwt.exceptions import InvalidToken
 
+from tokens.accounts.factors import FactorMissing, FactorNeeded
 from tokens.accounts.passwords import LoginBusy, LoginLocked
 from tokens.audit.refusals import record_refusal
 from tokens.jwt.keys import KeyUnavailable
 from tokens.sessions.claims import ClaimsUnavailable
 from tokens.sessions.issue import LoginSuperseded
 from tokens.validation.validator import Validation, bearer_refusal
-from tokens.web.errors import RETRY_AFTER_SECONDS, UNAVAILABLE, is_fault
+from tokens.web.errors import (
+    FACTOR_MISSING,
+    FACTOR_NEEDED,
+    RETRY_AFTER_SECONDS,
+    UNAVAILABLE,
+    is_fault,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +33,20 @@ class BearerRefused(InvalidToken):  # type: ignore[misc]  # simplejwt ships no t
     def __init__(self, validation: Validation) -> None:
         record_refusal(validation)
         super().__init__(bearer_refusal(validation.message))
+
+
+class CodeNeeded(AuthenticationFailed):
+    """Ask for the second factor of the account, after its right password."""
+
+    def __init__(self) -> None:
+        super().__init__({"detail": FACTOR_NEEDED, "code": "mfa_required"})
+
+
+class EnrolmentNeeded(AuthenticationFailed):
+    """Refuse staff without a second factor, if STAFF_MFA requires one."""
+
+    def __init__(self) -> None:
+        super().__init__({"detail": FACTOR_MISSING, "code": "mfa_enrolment_required"})
 
 
 class Unavailable(APIException):
@@ -63,6 +84,10 @@ def as_api_errors() -> Iterator[None]:
         raise Unavailable(wait=error.retry_after, status=429) from error
     except LoginBusy as error:
         raise Unavailable(wait=error.retry_after) from error
+    except FactorNeeded as error:
+        raise CodeNeeded from error
+    except FactorMissing as error:
+        raise EnrolmentNeeded from error
     except (ClaimsUnavailable, KeyUnavailable) as error:
         raise Unavailable from error
     except Error as error:

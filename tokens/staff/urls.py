@@ -3,6 +3,7 @@ from django.urls import path, register_converter
 from tokens.staff import (
     attention,
     events,
+    factors,
     inspect,
     jobs,
     keys,
@@ -50,6 +51,7 @@ urlpatterns = pages(
         path("sessions/<uuid:sid>/", sessions.detail, name="session"),
         path("users/", users.index, name="users"),
         path("users/<str:pk>/", users.detail, name="user"),
+        path("users/<str:pk>/reset-factors/", factors.reset, name="reset-factors"),
         path("revoke/", revoke.revoke, name="revoke"),
         path("revoke/<int:pk>/", jobs.job, name="revoke-job"),
         path("views/", saved_views.index, name="saved-views"),

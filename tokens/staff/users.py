@@ -6,6 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from tokens import audit
+from tokens.accounts.factors import has_factor
 from tokens.listing.sessions import SessionQuery, active_first, live_sessions_of
 from tokens.listing.tokens import foreign_tokens_of
 from tokens.listing.users import account_with_key
@@ -41,5 +42,6 @@ def detail(request: HttpRequest, pk: str) -> HttpResponse:
         "sessions": active_first(query=SessionQuery(user=person.pk), size=SHOWN),
         "strays": foreign_tokens_of(user=person, most=SHOWN),
         "reach": reach_of_user(user=person),
+        "has_factor": has_factor(person),
     }
     return render(request, "tokens/staff/user.html", context)

@@ -321,6 +321,7 @@ ACCOUNT_NAV = (
     ("sessions", gettext_lazy("Your sessions")),
     ("events", gettext_lazy("What happened")),
     ("password", gettext_lazy("Password")),
+    ("factors", gettext_lazy("Second factor")),
 )
 
 

@@ -10,17 +10,19 @@ import sys
 from django.core.exceptions import PermissionDenied
 from django.db import DataError, Error, ProgrammingError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
 from django.template import loader
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views import defaults
 
+from tokens.accounts.factors import FactorMissing, FactorNeeded
 from tokens.accounts.passwords import LoginBusy, LoginLocked
 from tokens.jwt.keys import KeyUnavailable
 from tokens.sessions.claims import ClaimsUnavailable
 from tokens.sessions.issue import LoginSuperseded
-from tokens.web import PARTS
+from tokens.web import PARTS, second_step
 from tokens.web.denials import record_denial
 
 RETRY_AFTER_SECONDS = 5
@@ -28,12 +30,14 @@ UNAVAILABLE = gettext_lazy("The service is not able to answer just now. Nothing 
 UNKNOWN = gettext_lazy(
     "The service is not able to answer just now. It is not known whether the change was made."
 )
+FACTOR_NEEDED = gettext_lazy("A second factor is needed. Send its code too.")
+FACTOR_MISSING = gettext_lazy("Staff need a second factor. Add one on the account pages first.")
 # PostgreSQL reports a table that the role may not write like a wrong statement.
 INSUFFICIENT_PRIVILEGE = "42501"
 # In the portal, for addresses without a view.
 JSON_PATHS = ("/api/", "/.well-known/", "/healthz", "/readyz", "/metrics")
 # What the app raises in a login or logout, in whichever view.
-OWN = (LoginLocked, LoginBusy, ClaimsUnavailable, KeyUnavailable)
+OWN = (LoginLocked, LoginBusy, FactorNeeded, FactorMissing, ClaimsUnavailable, KeyUnavailable)
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 logger = logging.getLogger(__name__)
 
@@ -70,6 +74,8 @@ def _known(request: HttpRequest, exception: BaseException | None) -> HttpRespons
     if isinstance(exception, LoginBusy):
         detail = _("Too many logins at once. Try again in a moment.")
         return _answer(request, 503, detail, exception.retry_after)
+    if isinstance(exception, FactorNeeded | FactorMissing):
+        return _ask_for_factor(request, exception)
     if isinstance(exception, PermissionDenied):
         try:
             _note_denial(request)
@@ -82,6 +88,22 @@ def _known(request: HttpRequest, exception: BaseException | None) -> HttpRespons
         logger.error("database fault: %s on %s", type(exception).__name__, request.path)
         return _answer(request, 503, str(_outcome(request, exception)), RETRY_AFTER_SECONDS)
     return None
+
+
+def _ask_for_factor(request: HttpRequest, exception: FactorNeeded | FactorMissing) -> HttpResponse:
+    """Send a browser to the page that asks for a second factor; tell other clients to send one."""
+    if isinstance(exception, FactorNeeded):
+        page = "" if wants_json(request) else second_step.begin(request, user=exception.user)
+        if page:
+            return redirect(page)
+        body = {"detail": str(FACTOR_NEEDED), "code": "mfa_required"}
+    else:
+        body = {"detail": str(FACTOR_MISSING), "code": "mfa_enrolment_required"}
+    return JsonResponse(
+        body,
+        status=401,
+        headers={"WWW-Authenticate": 'Bearer realm="api"', "Cache-Control": "no-store"},
+    )
 
 
 def _outcome(request: HttpRequest, exception: BaseException | None) -> object:

@@ -13,12 +13,14 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
+from django.shortcuts import redirect
 from django.urls import Resolver404, resolve
 from django.utils import timezone, translation
 from django.utils.functional import SimpleLazyObject
 
+from tokens.accounts.factors import REQUIRED
 from tokens.conf import app_settings
 from tokens.jwt.redaction import SUSPECT, redact_text
 from tokens.origin import (
@@ -36,6 +38,7 @@ from tokens.origin import (
     request_context,
 )
 from tokens.validation import browser
+from tokens.web import second_step
 from tokens.web.errors import answer_for, answer_for_own, too_large
 from tokens.web.metrics import DURATION, REQUESTS
 from tokens.web.pages import REDACTED, VISIBLE, show_hidden, zone_of
@@ -70,6 +73,7 @@ class RequestContextMiddleware:
         self.get_response = get_response
         self.proxies = tuple(app_settings.TRUSTED_PROXIES)
         self.access_log = app_settings.ACCESS_LOG
+        self.staff_need_factor = app_settings.STAFF_MFA == REQUIRED
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         began = time.perf_counter()
@@ -90,15 +94,25 @@ class RequestContextMiddleware:
             _write_access(f'{address} "{asked}" {answered} {request_id}')
         return response
 
-    def process_view(self, request: HttpRequest, *_: object) -> None:
+    def process_view(self, request: HttpRequest, *_: object) -> HttpResponseBase | None:
         # The request has no user yet when this middleware comes before Django's.
         check_browser_session(request)
+        if self.staff_need_factor and (page := second_step.page_needed(request)):
+            return go_to(request, page)
+        return None
 
     def process_exception(
         self, request: HttpRequest, exception: Exception
     ) -> HttpResponseBase | None:
         """Answer 429, 503 or 401 for what the app raises through a view of the project."""
         return answer_for_own(request, exception)
+
+
+def go_to(request: HttpRequest, page: str) -> HttpResponseBase:
+    """Redirect the whole page, also if htmx asked for a part of it."""
+    if request.headers.get("HX-Request"):
+        return HttpResponse(status=204, headers={"HX-Redirect": page})
+    return redirect(page)
 
 
 def actor_of(request: HttpRequest) -> Actor:

@@ -29,8 +29,9 @@ ADDRESSES = (
     "HTTP_REFERER",
     "HTTP_HX_CURRENT_URL",
 )
-# The fields whose content is never stored as it is. The inspector needs the whole token.
-SECRET_FIELDS = ("token", "password", "secret", "code")
+# The fields whose content is never stored as it is. The inspector needs the whole token, and what a
+# passkey answers looks like one.
+SECRET_FIELDS = ("token", "password", "secret", "code", "passkey")
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 

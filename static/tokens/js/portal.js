@@ -10,3 +10,4 @@ import "./review.js";
 import "./searching.js";
 import "./pasting.js";
 import "./failures.js";
+import "./passkeys.js";

@@ -57,7 +57,8 @@ class Complaints:
         context.on("request", lambda request: self._leaving(request.url))
 
     def _leaving(self, url: str) -> None:
-        if not url.startswith((self.base_url, "data:", "blob:", "about:")):
+        named = self.base_url.replace("127.0.0.1", "localhost")
+        if not url.startswith((self.base_url, named, "data:", "blob:", "about:")):
             self.seen.append(f"left the portal: {url}")
 
     def left(self) -> list[str]:
