@@ -234,6 +234,15 @@ def test_person_types_the_key_to_go_on(run, monkeypatch, typed, state):
     assert state_of(key["kid"]) == state
 
 
+def test_emergency_prints_each_fact_on_a_line_of_its_own(run):
+    (key,) = run("add", "--alg", "HS256")["keys"]
+    out = StringIO()
+    words = ("retire", key["kid"], "--emergency", "--yes", *REASON)
+    call_command("signing_keys", *words, stdout=out)
+    *_keys, last = out.getvalue().splitlines()
+    assert last == "Revoked 0 sessions of 0 users."
+
+
 def test_list_says_when_each_key_passes_on(run):
     run("add", "--alg", "HS256")
     run("add", "--alg", "ES256")

@@ -14,7 +14,13 @@ from tests.support.tokens import failed, pair_of
 from tokens.jwt.algorithms import ALGORITHMS
 from tokens.jwt.keys import key_ring, make_key
 from tokens.jwt.signing import read
-from tokens.keyring.acts import KeyRefused, add_key, encrypt_again, retire_in_emergency
+from tokens.keyring.acts import (
+    KeyRefused,
+    add_from_environment,
+    add_key,
+    encrypt_again,
+    retire_in_emergency,
+)
 from tokens.keyring.checks import check_ring
 from tokens.keyring.following import database_ring
 from tokens.keyring.protection import NotAuthentic, protect, reveal
@@ -189,6 +195,16 @@ def test_changed_row_of_a_retired_key_does_not_keep_the_secret_from_turning_over
     assert encrypt_again() == 2
     assert not ignored(SigningKey.objects.get(state="signing").kid)
     assert ignored(gone.kid)
+
+
+def test_wrong_secret_adds_no_key(rotate_to, settings):
+    """The other hosts could not decrypt it."""
+    rotate_to("ES256")
+    settings.SIGNING_KEYS_SECRET = OTHER
+    for add in (lambda: add_key(algorithm=ALGORITHMS["EdDSA"]), add_from_environment):
+        with pytest.raises(KeyRefused, match="SIGNING_KEYS_SECRET is another one"):
+            add()
+    assert SigningKey.objects.count() == 1
 
 
 def test_empty_secret_decrypts_nothing(rotate_to, settings):

@@ -268,7 +268,13 @@ def _generate(algorithm: Algorithm) -> str:
 def _add(
     ring: list[SigningKey], material: str, algorithm: Algorithm, state: KeyState
 ) -> SigningKey:
-    """Write a new key. An upcoming one signs at once if no other key does."""
+    """Write a new key. An upcoming one signs at once if no other key does.
+
+    Raises `KeyRefused` if the key that signs can't be decrypted: the other processes, which have
+    another secret, could not use the new one.
+    """
+    for signed in _in_state(ring, KeyState.SIGNING):
+        _material(signed)
     made = make_key(material=material, algorithm=algorithm)
     if state == KeyState.UPCOMING:
         if not _in_state(ring, KeyState.SIGNING):

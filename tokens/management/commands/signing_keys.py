@@ -114,7 +114,7 @@ class Command(TokensCommand):
                 ended += step
                 bar.update(step.sessions)
         more = {"sessions": ended.sessions, "users": ended.users}
-        line = f" Revoked {ended.sessions} sessions of {ended.users} users."
+        line = f"Revoked {ended.sessions} sessions of {ended.users} users."
         self._tell([change], as_json=as_json, more=more, line=line)
 
     def _confirms(self, key: SigningKey, review: Preview) -> bool:
@@ -140,7 +140,8 @@ class Command(TokensCommand):
             _line(change.key) + ("" if change.changed else " (as before)") for change in changes
         ]
         lines += [_line(change.successor) for change in changes if change.successor]
-        self.tell(facts | dict(more or {}), "\n".join(lines) + line, as_json=as_json)
+        lines += [line] if line else []
+        self.tell(facts | dict(more or {}), "\n".join(lines), as_json=as_json)
 
 
 def _changed(change: Change) -> dict[str, object]:
