@@ -86,16 +86,16 @@ def test_user_logs_out_everywhere_but_this_device(own: Person) -> None:
 
 def test_user_ends_all_own_sessions(own: Person) -> None:
     own.open("/account/sessions/")
-    own.press(own.page.get_by_role("link", name="Log out everywhere…"))
-    asked(own, "Log out everywhere?")
-    own.press(own.page.get_by_role("button", name="Log out everywhere"))
+    own.press(own.page.get_by_role("link", name="Log out all devices…"))
+    asked(own, "Log out all devices?")
+    own.press(own.page.get_by_role("button", name="Log out all devices"))
     expect_message(own, "3 sessions are logged out.")
     assert live() == ["bob None"]
 
 
 def test_cancelling_on_the_account_page_ends_no_session(own: Person) -> None:
     own.open("/account/sessions/")
-    own.press(own.page.get_by_role("link", name="Log out everywhere…"))
+    own.press(own.page.get_by_role("link", name="Log out all devices…"))
     own.press(own.page.get_by_role("link", name="Cancel"))
     expect(own.page.get_by_role("heading", name="Your sessions")).to_be_visible()
     assert len(live()) == 4

@@ -109,7 +109,7 @@ ACTS = {
         Kind.REVOKE_USER, OWN_LEFT,
     ),
     "end all": Act(
-        "alice", f"{OWN}end/", "Log out everywhere", f"{OWN}end/", Kind.REVOKE_USER, OWN_LEFT,
+        "alice", f"{OWN}end/", "Log out all devices", f"{OWN}end/", Kind.REVOKE_USER, OWN_LEFT,
     ),
     "log in": Act(
         "", "/account/login/", "Log in", "/account/login/", Kind.LOGIN, "Your sessions",

@@ -202,7 +202,7 @@ def test_form_stopped_while_sending_can_be_sent_again(
             route.fallback()
 
     page.route(posts, hang)
-    button = page.get_by_role("button", name="Log out everywhere")
+    button = page.get_by_role("button", name="Log out all devices")
     with page.expect_request(posts):
         button.click(no_wait_after=True)
     with page.expect_event("requestfailed"):

@@ -201,7 +201,12 @@ STAFF = (
 )  # fmt: skip
 OWN = (
     ("/account/sessions/", "Log out…", "/account/sessions/{mine}/end/", "Log out this session?"),
-    ("/account/sessions/", "Log out everywhere…", "/account/sessions/end/", "Log out everywhere?"),
+    (
+        "/account/sessions/",
+        "Log out all devices…",
+        "/account/sessions/end/",
+        "Log out all devices?",
+    ),
     ("/account/sessions/end/", "Cancel", "/account/sessions/", "Your sessions"),
 )
 
