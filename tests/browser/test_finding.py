@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import ways_with
-from tests.support.browser.person import Person
+from tests.support.browser.person import Person, Way
 from tests.support.bulk_sessions import hold, logged
 from tests.support.users import make_user
 from tokens.models import Session
@@ -165,3 +165,20 @@ def test_user_list_finds_people(staff: Person, hers, his) -> None:
     staff.press(rows(staff.page).get_by_role("link", name="alice"))
     expect(staff.page.get_by_role("heading", name="alice")).to_be_visible()
     only(staff, "192.0.2.7")
+
+
+def test_filters_of_the_trail_are_folded_on_a_phone_and_say_what_is_set(enter, sam) -> None:
+    person = enter(sam, Way("phone", width=360, touch=True))
+    person.open("/staff/events/?kind=revocations&actor=sam")
+    page = person.page
+    expect(page.get_by_label("What", exact=True)).not_to_be_visible()
+    expect(page.get_by_role("link", name="What Revocations")).to_be_visible()
+    person.press(page.get_by_text("Filters", exact=True))
+    expect(page.get_by_role("link", name="What Revocations")).not_to_be_visible()
+    page.get_by_label("What", exact=True).select_option("")
+    page.wait_for_url("**/staff/events/?actor=sam")
+    person.press(page.get_by_text("Filters", exact=True))
+    expect(page.locator("#events-set")).to_have_text(re.compile(r"^\s*Remove filter:\s+By\s+sam"))
+    person.press(page.locator("#events-set a"))
+    page.wait_for_url(lambda url: url.rstrip("?").endswith("/staff/events/"))
+    person.fits()
