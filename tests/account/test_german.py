@@ -11,8 +11,11 @@ from django.utils import timezone
 from django.utils.translation import trans_real
 from django.utils.translation.template import templatize
 
+from tests.support.tokens import later
 from tests.support.users import PASSWORD
-from tokens.models import Session
+from tokens import audit
+from tokens.models import Kind, Session
+from tokens.models.reasons import Reason
 from tokens.sessions.issue import open_session
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +97,18 @@ def test_pages_speak_german(client, sam, url, words):
     answer = client.get(url, headers=GERMAN)
     assert '<html lang="de">' in answer.text
     assert words in answer.text
+
+
+def test_refusals_are_german_on_pages(client, sam, alice):
+    with later(minutes=-60):
+        token = open_session(user=alice).access
+    audit.record(kind=Kind.LOGIN_REFUSED, subject=alice, reason=Reason.WRONG_PASSWORD)
+    client.force_login(sam)
+    page = client.post("/staff/inspect/", {"token": token}, headers=GERMAN).text
+    assert "Das Token ist abgelaufen." in page
+    trail = client.get("/staff/events/", headers=GERMAN).text
+    assert "falsches Passwort" in trail
+    assert "wrong password" not in trail
 
 
 def test_the_api_speaks_one_language(client, alice):

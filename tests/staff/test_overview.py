@@ -93,7 +93,7 @@ def test_figures_are_those_of_the_last_day_against_the_day_before(client, sam, a
 
 def test_staff_read_what_they_cannot_see(client, sam, viewer, auditor, inspector):
     for user, hidden in (
-        (viewer, "guessed password, failed logins, retry from elsewhere, retired keys"),
+        (viewer, "guessed password, refused logins, retry from elsewhere, retired keys"),
         (auditor, "many accounts, users with many sessions"),
         (inspector, "reuse, guessed password"),
     ):

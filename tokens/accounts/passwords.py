@@ -20,6 +20,7 @@ from tokens.accounts.throttle import (
 from tokens.accounts.upgrades import move_sessions
 from tokens.db.revocation_feed import sessions_kept
 from tokens.models import Kind
+from tokens.models.reasons import Reason
 from tokens.validation.token_context import password_mark
 
 __all__ = ["LoginBusy", "LoginLocked", "check", "unlock"]
@@ -73,8 +74,8 @@ def _matches(user: AbstractBaseUser, raw: str) -> bool:
 
 def _refusal_reason(user: AbstractBaseUser | None, matches: bool) -> str:
     if user is None:
-        return "unknown user"
-    return "inactive user" if matches else "wrong password"
+        return Reason.UNKNOWN_USER
+    return Reason.INACTIVE_USER if matches else Reason.WRONG_PASSWORD
 
 
 def _upgrade_hash(user: AbstractBaseUser, raw: str) -> bool:

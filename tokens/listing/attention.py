@@ -283,8 +283,8 @@ RULES = (
     ),
     Rule(
         "locked",
-        _("failed logins"),
-        _("Too many failed logins. Further ones are refused for a few minutes."),
+        _("refused logins"),
+        _("Too many logins were refused. Further ones are locked for a few minutes."),
         _locked,
         needs=(VIEW_EVENTS,),
     ),

@@ -22,6 +22,9 @@ class Reason(StrEnum):
     NOT_STAFF = "not staff"
     WRONG_CODE = "wrong code"
     WRONG_PASSKEY = "wrong passkey"
+    UNKNOWN_USER = "unknown user"
+    INACTIVE_USER = "inactive user"
+    WRONG_PASSWORD = "wrong password"  # noqa: S105
     # These four are choices of the form that revokes.
     LOST_DEVICE = "lost device"
     LEFT_COMPANY = "left the company"

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.html import avoid_wrapping, format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
-from django.utils.translation import get_language, gettext_lazy, npgettext_lazy
+from django.utils.translation import get_language, gettext_lazy, npgettext_lazy, pgettext
 from django.utils.translation import gettext as _
 
 from tokens.conf import app_settings
@@ -243,7 +243,8 @@ CHECK_RESULTS = {
 def check_line(check: Check) -> SafeString:
     """Show one check of a validation as a list item, with its result and the reason."""
     mark, symbol, result = CHECK_RESULTS[check.passed]
-    reason = format_html('<span class="detail">{}</span>', check.why) if check.why else ""
+    words = in_page_words(check.why)
+    reason = format_html('<span class="detail">{}</span>', words) if words else ""
     return format_html(
         '<li class="{}">{} <span>{}<span class="visually-hidden">: {}</span></span>{}</li>',
         mark,
@@ -270,7 +271,13 @@ def refusal_reason(why: str) -> str:
     start, _of, _rest = REVOKED_BECAUSE.partition("%")
     if why.startswith(start):
         return _(REVOKED_BECAUSE) % {"reason": reason(why.removeprefix(start))}
-    return _(why) if why else ""
+    return _(in_page_words(why)) if why else ""
+
+
+@register.filter
+def in_page_words(why: str) -> str:
+    """Translate a message of the API, which answers in English in every language."""
+    return pgettext("page", why) if why else ""
 
 
 TOKEN_TYPES = {"access": gettext_lazy("access token"), "refresh": gettext_lazy("refresh token")}
