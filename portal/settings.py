@@ -28,7 +28,9 @@ FORCE_SCRIPT_NAME = SCRIPT_NAME or None
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", wildcards=True)
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
 # The label that a client gives itself.
-CORS_ALLOW_HEADERS = (*default_headers, "x-client")
+CORS_ALLOW_HEADERS = (*default_headers, "x-client", "x-token-transport")
+# Pages of the trusted origins may use the cookie of the refresh token.
+CORS_ALLOW_CREDENTIALS = bool(CSRF_TRUSTED_ORIGINS)
 CORS_EXPOSE_HEADERS = ("retry-after", "x-request-id")
 CORS_URLS_REGEX = r"^/(api/|\.well-known/)"
 TRUSTED_PROXIES = env.items("TRUSTED_PROXIES", default=AppSettings.TRUSTED_PROXIES.default)

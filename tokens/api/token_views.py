@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
 from tokens.accounts.factors import offering, require_of_staff
+from tokens.api import refresh_cookie
 from tokens.api.base import AnonymousView, ApiView, json_response
 from tokens.api.logout import log_out
 from tokens.api.openapi import JSON, TOKENS, any_body, describe
@@ -24,7 +25,7 @@ from tokens.api.serializers import (
 from tokens.jwt.signing import REFRESH, passes_rule
 from tokens.models.reasons import Reason
 from tokens.sessions.issue import IssuedPair, LoginSuperseded, open_session
-from tokens.sessions.refresh import rotate
+from tokens.sessions.refresh import rotate, rotate_shared
 from tokens.simplejwt.errors import token_not_valid
 from tokens.validation import validate
 from tokens.validation.validator import ALLOWED
@@ -40,6 +41,14 @@ class LoginRefused(NotAuthenticated):
 
 def _pair(pair: IssuedPair) -> HttpResponse:
     return json_response({"refresh": pair.refresh, "access": pair.access})
+
+
+def _uses_cookie(request: Request) -> bool:
+    """Return whether the client keeps its refresh token in the cookie. Raises `ForeignPage`."""
+    if request.META.get("HTTP_X_TOKEN_TRANSPORT") != refresh_cookie.COOKIE:
+        return False
+    refresh_cookie.require_own_page(request._request)
+    return True
 
 
 def _presented_token(form: type[Serializer[None]], name: str, body: object) -> str:
@@ -72,6 +81,7 @@ class LoginView(AnonymousView):
         request=LoginSerializer,
     )
     def post(self, request: Request) -> HttpResponse:
+        in_cookie = _uses_cookie(request)
         form = LoginSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         given = dict(form.validated_data)
@@ -81,9 +91,10 @@ class LoginView(AnonymousView):
             raise LoginRefused
         require_of_staff(user)
         try:
-            return _pair(open_session(user=user))
+            pair = open_session(user=user)
         except LoginSuperseded as error:
             raise LoginRefused from error
+        return refresh_cookie.answer(request._request, pair) if in_cookie else _pair(pair)
 
 
 class RestrictedView(ApiView):
@@ -110,7 +121,11 @@ class RefreshView(AnonymousView):
         request=RefreshSerializer,
     )
     def post(self, request: Request) -> HttpResponse:
-        return _pair(rotate(refresh=_presented_token(RefreshSerializer, "refresh", request.data)))
+        if _uses_cookie(request):
+            token = refresh_cookie.presented(request._request)
+            return refresh_cookie.answer(request._request, rotate_shared(refresh=token))
+        token = _presented_token(RefreshSerializer, "refresh", request.data)
+        return _pair(rotate(refresh=token))
 
 
 class LogoutView(AnonymousView):
@@ -126,6 +141,10 @@ class LogoutView(AnonymousView):
         request=any_body("refresh", JSON),
     )
     def post(self, request: Request) -> HttpResponse:
+        if _uses_cookie(request):
+            token = refresh_cookie.presented(request._request)
+            log_out(token=token, reason=Reason.LOGGED_OUT, expected=REFRESH)
+            return refresh_cookie.forget(request._request, json_response({}))
         form = RefreshSerializer(data=request.data)
         if form.is_valid():
             refresh = form.validated_data["refresh"]

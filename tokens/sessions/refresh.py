@@ -7,7 +7,7 @@ same successor.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import connection, transaction
@@ -97,6 +97,20 @@ def rotate_in_transaction(
     return _accepted(outcome)
 
 
+def rotate_shared(*, refresh: str, origin: Origin | None = None) -> IssuedPair:
+    """Do as `rotate` does for a token that several tabs of a browser share.
+
+    They refresh at the same time, with the token of before or after a rotation. So a token that is
+    younger than the grace is answered with itself and a new access token: until the tabs have it,
+    there is no later one, and none of them presents a token that was used up twice.
+    """
+    claims = read_claims(token=refresh, expected=REFRESH)
+    act = partial(_rotate_unless_fresh, refresh=refresh)
+    with acting_from(origin or current_origin()), transaction.atomic(durable=True):
+        outcome = _under_lock(refresh, claims, act)
+    return _accepted(outcome)
+
+
 def renew(
     *, refresh: str, origin: Origin | None = None, token_class: TokenClass = STOCK_REFRESH
 ) -> IssuedPair:
@@ -161,6 +175,14 @@ def _rotate(context: TokenContext, claims: Claims, *, token_class: TokenClass) -
     rotation = plan_rotation(context=context, claims=claims, token_class=token_class)
     write_under_lock(rotation)
     return rotation.pair
+
+
+def _rotate_unless_fresh(context: TokenContext, claims: Claims, *, refresh: str) -> IssuedPair:
+    session = context.session
+    age = context.now - (session.rotated_at or session.created_at)
+    if age < timedelta(seconds=app_settings.REFRESH_GRACE_SECONDS):
+        return _use(context, claims, refresh=refresh, token_class=STOCK_REFRESH)
+    return _rotate(context, claims, token_class=STOCK_REFRESH)
 
 
 def _use(
