@@ -47,6 +47,7 @@ def test_changed_password_ends_everything_but_this_browser(own, alice, bob):
         ({"old": "wrong"}, "Your old password was entered incorrectly"),
         ({"again": NEW + "!"}, "didn’t match"),
         ({"new": "password", "again": "password"}, "too common"),
+        ({"new": "r7#kQ2z", "again": "r7#kQ2z"}, "too short"),
         ({"new": "", "again": ""}, "This field is required"),
         ({"new": PASSWORD, "again": PASSWORD}, "differs from the old one"),
     ],
