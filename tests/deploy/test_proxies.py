@@ -95,6 +95,7 @@ def test_scheme_of_the_client_is_replaced(front):
     """Without X-Forwarded-Proto from the proxy, each page would redirect to itself."""
     answer = front.call("GET", "/staff/login/", headers={"X-Forwarded-Proto": "http"})
     assert answer.status_code == 200
+    assert answer.headers["Set-Cookie"].startswith("__Host-csrftoken=")
     assert "Secure" in answer.headers["Set-Cookie"]
 
 
