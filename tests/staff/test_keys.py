@@ -35,8 +35,24 @@ def ring(db, settings):
 
 def test_page_says_that_the_keys_are_in_the_environment(staff):
     page = staff.get(PAGE).text
-    assert "No keys in the database" in page
+    assert "The keys are in the environment" in page
     assert "JWT_SIGNING_KEY" in page
+    assert "No keys in the database" not in page
+    assert "signing_keys” changes them" not in page
+
+
+def test_page_marks_the_keys_that_this_process_cannot_use(staff, ring):
+    add_key(algorithm=ALGORITHMS["HS256"])
+    changed, good = (add_key(algorithm=ALGORITHMS[one]).key for one in ("ES256", "EdDSA"))
+    retired = retire_key(kid=add_key(algorithm=ALGORITHMS["HS512"]).key.kid).key
+    SigningKey.objects.filter(pk=changed.pk).update(algorithm="ES384")
+    SigningKey.objects.filter(pk=retired.pk).update(algorithm="HS384")
+    database_ring.forget()
+    response = staff.get(PAGE)
+    unusable = {row.key.kid for row in response.context["rows"] if row.unusable}
+    assert unusable == {changed.kid}
+    assert response.text.count("can't be used") == 1
+    assert good.kid in response.text
 
 
 def test_page_of_an_empty_ring_says_how_to_add_a_key(staff, ring):

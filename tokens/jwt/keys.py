@@ -49,12 +49,14 @@ class Key:
 class KeyRing:
     """Hold the key that signs and, by their ids, all keys that verify, the signing one first.
 
-    ``retired`` are the ids of keys that are known, and verify no more.
+    ``retired`` are the ids of keys that are known, and verify no more. ``unusable`` are those of
+    keys that could not be loaded.
     """
 
     signing: Key | None
     by_kid: Mapping[str, Key]
     retired: frozenset[str] = frozenset()
+    unusable: frozenset[str] = frozenset()
 
     @property
     def current(self) -> Key:

@@ -111,7 +111,12 @@ def make_ring(rows: Iterable[SigningKey], keys: dict[str, Key | None]) -> KeyRin
     signing = [key for row, key in usable if row.state == KeyState.SIGNING]
     by_kid = {key.kid: key for key in (*signing, *(key for _row, key in usable))}
     retired = {row.kid for row in rows if row.state == KeyState.RETIRED}
-    return KeyRing(signing[0] if signing else None, by_kid, frozenset(retired - by_kid.keys()))
+    return KeyRing(
+        signing=signing[0] if signing else None,
+        by_kid=by_kid,
+        retired=frozenset(retired - by_kid.keys()),
+        unusable=frozenset({row.kid for row in rows} - retired - by_kid.keys()),
+    )
 
 
 def _load_key(row: SigningKey, retired: frozenset[str]) -> Key | None:
