@@ -55,7 +55,7 @@ def test_fixed_reasons_are_translated(german: Client, session) -> None:
     staff = f"/staff/sessions/{session.pk}/"
     for url in ("/staff/events/?kind=revoke_session", address, staff):
         page = german.get(url, headers=GERMAN).text
-        assert "vom Besitzer beendet" in page
+        assert "vom Besitzer abgemeldet" in page
         assert Reason.BY_OWNER not in page
     page = german.get("/staff/events/?kind=revoke_user", headers=GERMAN).text
     assert "Gerät verloren: left in a train" in page

@@ -10,8 +10,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 # PostgreSQL takes what SQLite, which waits for nothing, is told one by one.
 COSTS = {
-    "postgresql": {"login": (5, 3), "restricted": (1, 0), "refresh": (2, 1)},
-    "sqlite": {"login": (8, 3), "restricted": (1, 0), "refresh": (6, 1)},
+    "postgresql": {"login": (6, 3), "restricted": (1, 0), "refresh": (2, 1)},
+    "sqlite": {"login": (9, 3), "restricted": (1, 0), "refresh": (6, 1)},
 }[connection.vendor]
 
 

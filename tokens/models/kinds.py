@@ -391,6 +391,8 @@ def traits_of(kind: str) -> Traits:
 
 
 SECURITY_KINDS = tuple(kind for kind in Kind if kind.traits.security)
+# Acts by filter or cutoff, whose reach no page of a session or user shows.
+BULK_KINDS = (Kind.REVOKE_MATCHING, Kind.CUTOFF)
 READ_ONLY_KINDS = tuple(kind for kind in Kind if kind.traits.read_only)
 MEASURED_KINDS = {kind.value: kind.traits.measure for kind in Kind if kind.traits.measure}
 

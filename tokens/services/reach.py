@@ -11,12 +11,11 @@ from tokens.db import clock
 from tokens.jwt.signing import access_lifetime, leeway
 from tokens.listing.cutoffs import cutoffs_over
 from tokens.listing.stats import last_of
-from tokens.models import Cutoff, Kind, RevocationJob, Service, Session
+from tokens.models import Cutoff, RevocationJob, Service, Session
+from tokens.models.kinds import BULK_KINDS
 
 # A service that polls is heard of more often.
 SILENT = timedelta(seconds=30)
-# Acts upon many, of which no page of a session or user shows the reach.
-BULK = (Kind.REVOKE_MATCHING, Kind.CUTOFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def reach_of_job(*, job: RevocationJob) -> Reach | None:
 
 def reach_of_latest_bulk() -> Reach | None:
     """Return the reach of the last revocation by filter or cutoff; see `reach_of_session`."""
-    instants = [last_of(kind=kind) for kind in BULK]
+    instants = [last_of(kind=kind) for kind in BULK_KINDS]
     return _reach(max((at for at in instants if at is not None), default=None), None)
 
 
