@@ -121,9 +121,9 @@ class AppSettings:
     )
     STAFF_MFA = Setting(
         "optional",
-        "`optional`: an account with a second factor is asked for it. `required`: staff can't use "
-        "the staff pages, the admin or the API without one. `off`: no account is asked, for a "
-        "project whose own login has second factors.",
+        "Who is asked for a second factor. `optional`: an account that has one. `required`: staff "
+        "too, who can't use the staff pages, the admin or the API without one. `off`: no account, "
+        "for a project whose own login has second factors.",
     )
     REFRESH_GRACE_SECONDS = Setting(
         10,
