@@ -30,6 +30,8 @@ Actor: TypeAlias = "AbstractBaseUser | AnonymousUser | None"
 # Characters that a session and an event store of the headers.
 USER_AGENT_LENGTH = 512
 CLIENT_LENGTH = 100
+# The label of a management command starts with this.
+COMMAND = "manage.py "
 
 
 class OriginColumns(TypedDict):

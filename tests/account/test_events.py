@@ -1,8 +1,10 @@
 """Users read what happened to their account, and nothing about anybody else."""
 
+import socket
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from tests.support.clock import travel
@@ -43,6 +45,29 @@ def test_owner_reads_logins_refusals_and_ends_in_plain_words(own, alice, bob, sa
     # Nothing about others, or about where staff are.
     for secret in ("203.0.113.99", "Bob", "198.51.100.77", "Safari", "sam"):
         assert secret not in page
+
+
+def test_act_of_a_command_is_one_of_staff_and_does_not_name_the_host(own, alice):
+    open_session(user=alice, origin=HOME)
+    call_command("revoke_tokens", "--user", "alice", "--reason", "laptop lost")
+    own.force_login(alice)
+    page = own.get(URL).text
+    assert "laptop lost" in page
+    assert "staff" in page
+    assert socket.gethostname() not in page
+
+
+def test_refused_login_shows_its_address_whatever_the_client_calls_itself(own, client, alice):
+    client.post(
+        "/api/login",
+        {"username": "alice", "password": "wrong"},
+        content_type="application/json",
+        headers={"X-Client": "manage.py revoke_tokens"},
+        REMOTE_ADDR="203.0.113.5",
+    )
+    page = own.get(URL).text
+    assert "203.0.113.5" in page
+    assert "staff" not in page
 
 
 def test_cutoff_for_everybody_is_in_the_list_of_each_user_that_it_hit(own, alice, sam):

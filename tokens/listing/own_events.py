@@ -10,6 +10,7 @@ from tokens.listing.pagination import Page
 from tokens.listing.query import Text
 from tokens.models import Event
 from tokens.models.kinds import OWNER_WORDS
+from tokens.origin import COMMAND
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class OwnEvent:
     """Hold an event as its owner sees it.
 
     ``by_owner`` and ``by_staff`` say who did it; neither is true for the portal, or a client that
-    did not log in. The address and the device of a member of staff are not shown.
+    did not log in. A command counts as staff. The address and the device of a member of staff, or
+    the host of a command, are not shown.
     """
 
     event: Event
@@ -39,6 +41,10 @@ def _shown(events: "QuerySet[Event]") -> "QuerySet[Event]":
 
 def as_owner_sees(event: Event, *, user: AbstractBaseUser) -> OwnEvent:
     by_owner = event.actor_id == user.pk
-    return OwnEvent(
-        event, OWNER_WORDS[event.kind], by_owner, not by_owner and event.actor_id is not None
-    )
+    by_staff = not by_owner and (event.actor_id is not None or _of_a_command(event))
+    return OwnEvent(event, OWNER_WORDS[event.kind], by_owner, by_staff)
+
+
+def _of_a_command(event: Event) -> bool:
+    # An API client can choose any name, but its calls have an address.
+    return event.ip is None and event.client.startswith(COMMAND)

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from tokens.jwt.redaction import redact_text
 from tokens.listing.search import is_storable
-from tokens.origin import Origin, acting_from
+from tokens.origin import COMMAND, Origin, acting_from
 
 # A century: longer than anything is kept.
 MAX_DAYS = 36_500
@@ -84,7 +84,7 @@ class TokensCommand(BaseCommand):
         options = {name: _redact(value) for name, value in options.items()}
         name = type(self).__module__.rpartition(".")[2]
         origin = Origin(
-            client=f"manage.py {name}", user_agent=f"{_account()}@{socket.gethostname()}"
+            client=f"{COMMAND}{name}", user_agent=f"{_account()}@{socket.gethostname()}"
         )
         try:
             with acting_from(origin):
