@@ -51,7 +51,8 @@ def test_page_marks_the_keys_that_this_process_cannot_use(staff, ring):
     response = staff.get(PAGE)
     unusable = {row.key.kid for row in response.context["rows"] if row.unusable}
     assert unusable == {changed.kid}
-    assert response.text.count("can't be used") == 1
+    assert response.text.count("can't be used") == response.text.count("manage.py check") == 1
+    assert response.text.count("can sign") == 1
     assert good.kid in response.text
 
 
