@@ -11,7 +11,7 @@ from tests.support.factors import code_of, shown_key, with_app
 from tests.support.users import PASSWORD
 from tokens.accounts import factors
 from tokens.accounts.factors import codes_left, has_factor
-from tokens.models import Event, Factor, FactorKind, Kind
+from tokens.models import Event, Factor, FactorKind, Kind, RecoveryCode
 from tokens.web import second_step
 
 pytestmark = pytest.mark.django_db
@@ -27,6 +27,11 @@ DOORS = {
 def own(client, alice):
     client.force_login(alice)
     return client
+
+
+def prove(client, key):
+    """Give a second factor in a browser session that is logged in."""
+    assert client.post(STEP, {"code": code_of(key)}).status_code == 302
 
 
 @pytest.fixture(params=DOORS)
@@ -188,7 +193,7 @@ def test_key_of_another_account_adds_nothing(own, alice, bob):
 
 
 def test_factor_is_removed_with_the_password(own, alice):
-    with_app(alice)
+    prove(own, with_app(alice))
     path = f"{FACTORS}{Factor.objects.get().pk}/remove/"
     assert "your password alone will open" in own.get(path).text
     assert "The password is wrong." in own.post(path, {"password": "wrong"}).text
@@ -206,7 +211,7 @@ def test_factor_of_another_account_is_not_found(own, bob):
 
 
 def test_new_codes_replace_the_old_ones(own, alice):
-    with_app(alice)
+    prove(own, with_app(alice))
     old = factors.new_recovery_codes(alice)
     assert "stop working" in own.get(f"{FACTORS}codes/").text
     answer = own.post(f"{FACTORS}codes/", {"password": PASSWORD})
@@ -242,6 +247,41 @@ def test_wrong_answer_of_a_passkey_is_refused(own, alice, response):
     assert user_of(browser) is None
 
 
+@pytest.fixture
+def older(own, alice):
+    """Return a browser session from before the first factor, and the key of that."""
+    return own, with_app(alice)
+
+
+@pytest.mark.parametrize("page", ["app/", "passkey/", "codes/", "{pk}/remove/"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_session_older_than_the_factor_changes_none_before_it_gives_it(older, alice, page, method):
+    browser, key = older
+    path = FACTORS + page.format(pk=Factor.objects.get().pk)
+    codes = list(RecoveryCode.objects.values_list("digest", flat=True))
+    given = {"password": PASSWORD} if method == "post" else {}
+    answer = getattr(browser, method)(path, given)
+    assert answer["Location"] == f"{STEP}?next={path}"
+    assert list(RecoveryCode.objects.values_list("digest", flat=True)) == codes
+    assert Factor.objects.count() == 1
+    assert browser.get(FACTORS).status_code == 200
+    assert browser.post(answer.url, {"code": code_of(key)}).url == path
+    assert browser.get(path).status_code == 200
+
+
+def test_where_no_factor_is_asked_the_password_changes_them(older, settings):
+    settings.STAFF_MFA = "off"
+    browser, _key = older
+    assert browser.get(f"{FACTORS}codes/").status_code == 200
+
+
+def test_proof_gives_the_browser_a_new_session(older):
+    browser, key = older
+    before = browser.session.session_key
+    prove(browser, key)
+    assert browser.session.session_key != before
+
+
 # --- STAFF_MFA=required
 
 
@@ -275,6 +315,15 @@ def test_session_older_than_the_factor_gives_it_first(strict, client, sam):
     assert answer.url == f"{STEP}?next=/staff/events/"
     assert client.post(answer.url, {"code": code_of(key)}).url == "/staff/events/"
     assert client.get("/staff/events/").status_code == 200
+
+
+@pytest.mark.parametrize("page", ["/staff/", "/admin/"])
+def test_proof_does_not_outlive_the_factors(strict, client, sam, page):
+    client.force_login(sam)
+    prove(client, with_app(sam))
+    assert client.get(page).status_code == 200
+    factors.reset(user=sam, actor=sam, reason="lost")
+    assert client.get(page).url == f"{FACTORS}?next={page}"
 
 
 def test_other_users_and_login_pages_are_let_through(strict, own, sam):

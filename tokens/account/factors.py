@@ -1,19 +1,24 @@
 """Let users add and remove second factors, and make recovery codes.
 
-Each change asks for the password, so that an unlocked browser alone can't make one.
+Each change asks for the password, so that an unlocked browser alone can't make one. With the
+password alone, a browser session from before the first factor can't either: it gives one first.
 """
 
 import base64
 import json
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import segno
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -31,6 +36,19 @@ from tokens.web import second_step
 from tokens.web.login import login_needed
 
 shown = require_http_methods(["GET", "POST"])
+View = Callable[..., HttpResponse]
+
+
+def proved(view: View) -> View:
+    """Send a browser session that owes a second factor to give one first, and back after it."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if not second_step.owes_factor(request):
+            return view(request, *args, **kwargs)
+        return redirect_to_login(request.get_full_path(), reverse("tokens_account:second-step"))
+
+    return guarded
 
 
 class PasswordForm(forms.Form):
@@ -109,6 +127,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_needed
 @shown
+@proved
 def add_app(request: HttpRequest) -> HttpResponse:
     user = _own_account(request)
     form = AppForm(request.POST if request.method == "POST" else None, user=user)
@@ -135,6 +154,7 @@ def add_app(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_needed
 @shown
+@proved
 def add_passkey(request: HttpRequest) -> HttpResponse:
     user, host = _own_account(request), host_of(request)
     if not host:
@@ -164,6 +184,7 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_needed
 @shown
+@proved
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     user = owner_of(request)
     factor = Factor.objects.filter(user=user.pk, pk=pk).first()
@@ -182,6 +203,7 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @login_needed
 @shown
+@proved
 def codes(request: HttpRequest) -> HttpResponse:
     user = owner_of(request)
     if not factors.has_factor(user):

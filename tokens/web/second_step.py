@@ -13,7 +13,8 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest
 
-from tokens.accounts.factors import has_factor
+from tokens.accounts.factors import OFF, has_factor
+from tokens.conf import app_settings
 from tokens.db import clock
 from tokens.origin import is_staff
 from tokens.validation.token_context import password_mark
@@ -73,7 +74,16 @@ def complete(request: HttpRequest, *, user: AbstractBaseUser) -> None:
 
 
 def note_proof(request: HttpRequest) -> None:
+    """Note that this browser gave a second factor. Other holders of the old key stay behind."""
+    request.session.cycle_key()
     request.session[PROVED] = clock.now().isoformat()
+
+
+def owes_factor(request: HttpRequest) -> bool:
+    """Return whether the user has a second factor that this browser session didn't give yet."""
+    if app_settings.STAFF_MFA == OFF or is_proved(request):
+        return False
+    return has_factor(cast("User", request.user))
 
 
 def is_proved(request: HttpRequest) -> bool:
@@ -97,9 +107,12 @@ def page_needed(request: HttpRequest) -> str:
     if match is None or GUARDED.isdisjoint(match.app_names) or match.url_name in OPEN:
         return ""
     user = request.user
-    if not user.is_authenticated or not is_staff(user) or is_proved(request):
+    if not user.is_authenticated or not is_staff(user):
         return ""
+    # A proof does not outlive the factors: they may have been removed or reset since.
     name = "second-step" if has_factor(user) else "factors"
+    if name == "second-step" and is_proved(request):
+        return ""
     page = address_of(f"tokens_account:{name}")
     if not page:
         raise PermissionDenied
