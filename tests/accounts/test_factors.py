@@ -1,6 +1,7 @@
 """Second factors: which codes count, how often, and what is stored of them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from django.contrib.auth import authenticate
@@ -45,6 +46,19 @@ def test_password_and_code_open_it(alice):
     with offering(code_of(key)):
         assert authenticate(None, username="alice", password=PASSWORD) == alice
     assert Factor.objects.get().last_used_at is not None
+
+
+@pytest.mark.parametrize("given", ["", "000000"])
+def test_other_backend_is_not_asked_after_the_factor(alice, settings, given):
+    settings.AUTHENTICATION_BACKENDS = [
+        "tokens.accounts.backend.ThrottledModelBackend",
+        "django.contrib.auth.backends.ModelBackend",
+    ]
+    key = with_app(alice)
+    with offering(given), suppress(FactorNeeded):
+        assert authenticate(None, username="alice", password=PASSWORD) is None
+    with offering(code_of(key)):
+        assert authenticate(None, username="alice", password=PASSWORD) == alice
 
 
 @pytest.mark.parametrize("typed", ["{} {}", " {}{} "])

@@ -8,6 +8,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from tokens.accounts import factors, passwords
@@ -19,7 +20,8 @@ class ThrottledModelBackend(LoadsBrowserCutoff, ModelBackend):
     """Authenticate like `ModelBackend`, with throttling and second factors.
 
     Raises `tokens.accounts.throttle.LoginLocked` when there were too many attempts. For an account
-    with a second factor, of which no code is offered, it raises `FactorNeeded`.
+    with a second factor, of which no code is offered, it raises `FactorNeeded`, and PermissionDenied
+    for a wrong code.
     """
 
     def authenticate(
@@ -42,7 +44,10 @@ class ThrottledModelBackend(LoadsBrowserCutoff, ModelBackend):
             return None
         # Where a second step goes on, it logs in as this backend.
         user.backend = f"{type(self).__module__}.{type(self).__qualname__}"
-        return user if factors.check_offered(user) else None
+        if not factors.check_offered(user):
+            # Django asks no further backend: one that knows the password alone would log in.
+            raise PermissionDenied
+        return user
 
     async def aauthenticate(
         self,
