@@ -4,12 +4,15 @@ import json
 
 import pytest
 from rest_framework.test import APIClient, APIRequestFactory
+from rest_framework_simplejwt.tokens import RefreshToken
 from rest_framework_simplejwt.views import TokenObtainPairView
 
 from tests.support.factors import code_of, with_app
 from tests.support.users import PASSWORD
-from tokens.accounts.factors import new_recovery_codes
+from tokens.accounts.factors import FactorMissing, new_recovery_codes
 from tokens.models import Event, Kind, Session
+from tokens.sessions.issue import open_session
+from tokens.simplejwt.errors import EnrolmentNeeded
 from tokens.simplejwt.serializers import TokenObtainPairSerializer
 
 pytestmark = pytest.mark.django_db
@@ -86,3 +89,14 @@ def test_staff_without_a_factor_is_refused_where_it_is_required(log_in, sam, ali
     assert log_in().status_code == 200
     key = with_app(sam)
     assert log_in("sam", code=code_of(key)).status_code == 200
+
+
+def test_no_other_view_opens_a_session_for_them(sam, settings):
+    settings.STAFF_MFA = "required"
+    with pytest.raises(EnrolmentNeeded):
+        RefreshToken.for_user(sam)
+    with pytest.raises(FactorMissing):
+        open_session(user=sam)
+    assert not Session.objects.exists()
+    with_app(sam)
+    open_session(user=sam)

@@ -8,7 +8,7 @@ from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
-from tokens.accounts.factors import offering, require_of_staff
+from tokens.accounts.factors import offering
 from tokens.api import refresh_cookie
 from tokens.api.base import AnonymousView, ApiView, json_response
 from tokens.api.logout import log_out
@@ -89,7 +89,6 @@ class LoginView(AnonymousView):
             user: AbstractBaseUser | None = authenticate(request._request, **given)
         if user is None or not passes_rule(user):
             raise LoginRefused
-        require_of_staff(user)
         try:
             pair = open_session(user=user)
         except LoginSuperseded as error:

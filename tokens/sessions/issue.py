@@ -7,6 +7,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, transaction
 
 from tokens import audit
+from tokens.accounts.factors import require_of_staff
 from tokens.audit.record import name_of
 from tokens.conf import AppSettings, app_settings
 from tokens.jwt.claims import Claims, redact
@@ -66,8 +67,9 @@ def open_session(
 ) -> IssuedPair:
     """Open a session for a user whose password was just checked. Both tokens carry ``claims``.
 
-    Raises `LoginSuperseded` if the account has changed since it was loaded, ValueError for a claim
-    that the portal sets itself, and `tokens.sessions.claims.ClaimsUnavailable`.
+    Raises `LoginSuperseded` if the account has changed since it was loaded, `FactorMissing` if
+    STAFF_MFA requires a second factor that it lacks, ValueError for a claim that the portal sets
+    itself, and `tokens.sessions.claims.ClaimsUnavailable`.
     """
     with acting_from(origin or current_origin()):
         return begin_session(user=user, claims=claims).pair
@@ -82,6 +84,7 @@ def begin_session(
     """
     with transaction.atomic():
         account, cutoff, now = _lock_unchanged_account(user)
+        require_of_staff(account)
         opening = plan_session(
             account=account, cutoff=cutoff, now=now, claims=claims, token_class=token_class
         )

@@ -5,14 +5,12 @@ validate and end sessions. Subclasses may override `get_token` and `validate` as
 simplejwt's. There are none for sliding tokens: those stay with simplejwt, and no session ends them.
 """
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from rest_framework.serializers import CharField
 from rest_framework_simplejwt import serializers
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.tokens import Token
 
-from tokens.accounts.factors import offering, require_of_staff
+from tokens.accounts.factors import offering
 from tokens.audit.refusals import record_refusal
 from tokens.db.transactions import in_request_transaction
 from tokens.jwt.claims import Malformed, parse
@@ -40,12 +38,6 @@ class TokenObtainPairSerializer(serializers.TokenObtainPairSerializer):  # type:
         with as_api_errors(), offering(attrs.get("code", "")):
             data: dict[str, str] = super().validate(attrs)
             return data
-
-    @classmethod
-    def get_token(cls, user: AbstractBaseUser) -> Token:
-        """Return the refresh token of a new session. Raises `FactorMissing`."""
-        require_of_staff(user)
-        return super().get_token(user)
 
 
 class TokenRefreshSerializer(serializers.TokenRefreshSerializer):  # type: ignore[misc]
