@@ -5,6 +5,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from tests.support.factors import code_of, shown_key, with_app
@@ -333,3 +334,38 @@ def test_other_users_and_login_pages_are_let_through(strict, own, sam):
     for path in ("/staff/logout/", "/admin/logout/"):
         own.force_login(sam)
         assert FACTORS not in own.post(path).headers.get("Location", "")
+
+
+# --- Rows that the app did not write
+
+
+ROWS = {
+    "postgresql": ["id = -5", "credential = ''", "kind = 'odd'", "added_at = 'infinity'"],
+    "sqlite": [
+        *("id = -5", "credential = 7", "credential = 'text'", "credential = 99999999999"),
+        *("credential = 9223372036854775807", "counter = 'x'", "name = x'ff'", "added_at = 'x'"),
+    ],
+}
+
+
+@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("kind", FactorKind.values)
+def test_pages_show_rows_of_rubbish(client, alice, kind, number):
+    changes = ROWS[connection.vendor]
+    client.force_login(alice)
+    prove(client, with_app(alice))
+    Factor.objects.update(kind=kind)
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE tokens_factor SET {changes[number % len(changes)]}")  # noqa: S608
+    removal = f"{FACTORS}{Factor.objects.values_list('pk', flat=True)[0]}/remove/"
+    for path in (FACTORS, f"{FACTORS}app/", f"{FACTORS}passkey/", removal, STEP):
+        assert client.get(path).status_code == 200
+    for given in ({"code": "123456"}, {"passkey": "{}"}):
+        assert client.post(STEP, given).status_code == 200
+    assert client.post(removal, {"password": PASSWORD}).url == FACTORS
+    assert not has_factor(alice)
+
+
+@pytest.mark.parametrize("pk", ["0", "x", "9" * 40, "9223372036854775808"])
+def test_factor_that_is_none_is_not_found(own, pk):
+    assert own.get(f"{FACTORS}{pk}/remove/").status_code == 404

@@ -245,3 +245,28 @@ def test_required_factor_of_staff(sam, alice, settings):
     with_app(sam)
     factors.require_of_staff(sam)
     assert factors.factors_of(sam, FactorKind.PASSKEY) == []
+
+
+def test_key_is_added_once(alice):
+    key = totp.new_key()
+    codes = [code_of(key, steps=steps) for steps in (0, 1)]
+    assert factors.add_app(user=alice, name="phone", key=key, code=codes[0])
+    assert factors.add_app(user=alice, name="again", key=key, code=codes[1]) is None
+    assert not check_code(user=alice, code=codes[0])
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_form_that_is_sent_twice_at_once_adds_one_app(alice):
+    key = totp.new_key()
+    code = code_of(key)
+
+    def add(_):
+        try:
+            return factors.add_app(user=alice, name="phone", key=key, code=code) is not None
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(add, range(4))) == [False, False, False, True]
+    assert factors.codes_left(alice) == recovery.CODES

@@ -29,7 +29,6 @@ from tokens.account.second_step import host_of
 from tokens.account.sessions import owner_of
 from tokens.accounts import factors, passkeys, passwords, totp
 from tokens.conf import app_settings
-from tokens.models import Factor
 from tokens.models.factor import NAME_LIMIT
 from tokens.origin import is_staff
 from tokens.web import second_step
@@ -185,18 +184,18 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
 @login_needed
 @shown
 @proved
-def remove(request: HttpRequest, pk: int) -> HttpResponse:
+def remove(request: HttpRequest, pk: str) -> HttpResponse:
     user = owner_of(request)
-    factor = Factor.objects.filter(user=user.pk, pk=pk).first()
-    if factor is None:
+    known = {str(one.pk): one for one in factors.factors_of(user)}
+    if pk not in known:
         raise Http404
+    factor = known[pk]
     form = PasswordForm(request.POST if request.method == "POST" else None, user=user)
     if form.is_valid():
         factors.remove(user=user, factor=factor)
         messages.success(request, _("“%s” is removed.") % factor.name)
         return redirect("tokens_account:factors")
-    last = len(factors.factors_of(user)) == 1
-    context = {"form": form, "factor": factor, "last": last}
+    context = {"form": form, "factor": factor, "last": len(known) == 1}
     return render(request, "tokens/account/remove_factor.html", context)
 
 

@@ -20,8 +20,8 @@ class ThrottledModelBackend(LoadsBrowserCutoff, ModelBackend):
     """Authenticate like `ModelBackend`, with throttling and second factors.
 
     Raises `tokens.accounts.throttle.LoginLocked` when there were too many attempts. For an account
-    with a second factor, of which no code is offered, it raises `FactorNeeded`, and PermissionDenied
-    for a wrong code.
+    with a second factor, it raises `FactorNeeded` if no code is offered, and PermissionDenied for a
+    wrong code.
     """
 
     def authenticate(

@@ -21,6 +21,7 @@ from tokens.db import clock
 from tokens.models import Factor, FactorKind, Kind, RecoveryCode
 from tokens.models.reasons import Reason
 from tokens.origin import Actor, is_staff
+from tokens.validation.token_context import lock_account
 
 OFF, OPTIONAL, REQUIRED = "off", "optional", "required"
 MODES = (OFF, OPTIONAL, REQUIRED)
@@ -139,12 +140,15 @@ def check_passkey(
 def add_app(*, user: AbstractBaseUser, name: str, key: bytes, code: str) -> Added | None:
     """Add an authenticator app, if ``code`` shows that it has the key; None otherwise.
 
-    The code is used up.
+    The code is used up. A key is added once: with two, each code would work twice.
     """
     step = totp.step_of(key, code="".join(code.split()), now=clock.now())
     if not step:
         return None
-    return _add(user, FactorKind.TOTP, name, totp.protect(key, user=user), step)
+    with _changing(user):
+        if any(totp.is_key_of(one, user=user, key=key) for one in factors_of(user)):
+            return None
+        return _add(user, FactorKind.TOTP, name, totp.protect(key, user=user), step)
 
 
 def add_passkey(
@@ -152,12 +156,13 @@ def add_passkey(
 ) -> Added:
     """Add the passkey that a browser has registered. Raises `PasskeyRefused`."""
     credential, counter = passkeys.finish_registration(host=host, state=state, response=response)
-    return _add(user, FactorKind.PASSKEY, name, credential, counter)
+    with _changing(user):
+        return _add(user, FactorKind.PASSKEY, name, credential, counter)
 
 
 def remove(*, user: AbstractBaseUser, factor: Factor) -> None:
     """Remove one factor of ``user``, by themselves. With the last one, the recovery codes go."""
-    with transaction.atomic():
+    with _changing(user):
         deleted, _ = Factor.objects.filter(pk=factor.pk, user=user.pk).delete()
         if not deleted:
             return
@@ -168,7 +173,7 @@ def remove(*, user: AbstractBaseUser, factor: Factor) -> None:
 
 def new_recovery_codes(user: AbstractBaseUser) -> list[str]:
     """Replace the recovery codes of ``user``, by themselves, and return the new ones."""
-    with transaction.atomic():
+    with _changing(user):
         codes = recovery.replace_codes(user)
         audit.record(kind=Kind.RECOVERY_CODES, actor=user, subject=user, count=len(codes))
     return codes
@@ -176,7 +181,7 @@ def new_recovery_codes(user: AbstractBaseUser) -> list[str]:
 
 def reset(*, user: AbstractBaseUser, actor: Actor, reason: str) -> int:
     """Remove all factors and recovery codes of an account. Returns the number of factors."""
-    with transaction.atomic():
+    with _changing(user):
         _, deleted = Factor.objects.filter(user=user.pk).delete()
         number = deleted.get(Factor._meta.label, 0)
         RecoveryCode.objects.filter(user=user.pk).delete()
@@ -187,17 +192,24 @@ def reset(*, user: AbstractBaseUser, actor: Actor, reason: str) -> int:
     return number
 
 
+@contextmanager
+def _changing(user: AbstractBaseUser) -> Iterator[None]:
+    """Change the factors of an account one after another: each change depends on the others."""
+    with transaction.atomic():
+        lock_account(key=user.pk)
+        yield
+
+
 def _add(
     user: AbstractBaseUser, kind: FactorKind, name: str, credential: bytes, counter: int
 ) -> Added:
-    with transaction.atomic():
-        if len(factors_of(user)) >= MOST:
-            raise TooManyFactors
-        factor = Factor.objects.create(
-            user_id=user.pk, kind=kind, name=name, credential=credential, counter=counter
-        )
-        audit.record(kind=Kind.FACTOR_ADDED, actor=user, subject=user, data=_described(factor))
-        codes = [] if codes_left(user) else new_recovery_codes(user)
+    if len(factors_of(user)) >= MOST:
+        raise TooManyFactors
+    factor = Factor.objects.create(
+        user_id=user.pk, kind=kind, name=name, credential=credential, counter=counter
+    )
+    audit.record(kind=Kind.FACTOR_ADDED, actor=user, subject=user, data=_described(factor))
+    codes = [] if codes_left(user) else new_recovery_codes(user)
     return Added(factor, codes)
 
 

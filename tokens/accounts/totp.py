@@ -63,10 +63,21 @@ def matching_step(factor: Factor, *, user: AbstractBaseUser, code: str, now: dat
 
     A stored key that can't be decrypted has no codes.
     """
+    key = _key_of(factor, user=user)
+    return step_of(key, code=code, now=now) if key else 0
+
+
+def is_key_of(factor: Factor, *, user: AbstractBaseUser, key: bytes) -> bool:
+    """Return whether ``key`` is stored as this factor."""
+    return hmac.compare_digest(_key_of(factor, user=user), key)
+
+
+def _key_of(factor: Factor, *, user: AbstractBaseUser) -> bytes:
+    """Return the stored key; no bytes if it can't be decrypted."""
     try:
-        return step_of(reveal(bytes(factor.credential), user=user), code=code, now=now)
-    except (encryption.NotAuthentic, ValueError, TypeError):
-        return 0
+        return reveal(bytes(factor.credential), user=user)
+    except encryption.NotAuthentic:
+        return b""
 
 
 def step_of(key: bytes, *, code: str, now: datetime) -> int:

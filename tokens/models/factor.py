@@ -5,7 +5,12 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from tokens.db import clock
-from tokens.models.readable import ReadableBigIntegerField, ReadableCharField, ReadableTimeField
+from tokens.models.readable import (
+    ReadableBigIntegerField,
+    ReadableBinaryField,
+    ReadableCharField,
+    ReadableTimeField,
+)
 
 NAME_LIMIT = 64
 
@@ -30,7 +35,7 @@ class Factor(models.Model):
     )
     kind = ReadableCharField(_("kind"), max_length=16, choices=FactorKind.choices)
     name = ReadableCharField(_("name"), max_length=NAME_LIMIT)
-    credential = models.BinaryField()
+    credential = ReadableBinaryField()
     counter = ReadableBigIntegerField(default=0)
     added_at = ReadableTimeField(_("added"), default=clock.now)
     last_used_at = ReadableTimeField(_("last used"), null=True)
