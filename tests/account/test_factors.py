@@ -356,7 +356,7 @@ def test_pages_show_rows_of_rubbish(client, alice, kind, number):
     prove(client, with_app(alice))
     Factor.objects.update(kind=kind)
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE tokens_factor SET {changes[number % len(changes)]}")  # noqa: S608
+        cursor.execute(f"UPDATE tokens_factor SET {changes[number % len(changes)]}")
     removal = f"{FACTORS}{Factor.objects.values_list('pk', flat=True)[0]}/remove/"
     for path in (FACTORS, f"{FACTORS}app/", f"{FACTORS}passkey/", removal, STEP):
         assert client.get(path).status_code == 200
