@@ -27,6 +27,13 @@ urlpatterns = [
     path("", include("tokens.api.jwks")),
     path("staff/", include("tokens.staff.urls")),
     path("account/", include("tokens.account.urls")),
+    # The admin's own page checks the old password without the throttle.
+    path(
+        "admin/password_change/",
+        RedirectView.as_view(
+            pattern_name="tokens_account:password", http_method_names=["get", "head", "post"]
+        ),
+    ),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("favicon.ico", Icon.as_view(), name="icon"),

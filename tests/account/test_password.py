@@ -98,3 +98,9 @@ def test_old_hash_is_upgraded_on_the_way(own, alice):
     alice.save()
     own.force_login(alice)
     assert "The password is changed." in sent(own).text
+
+
+def test_page_of_the_admin_leads_here(client, sam):
+    client.force_login(sam)
+    for answer in (client.get("/admin/password_change/"), client.post("/admin/password_change/")):
+        assert answer.url == URL

@@ -145,7 +145,7 @@ REVOKING = [
 ACCOUNTS = [
     Act(Kind.PASSWORD_CHANGED, "admin", new_password, actor="sam", reason="password changed",
         data=ENDED),
-    Act(Kind.PASSWORD_CHANGED, "admin, own", own_password, first=as_staff, actor="alice",
+    Act(Kind.PASSWORD_CHANGED, "account", own_password, actor="alice",
         reason="password changed", data=ENDED),
     Act(Kind.PASSWORD_CHANGED, "command", typed_password, reason="password changed",
         data=ENDED, request=False),

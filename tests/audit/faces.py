@@ -170,9 +170,8 @@ def new_password(world: World) -> Any:
 
 
 def own_password(world: World) -> Any:
-    """Change the password on the admin's own page."""
     new = {"new_password1": "another good one 7", "new_password2": "another good one 7"}
-    return world.own.post("/admin/password_change/", {"old_password": PASSWORD, **new})
+    return world.own.post("/account/password/", {"old_password": PASSWORD, **new})
 
 
 def typed_password(world: World) -> None:

@@ -91,7 +91,7 @@ class Act:
 
 def changes_password(page: Page) -> None:
     page.get_by_label("Old password").fill(PASSWORD)
-    for label in ("New password:", "New password confirmation:"):
+    for label in ("New password", "New password confirmation"):
         page.get_by_label(label, exact=True).fill(f"{PASSWORD}, and another")
 
 
@@ -159,9 +159,9 @@ ACTS = {
         "sam", "/admin/auth/user/?q=alice", "Revoke", "/admin/auth/user/",
         Kind.REVOKE_USER, LEFT, picks("revoke_all_tokens"),
     ),
-    "admin: own password": Act(
-        "sam", "/admin/password_change/", "Change my password", "/admin/password_change/",
-        Kind.PASSWORD_CHANGED, "Username", changes_password,
+    "own password": Act(
+        "sam", "/admin/password_change/", "Change password", "/account/password/",
+        Kind.PASSWORD_CHANGED, "User name", changes_password,
     ),
     "admin: log out": Act(
         "sam", "/admin/", "Log out", "/admin/logout/", Kind.LOGOUT, "Log in",

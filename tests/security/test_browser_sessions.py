@@ -298,7 +298,7 @@ def test_cutoff_in_the_past_ends_only_older_browser_sessions(alice, sam):
 def test_own_password_change_keeps_the_browser_in_which_it_is_made(alice):
     here, elsewhere = browser(alice), browser(alice)
     new = {"new_password1": "another good one 7", "new_password2": "another good one 7"}
-    answer = here.post("/admin/password_change/", {"old_password": PASSWORD, **new})
+    answer = here.post("/account/password/", {"old_password": PASSWORD, **new})
     assert answer.status_code == 302
     assert (logged_in(here), logged_in(elsewhere)) == (True, False)
 
