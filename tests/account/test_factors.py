@@ -336,6 +336,15 @@ def test_other_users_and_login_pages_are_let_through(strict, own, sam):
         assert FACTORS not in own.post(path).headers.get("Location", "")
 
 
+@pytest.mark.parametrize("page", ["app/", "passkey/", "codes/", "{pk}/remove/", STEP])
+def test_error_reports_have_no_code_and_no_password(client, alice, page):
+    client.force_login(alice)
+    prove(client, with_app(alice))
+    path = page if page == STEP else FACTORS + page.format(pk=Factor.objects.get().pk)
+    answer = client.post(path, {"password": "wrong", "code": "000000"})
+    assert answer.wsgi_request.sensitive_post_parameters == "__ALL__"
+
+
 # --- Rows that the app did not write
 
 

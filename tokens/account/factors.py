@@ -22,6 +22,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
 from tokens import encryption
@@ -126,6 +127,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_needed
 @shown
+@sensitive_post_parameters()
 @proved
 def add_app(request: HttpRequest) -> HttpResponse:
     user = _own_account(request)
@@ -153,6 +155,7 @@ def add_app(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_needed
 @shown
+@sensitive_post_parameters()
 @proved
 def add_passkey(request: HttpRequest) -> HttpResponse:
     user, host = _own_account(request), host_of(request)
@@ -183,6 +186,7 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_needed
 @shown
+@sensitive_post_parameters()
 @proved
 def remove(request: HttpRequest, pk: str) -> HttpResponse:
     user = owner_of(request)
@@ -202,6 +206,7 @@ def remove(request: HttpRequest, pk: str) -> HttpResponse:
 @never_cache
 @login_needed
 @shown
+@sensitive_post_parameters()
 @proved
 def codes(request: HttpRequest) -> HttpResponse:
     user = owner_of(request)

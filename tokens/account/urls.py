@@ -1,5 +1,6 @@
 from django.urls import path
 from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from tokens.account import events, factors, sessions
@@ -11,7 +12,11 @@ from tokens.web.pages import pages
 
 app_name = "tokens_account"
 # The view redirects before it looks at the method.
-second_step = never_cache(require_http_methods(["GET", "HEAD", "POST"])(SecondStepView.as_view()))
+second_step = never_cache(
+    require_http_methods(["GET", "HEAD", "POST"])(
+        sensitive_post_parameters()(SecondStepView.as_view())
+    )
+)
 urlpatterns = pages(
     [
         path("login/", AccountLoginView.as_view(), name="login"),
