@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from tokens import audit
@@ -50,7 +51,7 @@ class FactorMissing(Exception):
     """Raised if STAFF_MFA requires a second factor of an account that has none."""
 
 
-class TooManyFactors(Exception):
+class TooManyFactors(PermissionDenied):
     """Raised for one more than `MOST`."""
 
 

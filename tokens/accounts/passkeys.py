@@ -8,8 +8,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from fido2.rpid import verify_rp_id
 from fido2.server import Fido2Server
 from fido2.webauthn import (
     AttestedCredentialData,
@@ -72,7 +74,13 @@ def used_factor(
 
 
 def _server(host: str, site: str = "") -> Fido2Server:
-    return Fido2Server(PublicKeyCredentialRpEntity(id=host, name=site or host))
+    """Return the server for one host name. Its subdomains are other sites."""
+    entity = PublicKeyCredentialRpEntity(id=host, name=site or host)
+    return Fido2Server(entity, verify_origin=lambda origin: _is_of(host, origin))
+
+
+def _is_of(host: str, origin: str) -> bool:
+    return urlsplit(origin).hostname == host and verify_rp_id(host, origin)
 
 
 def _credentials(factors: Iterable[Factor]) -> list[AttestedCredentialData]:
