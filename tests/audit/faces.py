@@ -22,6 +22,7 @@ from tests.support.users import PASSWORD, make_staff
 from tokens.accounts.factors import new_recovery_codes
 from tokens.models import Factor, Kind, OutstandingToken, SigningKey
 from tokens.revocation import cutoffs
+from tokens.web.second_step import PROVED
 
 PHONE = {
     "REMOTE_ADDR": "203.0.113.9", "HTTP_USER_AGENT": "Phone/1", "HTTP_X_CLIENT": "app",
@@ -183,7 +184,11 @@ def typed_password(world: World) -> None:
 
 
 def with_factor(world: World) -> None:
+    """Give Alice a second factor, which her browser has proved."""
     with_app(world.alice)
+    session = world.own.session
+    session[PROVED] = timezone.now().isoformat()
+    session.save()
     world.code = new_recovery_codes(world.alice)[0]
 
 
