@@ -10,14 +10,18 @@ MOST = 40
 
 @contextmanager
 def many_connections() -> Iterator[None]:
-    """Enlarge the pool of PostgreSQL connections; SQLite has none."""
+    """Enlarge the pool of PostgreSQL connections; SQLite has none.
+
+    Afterwards another pool replaces it. This one would keep its connections for ten minutes, and
+    with those of other test processes they would be all that a server has by default.
+    """
     pool = getattr(connection, "pool", None) if connection.vendor == "postgresql" else None
     if pool is None:
         yield
         return
-    before = pool.min_size, pool.max_size
-    pool.resize(before[0], MOST)
+    pool.resize(pool.min_size, MOST)
     try:
         yield
     finally:
-        pool.resize(*before)
+        connection.close()
+        connection.close_pool()  # type: ignore[attr-defined]
