@@ -72,7 +72,7 @@ def test_other_staff_may_not(client, revoker, alice):
     assert has_factor(alice)
 
 
-@pytest.mark.parametrize("key", ["0", "nobody", "9" * 40, "é"])
+@pytest.mark.parametrize("key", ["0", "stranger", "9" * 40, "é"])
 def test_unknown_account_is_not_found(desk, key):
     assert desk.get(f"/staff/users/{key}/reset-factors/").status_code == 404
 
@@ -85,4 +85,4 @@ def test_command_resets(alice, capsys):
     call_command("reset_factors", "alice", reason="called")
     assert "alice has no second factor." in capsys.readouterr().out
     with pytest.raises(CommandError, match="No account is named"):
-        call_command("reset_factors", "nobody", reason="called")
+        call_command("reset_factors", "stranger", reason="called")
