@@ -2,8 +2,10 @@
 
 import pytest
 from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 
+from tests.support.database import flush
 from tests.support.passes import left_out_because
 from tests.support.services import LeftOut, leave_out, missing
 from tokens.models import Event, OutstandingToken
@@ -22,6 +24,16 @@ def test_a_flush_leaves_no_event_and_keeps_the_groups(which, api, alice, login):
     assert Group.objects.filter(name="Token staff", permissions__isnull=False).exists()
     login(api, alice)
     assert Event.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_of_the_migrations_are_written_again_as_they_were():
+    before = flush._rows_from_migrations()
+    Group.objects.all().delete()
+    ContentType.objects.create(app_label="tests", model="one")
+    flush.flush()
+    assert flush._rows_from_migrations() == before
+    assert Group.objects.create(name="another").pk > max(row[0] for row in before[0])
 
 
 def test_the_served_portal_shares_the_database(portal_server, alice, password):
