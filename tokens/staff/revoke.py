@@ -390,7 +390,7 @@ def _reach_in_words(found: Preview) -> str:
     """Say until when the tokens may be accepted elsewhere, "" if they aren't."""
     if found.last_access is None:
         return ""
-    until = date_format(timezone.localtime(found.last_access), "H:i T")
+    until = date_format(timezone.localtime(found.last_access), "H:i:s T")
     words = _("Other services may accept them until %s; the overview says which have confirmed.")
     return f" {words % until}"
 
