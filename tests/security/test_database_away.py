@@ -1,7 +1,6 @@
 """A database that is unavailable, read-only, full or slow leads to a 503 with Retry-After.
 
-It never decides about a token, and the first request after the outage works without a restart
-(invariant 12).
+It never decides about a token, and after the outage the portal works without a restart.
 """
 
 import time
