@@ -58,6 +58,8 @@ MAX_SESSIONS = env.integer("MAX_SESSIONS", AppSettings.MAX_SESSIONS.default, 0)
 STAFF_MFA = env.text(
     "STAFF_MFA", AppSettings.STAFF_MFA.default, choices=("off", "optional", "required")
 )
+STEP_UP_OVER = env.integer("STEP_UP_OVER", AppSettings.STEP_UP_OVER.default, 0)
+STEP_UP_MINUTES = env.integer("STEP_UP_MINUTES", AppSettings.STEP_UP_MINUTES.default, 0)
 REFRESH_GRACE_SECONDS = env.integer(
     "REFRESH_GRACE_SECONDS", AppSettings.REFRESH_GRACE_SECONDS.default
 )

@@ -125,6 +125,15 @@ class AppSettings:
         "too, who can't use the staff pages, the admin or the API without one. `off`: no account, "
         "for a project whose own login has second factors.",
     )
+    STEP_UP_OVER = Setting(
+        25,
+        "An act of staff that ends more sessions than this needs a fresh proof of who acts. So "
+        "does any act upon everybody, another superuser, a service or second factors.",
+        unit="sessions",
+    )
+    STEP_UP_MINUTES = Setting(
+        10, "How long a login, or another proof, counts as fresh. 0: none is asked.", unit="minutes"
+    )
     REFRESH_GRACE_SECONDS = Setting(
         10,
         "How long after a rotation the used-up refresh token is answered with the same successor "

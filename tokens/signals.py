@@ -30,7 +30,7 @@ from tokens.models import Kind, Session
 from tokens.models.reasons import Reason
 from tokens.origin import current_actor
 from tokens.revocation import revoke_user
-from tokens.validation.browser import belongs_to, latest_cutoff, mark_opened
+from tokens.validation.browser import belongs_to, latest_cutoff, mark_opened, mark_proved
 
 WATCHED = frozenset({"password", "is_active"})
 # Distinguishes a browser's login from the opening of a session with tokens.
@@ -114,7 +114,9 @@ def note_opening(
     session = getattr(request, "session", None)
     if session is not None and belongs_to(session, user):
         # A cutoff that was set while the database's clock was ahead may be later.
-        mark_opened(session, at=max(clock.ask(), latest_cutoff(user)))
+        now = clock.ask()
+        mark_opened(session, at=max(now, latest_cutoff(user)))
+        mark_proved(session, at=now)
 
 
 # A project may have disconnected Django's receiver, or its user model may have no such column.

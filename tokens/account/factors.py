@@ -8,7 +8,6 @@ import base64
 import json
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
 
 import segno
 from django import forms
@@ -26,14 +25,14 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
 from tokens import encryption
-from tokens.account.second_step import host_of
 from tokens.account.sessions import owner_of
-from tokens.accounts import factors, passkeys, passwords, totp
+from tokens.accounts import factors, passkeys, totp
 from tokens.conf import app_settings
 from tokens.models.factor import NAME_LIMIT
 from tokens.origin import is_staff
 from tokens.web import second_step
 from tokens.web.login import login_needed
+from tokens.web.proof import CodeInput, PasswordField, password_is_right
 
 shown = require_http_methods(["GET", "POST"])
 View = Callable[..., HttpResponse]
@@ -54,21 +53,15 @@ def proved(view: View) -> View:
 class PasswordForm(forms.Form):
     """Ask for the password, which is checked and throttled like that of a login."""
 
-    password = forms.CharField(
-        label=gettext_lazy("Your password"),
-        strip=False,
-        max_length=4096,
-        widget=forms.PasswordInput(attrs={"class": "input", "autocomplete": "current-password"}),
-    )
+    password = PasswordField()
 
-    def __init__(self, data: Any, *, user: AbstractBaseUser) -> None:
-        super().__init__(data)
-        self.user = user
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request.POST if request.method == "POST" else None)
+        self.request = request
 
     def clean_password(self) -> str:
         given: str = self.cleaned_data["password"]
-        name = self.user.get_username()
-        if not passwords.check(user=self.user, username=name, password=given):
+        if not password_is_right(self.request, given):
             raise forms.ValidationError(_("The password is wrong."))
         return given
 
@@ -85,13 +78,6 @@ class FactorForm(PasswordForm):
     field_order = ["name", "code", "password"]
 
 
-class CodeInput(forms.TextInput):
-    """Never show again what was typed: it may be another secret."""
-
-    def format_value(self, value: Any) -> None:
-        """Return None, so that the field is empty."""
-
-
 class AppForm(FactorForm):
     """The key that the page showed, encrypted, and a code that shows that the app has it."""
 
@@ -99,9 +85,7 @@ class AppForm(FactorForm):
     code = forms.CharField(
         label=gettext_lazy("Code that the app shows"),
         max_length=20,
-        widget=CodeInput(
-            attrs={"class": "input", "inputmode": "numeric", "autocomplete": "one-time-code"}
-        ),
+        widget=CodeInput(inputmode="numeric"),
     )
 
 
@@ -131,7 +115,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @proved
 def add_app(request: HttpRequest) -> HttpResponse:
     user = _own_account(request)
-    form = AppForm(request.POST if request.method == "POST" else None, user=user)
+    form = AppForm(request)
     key = _key_of(form, user=user)
     if form.is_valid():
         added = factors.add_app(
@@ -158,10 +142,10 @@ def add_app(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters()
 @proved
 def add_passkey(request: HttpRequest) -> HttpResponse:
-    user, host = _own_account(request), host_of(request)
+    user, host = _own_account(request), second_step.host_of(request)
     if not host:
         return render(request, "tokens/account/no_passkey.html")
-    form = PasskeyForm(request.POST if request.method == "POST" else None, user=user)
+    form = PasskeyForm(request)
     state = request.session.pop(second_step.PASSKEY, None)
     if form.is_valid():
         try:
@@ -194,7 +178,7 @@ def remove(request: HttpRequest, pk: str) -> HttpResponse:
     if pk not in known:
         raise Http404
     factor = known[pk]
-    form = PasswordForm(request.POST if request.method == "POST" else None, user=user)
+    form = PasswordForm(request)
     if form.is_valid():
         factors.remove(user=user, factor=factor)
         messages.success(request, _("“%s” is removed.") % factor.name)
@@ -212,7 +196,7 @@ def codes(request: HttpRequest) -> HttpResponse:
     user = owner_of(request)
     if not factors.has_factor(user):
         return redirect("tokens_account:factors")
-    form = PasswordForm(request.POST if request.method == "POST" else None, user=user)
+    form = PasswordForm(request)
     if form.is_valid():
         return _show_codes(request, factors.new_recovery_codes(user))
     left = factors.codes_left(user)

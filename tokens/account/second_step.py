@@ -1,8 +1,6 @@
 """Ask for the second factor after the password, at the pages and Django's admin."""
 
-import json
 from typing import Any
-from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -15,7 +13,6 @@ from django.views.generic import FormView
 
 from tokens.accounts import factors, passkeys
 from tokens.models import FactorKind
-from tokens.origin import parse_address
 from tokens.web import second_step
 from tokens.web.login import login_url
 
@@ -54,7 +51,7 @@ class SecondStepView(RedirectURLMixin, FormView):  # type: ignore[type-arg]
             "account": self.user,
             "next": self.get_redirect_url(),
             "has_app": any(one.kind == FactorKind.TOTP for one in known),
-            "options": self._options(known),
+            "options": second_step.passkey_options(self.request, user=self.user),
         }
         return super().get_context_data(**found, **kwargs)
 
@@ -65,26 +62,7 @@ class SecondStepView(RedirectURLMixin, FormView):  # type: ignore[type-arg]
         second_step.complete(self.request, user=self.user)
         return redirect(self.get_success_url())
 
-    def _options(self, known: list[Any]) -> str:
-        """Return what the browser asks a passkey to sign, as JSON; empty without a passkey."""
-        keys = [one for one in known if one.kind == FactorKind.PASSKEY]
-        host = host_of(self.request)
-        if not keys or not host:
-            return ""
-        options, state = passkeys.begin_login(host=host, known=keys)
-        self.request.session[second_step.PASSKEY] = state
-        return json.dumps(options)
-
     def _is_right(self, code: str, response: str) -> bool:
-        state = self.request.session.pop(second_step.PASSKEY, None)
         if not response:
             return factors.check_code(user=self.user, code=code)
-        return factors.check_passkey(
-            user=self.user, host=host_of(self.request), state=state or {}, response=response
-        )
-
-
-def host_of(request: HttpRequest) -> str:
-    """Return the host name to which passkeys belong; empty if it is an IP address."""
-    name = urlsplit(f"//{request.get_host()}").hostname or ""
-    return "" if parse_address(name) else name
+        return second_step.passkey_is_right(self.request, user=self.user, response=response)

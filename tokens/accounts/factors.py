@@ -70,7 +70,7 @@ def check_offered(user: AbstractBaseUser) -> bool:
 
     Raises `FactorNeeded`, and `LoginLocked` after too many wrong codes.
     """
-    if app_settings.STAFF_MFA == OFF or not has_factor(user):
+    if not is_asked_of(user):
         return True
     code = _offered.get()
     if not code:
@@ -85,6 +85,11 @@ def require_of_staff(user: AbstractBaseUser) -> None:
     """
     if app_settings.STAFF_MFA == REQUIRED and is_staff(user) and not has_factor(user):
         raise FactorMissing
+
+
+def is_asked_of(user: AbstractBaseUser) -> bool:
+    """Tell whether ``user`` has a second factor, and STAFF_MFA does not switch them off."""
+    return app_settings.STAFF_MFA != OFF and has_factor(user)
 
 
 def has_factor(user: AbstractBaseUser) -> bool:

@@ -30,6 +30,7 @@ from tokens.revocation import (
     Revocation,
     Selection,
     missing_permission,
+    needs_proof,
     preview,
     start_job,
     within_authority,
@@ -37,6 +38,7 @@ from tokens.revocation import (
 from tokens.revocation import review as record_review
 from tokens.revocation.reviews import LONG, TYPED_ABOVE
 from tokens.web.login import address_of
+from tokens.web.proof import proof_needed
 
 
 class ReasonForm(forms.Form):
@@ -102,7 +104,10 @@ def review(request: HttpRequest, *, model_admin: AnyAdmin, what: Review) -> Http
         raise PermissionDenied
     confirmed = request.method == "POST" and "confirm" in request.POST
     form = ReasonForm(request.POST if confirmed else None, sessions=expected.sessions)
-    if confirmed and form.is_valid():
+    proof = None
+    if needs_proof(actor=request.user, selection=selection, found=expected):
+        proof = proof_needed(request, sent=confirmed)
+    if confirmed and form.is_valid() and proof is None:
         reason = form.cleaned_data["reason"]
         if what.long and expected.tokens > LONG:
             return begin(request, model_admin, selection, expected, reason)
@@ -114,12 +119,6 @@ def review(request: HttpRequest, *, model_admin: AnyAdmin, what: Review) -> Http
         messages.success(request, describe_ended(ended))
         return HttpResponseRedirect(what.back)
     expected = record_review(selection=selection, actor=request.user, found=expected)
-    return _page(request, model_admin, what, expected, form)
-
-
-def _page(
-    request: HttpRequest, model_admin: AnyAdmin, what: Review, expected: Preview, form: ReasonForm
-) -> HttpResponse:
     context = {
         **model_admin.admin_site.each_context(request),
         "title": what.title,
@@ -128,6 +127,7 @@ def _page(
         "preview": expected,
         "ends": describe_end(expected),
         "form": form,
+        "proof": proof,
         "what": what,
         "reasons": OFFERED,
     }

@@ -31,6 +31,7 @@ from tokens.permissions import CUT_OFF
 from tokens.revocation import Selection, cut_off, cutoff_instant, preview, review, within_authority
 from tokens.revocation.reviews import LONG
 from tokens.templatetags.tokens import reason
+from tokens.web.proof import proof_needed
 
 EVERYONE = "everyone"
 
@@ -134,7 +135,8 @@ class CutoffAdmin(ReadOnlyAdmin[Cutoff]):
         everybody = Selection(everybody=True)
         everybody = within_authority(actor=request.user, selection=everybody)
         expected = preview(selection=everybody)
-        if form.is_valid():
+        proof = proof_needed(request, sent=form.is_bound)
+        if form.is_valid() and proof is None:
             why = form.cleaned_data["reason"]
             if expected.tokens > LONG:
                 # The cutoff takes effect at once; the job marks the sessions.
@@ -150,6 +152,7 @@ class CutoffAdmin(ReadOnlyAdmin[Cutoff]):
             "preview": expected,
             "ends": describe_end(expected),
             "form": form,
+            "proof": proof,
             "everybody": True,
         }
         return TemplateResponse(request, "admin/tokens/review.html", context)

@@ -107,10 +107,12 @@ class ApiView(APIView):
     # Read by a project's middleware: an API call needs no session, CSRF token or content policy.
     skips_page_middleware = True
     # For the OpenAPI document: the body of the 401 of a call without a bearer token, whether the
-    # call can answer 429, and whether it answers 200 whatever the body holds.
+    # call can answer 429, whether it can ask for a newer login, and whether it answers 200 whatever
+    # the body holds.
     refusal: ClassVar[Mapping[str, str] | None] = None
     refusal_serializer: ClassVar[type[ExampleSerializer]] = ErrorSerializer
     may_throttle = False
+    may_ask_for_login = False
     # Whether the call takes a cursor that the portal forgets, and answers 304 without news.
     may_outlive = False
     accepts_any_body = False

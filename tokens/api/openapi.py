@@ -62,6 +62,10 @@ RETRY = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimu
 CHALLENGE = {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}}
 ALLOW = {"Allow": {"required": True, "schema": {"type": "string"}}}
 NO_TOKEN = {"detail": "Authentication credentials were not provided."}
+LOGIN_TOO_OLD = {
+    "detail": "This call needs a newer login. Log in again and repeat it.",
+    "code": "insufficient_user_authentication",
+}
 WRONG_CREDENTIAL = {"detail": "Wrong name or secret of a service."}
 OUTLIVED = "The cursor is not known here, or too old. Start again without one."
 MALFORMED = {"detail": "JSON parse error - Expecting value: line 1 column 1 (char 0)"}
@@ -314,12 +318,17 @@ class ApiSchema(AutoSchema):
             shown = {"No_credentials": NO_TOKEN, "Wrong": WRONG_CREDENTIAL}
             return _response("The name or the secret is wrong", error, CHALLENGE, **shown)
         description, wrong = "No access token was sent, or it is not valid", {}
+        bodies = [error, self._reference(serializers.BearerNotValidSerializer)]
+        if self.view.may_ask_for_login:
+            description += "; or the act needs a newer login"
+            bodies.append(self._reference(serializers.LoginNeededSerializer))
+            wrong["Login_too_old"] = LOGIN_TOO_OLD
         if BasicScheme.name in schemes:
             description += "; or the name or the secret of the service is wrong"
-            wrong = {"Wrong_secret": WRONG_CREDENTIAL}
+            wrong["Wrong_secret"] = WRONG_CREDENTIAL
         return _response(
             description,
-            {"oneOf": [error, self._reference(serializers.BearerNotValidSerializer)]},
+            {"oneOf": bodies},
             CHALLENGE,
             No_token=NO_TOKEN,
             Token_rejected=bearer_refusal("Token is expired"),

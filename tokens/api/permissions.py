@@ -1,17 +1,22 @@
 """Permissions of the API. Denying an authenticated user writes an event."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
+from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from tokens.conf import app_settings
+from tokens.db import clock
 from tokens.models import Kind
 from tokens.origin import is_staff, may
 from tokens.permissions import REVOKE_SUPERUSER
 from tokens.revocation import may_revoke
+from tokens.simplejwt.authentication import ValidatedToken
 from tokens.web.denials import record_denial
 
 if TYPE_CHECKING:
@@ -37,12 +42,41 @@ class HasPermission(BasePermission):
         return may(user, permission)
 
 
-def refuse_superuser(request: Request, user: AbstractBaseUser | None) -> None:
-    """Raise PermissionDenied, and record it, if the caller may not revoke this superuser."""
-    if may_revoke(actor=request.user, user=user):
-        return
-    record_denial(request, REVOKE_SUPERUSER)
-    raise PermissionDenied
+def guard_superuser(request: Request, user: AbstractBaseUser | None) -> None:
+    """Check whether the caller may end sessions of ``user`` now.
+
+    Another superuser needs a permission, which is a recorded PermissionDenied, and a fresh login.
+    """
+    if not may_revoke(actor=request.user, user=user):
+        record_denial(request, REVOKE_SUPERUSER)
+        raise PermissionDenied
+    if getattr(user, "is_superuser", False) and user != request.user:
+        require_fresh_login(request)
+
+
+class ProofNeeded(APIException):
+    """Ask for a newer login (RFC 9470). The client logs in again and repeats the call."""
+
+    status_code = 401
+    default_code = "insufficient_user_authentication"
+    default_detail = "This call needs a newer login. Log in again and repeat it."
+
+    def __init__(self) -> None:
+        super().__init__({"detail": self.default_detail, "code": self.default_code})
+        # REST framework makes a header of it.
+        self.auth_header = (
+            f'Bearer error="{self.default_code}", error_description="{self.default_detail}", '
+            f"max_age={app_settings.STEP_UP_MINUTES * 60}"
+        )
+
+
+def require_fresh_login(request: Request) -> None:
+    """Raise `ProofNeeded` unless the session of the bearer token was opened lately."""
+    session = cast(ValidatedToken, request.auth).validation.session
+    minutes = app_settings.STEP_UP_MINUTES
+    since = clock.now() - timedelta(minutes=minutes)
+    if minutes and (session is None or session.created_at < since):
+        raise ProofNeeded
 
 
 class MayIntrospect(HasPermission):

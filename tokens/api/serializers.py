@@ -404,6 +404,12 @@ class ErrorSerializer(ExampleSerializer):
     detail = serializers.CharField()
 
 
+class LoginNeededSerializer(ErrorSerializer):
+    """A call that needs a newer login (RFC 9470)."""
+
+    code = serializers.ChoiceField(choices=["insufficient_user_authentication"])
+
+
 class TokenNotValidSerializer(ExampleSerializer):
     """A rejected refresh token."""
 

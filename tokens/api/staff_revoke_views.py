@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from tokens import revocation
 from tokens.api.base import ApiView
 from tokens.api.openapi import STAFF, describe
-from tokens.api.permissions import StaffMay, refuse_superuser
+from tokens.api.permissions import StaffMay, guard_superuser, require_fresh_login
 from tokens.api.serializers import ReasonSerializer, RevokedSerializer
 from tokens.api.staff_views import ACCOUNT, JTI, account_or_404
 from tokens.models import OutstandingToken, Session
@@ -18,6 +18,7 @@ from tokens.permissions import REVOKE
 
 class RevokingView(ApiView):
     permission = REVOKE
+    may_ask_for_login = True
     permission_classes = [StaffMay]
 
 
@@ -41,7 +42,7 @@ class RevokeTokenView(RevokingView):
         token = rows.filter(jti=jti).first() if "\0" not in jti else None
         if token is None:
             raise Http404
-        refuse_superuser(request, token.user)
+        guard_superuser(request, token.user)
         reason = _reason(request)
         act = revocation.revoke_token(jti=jti, actor=request.user, reason=reason)
         return Response(RevokedSerializer(act).data)
@@ -59,7 +60,7 @@ class RevokeSessionView(RevokingView):
         session = Session.objects.select_related("user").filter(pk=pk).first()
         if session is None:
             raise Http404
-        refuse_superuser(request, session.user)
+        guard_superuser(request, session.user)
         reason = _reason(request)
         act = revocation.revoke_session(session=session, actor=request.user, reason=reason)
         return Response(RevokedSerializer(act).data)
@@ -76,7 +77,11 @@ class RevokeUserView(RevokingView):
     )
     def post(self, request: Request, pk: str) -> Response:
         account = account_or_404(pk)
-        refuse_superuser(request, account)
+        guard_superuser(request, account)
         reason = _reason(request)
+        selection = revocation.Selection(users=(account.pk,))
+        found = revocation.preview(selection=selection)
+        if revocation.needs_proof(actor=request.user, selection=selection, found=found):
+            require_fresh_login(request)
         act = revocation.revoke_user(user=account, actor=request.user, reason=reason)
         return Response(RevokedSerializer(act).data)

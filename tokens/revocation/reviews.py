@@ -16,8 +16,10 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, F, Q, QuerySet
 
 from tokens import audit
+from tokens.conf import app_settings
 from tokens.db import clock
 from tokens.jwt.signing import access_lifetime
+from tokens.listing.search import UserKey
 from tokens.listing.selection import (
     Selection,
     existing,
@@ -30,7 +32,7 @@ from tokens.listing.users import superusers
 from tokens.models import Kind, OutstandingToken, Session
 from tokens.origin import Actor, acting_browser, may
 from tokens.permissions import CUT_OFF, REVOKE_SUPERUSER, VIEW_SESSIONS
-from tokens.validation.browser import CUTOFF, with_browser_cutoff
+from tokens.validation.browser import CUTOFF, has_fresh_proof, with_browser_cutoff
 from tokens.validation.legacy import transition_over
 
 # Naming this many rows is a choice of these rows, even if no one else is logged in.
@@ -50,9 +52,9 @@ class Preview:
     """Hold the numbers that a review shows.
 
     ``last_used_at`` is the last use of any of these sessions. ``sample`` holds the most recently
-    used ones. ``more`` says that the count stopped at `CAP`, ``spares_superusers``
-    that the selection leaves out sessions of superusers, and ``browsers`` that browser sessions,
-    which are not counted, may end too.
+    used ones, ``owners`` the keys of the users. ``more`` says that the count stopped at `CAP`,
+    ``spares_superusers`` that the selection leaves out sessions of superusers, and ``browsers``
+    that browser sessions, which are not counted, may end too.
     """
 
     tokens: int
@@ -60,6 +62,7 @@ class Preview:
     users: int
     last_used_at: datetime | None
     sample: tuple[Session, ...]
+    owners: frozenset[UserKey] = frozenset()
     more: bool = False
     spares_superusers: bool = False
     browsers: bool = False
@@ -98,17 +101,19 @@ def preview(*, selection: Selection) -> Preview:
     named = sessions if more else Session.objects.filter(pk__in=newest)
     sample = tuple(named.select_related("user").order_by("-last_used_at")[:SAMPLE])
     foreign = selected_foreign_tokens(selection=selection).order_by()
-    owners = list(foreign.values_list("user_id", flat=True)[:CAP])
+    of_foreign = list(foreign.values_list("user_id", flat=True)[:CAP])
+    owners = frozenset((*of_foreign, *(user for _used, _pk, user in rows))) - {None}
     return Preview(
-        tokens=len(rows) + len(owners),
+        tokens=len(rows) + len(of_foreign),
         sessions=len(rows),
-        users=len({*owners, *(user for _used, _pk, user in rows)} - {None}),
+        users=len(owners),
+        owners=owners,
         last_used_at=sample[0].last_used_at if sample else None,
         sample=sample,
         more=more,
         spares_superusers=_spares_superusers(selection),
         browsers=selection.whole_users
-        and (bool(rows or owners) or may_end_browsers(selection=selection)),
+        and (bool(rows or of_foreign) or may_end_browsers(selection=selection)),
     )
 
 
@@ -168,7 +173,25 @@ def may_end_browsers(*, selection: Selection) -> bool:
     return users.exists()
 
 
-# --- What an actor may revoke.
+# --- What an actor may revoke, and what else that takes.
+
+
+def needs_proof(*, actor: Actor, selection: Selection, found: Preview) -> bool:
+    """Return whether an act reaches so far that ``actor`` has to prove again who they are.
+
+    A fresh proof in the acting browser session is enough. ``found`` is the preview of
+    ``selection``.
+    """
+    browser = acting_browser()
+    proved = browser is not None and has_fresh_proof(browser.session)
+    if proved or actor is None or _only_own(selection, actor):
+        return False
+    if selection.everything or max(found.sessions, found.tokens) > app_settings.STEP_UP_OVER:
+        return True
+    others = {*found.owners, *selection.users} - {actor.pk}
+    if selection.spare_superusers or not others:
+        return False
+    return superusers().filter(Q(pk__in=others)).exists()
 
 
 def reaches_everybody(*, selection: Selection, found: Preview, actor: Actor) -> bool:

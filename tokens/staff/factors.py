@@ -14,6 +14,7 @@ from tokens.models.lengths import REASON_LENGTH
 from tokens.permissions import RESET_FACTORS, REVOKE_SUPERUSER, VIEW_TOKENS
 from tokens.revocation import may_revoke
 from tokens.staff.guards import denied, staff_may
+from tokens.web.proof import proof_needed
 
 
 class ResetForm(forms.Form):
@@ -37,7 +38,8 @@ def reset(request: HttpRequest, pk: str) -> HttpResponse:
     if not may_revoke(actor=request.user, user=person):
         denied(request, REVOKE_SUPERUSER)
     form = ResetForm(request.POST if request.method == "POST" else None)
-    if form.is_valid():
+    proof = proof_needed(request, sent=form.is_bound)
+    if form.is_valid() and proof is None:
         reason = form.cleaned_data["reason"]
         if factors.reset(user=person, actor=request.user, reason=reason):
             said = _("The second factors of %s are removed. The password alone logs in.")
@@ -47,6 +49,7 @@ def reset(request: HttpRequest, pk: str) -> HttpResponse:
         return redirect("tokens_staff:user", pk=person.pk)
     context = {
         "form": form,
+        "proof": proof,
         "person": person,
         "factors": factors.factors_of(person),
         "codes_left": factors.codes_left(person),

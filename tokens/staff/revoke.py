@@ -39,6 +39,7 @@ from tokens.staff.filters import SessionForm, TokenForm
 from tokens.staff.guards import denied, htmx_of, staff_may, wants_fragment
 from tokens.validation.legacy import transition_over
 from tokens.web.pages import visible
+from tokens.web.proof import ProofForm, proof_needed
 
 # The address names at most this many rows.
 MOST = 1000
@@ -119,10 +120,13 @@ def revoke(request: HttpRequest) -> HttpResponse:
         expected=found.sessions,
         everybody=selection.everything,
     )
-    if form.is_valid():
+    proof = None
+    if revocation.needs_proof(actor=request.user, selection=selection, found=found):
+        proof = proof_needed(request, sent=_is_confirmed(request))
+    if form.is_valid() and proof is None:
         _remember(request, form.cleaned_data["detail"])
         return _act(request, selection, found, form.why)
-    return _review(request, selection, found, form)
+    return _review(request, selection, found, form, proof)
 
 
 def _query(request: HttpRequest) -> QueryDict:
@@ -166,7 +170,11 @@ def _selected(request: HttpRequest) -> tuple[Selection, Preview]:
 
 
 def _review(
-    request: HttpRequest, selection: Selection, found: Preview, form: RevokeForm
+    request: HttpRequest,
+    selection: Selection,
+    found: Preview,
+    form: RevokeForm,
+    proof: ProofForm | None,
 ) -> HttpResponse:
     found = revocation.review(selection=selection, actor=request.user, found=found)
     named = revocation.may_see_rows(request.user)
@@ -180,6 +188,7 @@ def _review(
         "browsers": _browsers_in_words(request, selection, users, ahead) if found.browsers else "",
         "long": _takes_long(selection, found),
         "form": form,
+        "proof": proof,
         "address": _address(request, selection),
         "selection": selection,
         "listed": request.POST.get("listed"),

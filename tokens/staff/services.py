@@ -34,6 +34,7 @@ from tokens.services import (
 from tokens.services.credentials import digest_of
 from tokens.services.registry import SECRET_BYTES
 from tokens.staff.guards import staff_may
+from tokens.web.proof import proof_needed
 
 BAD_NAME = gettext_lazy("Use letters, digits, “.”, “_” and “-”. Start with a letter or a digit.")
 
@@ -81,7 +82,8 @@ def add(request: HttpRequest) -> HttpResponse:
     form = ServiceForm(
         request.POST if request.method == "POST" else None, initial={"once": _random()}
     )
-    if form.is_valid():
+    proof = proof_needed(request, sent=form.is_bound)
+    if form.is_valid() and proof is None:
         given = form.cleaned_data
         made = _derived(given.pop("once"), given["name"])
         try:
@@ -92,7 +94,9 @@ def add(request: HttpRequest) -> HttpResponse:
                 return _show_secret(request, Credential(before, made))
             form.add_error("name", _("Another service has this name."))
     status = 422 if form.is_bound else 200
-    return render(request, "tokens/staff/add_service.html", {"form": form}, status=status)
+    return render(
+        request, "tokens/staff/add_service.html", {"form": form, "proof": proof}, status=status
+    )
 
 
 @sensitive_variables("made")
@@ -106,10 +110,18 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     made = _derived(request.POST.get("once", ""), service.name, was)
     if request.method == "POST" and service.digest == digest_of(made):
         return _show_secret(request, Credential(service, made))
-    if request.method == "GET" or was != present:
+    sent = request.method == "POST"
+    proof = proof_needed(request, sent=sent)
+    if not sent or was != present or proof is not None:
         # Another form has rotated the secret: sending this one must not bring back an old one.
-        context = {"service": service, "once": _random(), "was": present}
-        status = 200 if request.method == "GET" else 422
+        context = {
+            "service": service,
+            "once": _random(),
+            "was": present,
+            "late": sent and was != present,
+            "proof": proof,
+        }
+        status = 422 if sent else 200
         return render(request, "tokens/staff/rotate_service.html", context, status=status)
     try:
         return _show_secret(
@@ -124,8 +136,12 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for a confirmation, and remove the service."""
     service = get_object_or_404(Service, pk=pk)
-    if request.method == "GET":
-        return render(request, "tokens/staff/remove_service.html", {"service": service})
+    sent = request.method == "POST"
+    proof = proof_needed(request, sent=sent)
+    if not sent or proof is not None:
+        context = {"service": service, "proof": proof}
+        status = 422 if sent else 200
+        return render(request, "tokens/staff/remove_service.html", context, status=status)
     try:
         remove_service(service=service, actor=request.user)
     except ServiceGone as error:

@@ -5,7 +5,7 @@ its user is later. `tokens.web.middleware` asks for each request that has a user
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import DateTimeField, Func, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
+from tokens.conf import app_settings
+from tokens.db import clock
 from tokens.models import BrowserCutoff, Cutoff
 from tokens.models.readable import readable_time
 from tokens.validation.token_context import EPOCH
@@ -23,7 +25,7 @@ from tokens.validation.token_context import EPOCH
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-OPENED = "tokens_opened"
+OPENED, PROVED_UNTIL = "tokens_opened", "tokens_proved_until"
 # The attribute of a user that `with_browser_cutoff` loads.
 CUTOFF = "tokens_browser_cutoff"
 
@@ -47,6 +49,18 @@ def opened_at(session: SessionBase | Mapping[str, Any]) -> datetime:
     """
     opened = session.get(OPENED)
     return datetime.fromisoformat(opened) if opened else _installed_at()
+
+
+def mark_proved(session: SessionBase, *, at: datetime) -> None:
+    """Note that the session's user proved ``at`` this instant who they are."""
+    session[PROVED_UNTIL] = (at + timedelta(minutes=app_settings.STEP_UP_MINUTES)).isoformat()
+
+
+def has_fresh_proof(session: SessionBase) -> bool:
+    """Tell whether the session's user proved lately who they are, or is never asked to."""
+    until = session.get(PROVED_UNTIL)
+    fresh = until is not None and clock.now() < datetime.fromisoformat(until)
+    return fresh or not app_settings.STEP_UP_MINUTES
 
 
 def is_over(*, session: SessionBase, user: AbstractBaseUser) -> bool:

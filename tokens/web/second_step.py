@@ -4,8 +4,10 @@ Both are in the browser session: the login that waits for a factor, for ten minu
 the latest proof.
 """
 
+import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from django.contrib.auth import SESSION_KEY, get_user_model, login
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -13,10 +15,12 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest
 
-from tokens.accounts.factors import OFF, has_factor
-from tokens.conf import app_settings
+from tokens.accounts import passkeys
+from tokens.accounts.factors import check_passkey, factors_of, has_factor, is_asked_of
 from tokens.db import clock
-from tokens.origin import is_staff
+from tokens.models import FactorKind
+from tokens.origin import is_staff, parse_address
+from tokens.validation.browser import mark_proved
 from tokens.validation.token_context import password_mark
 from tokens.web.login import address_of
 
@@ -73,17 +77,44 @@ def complete(request: HttpRequest, *, user: AbstractBaseUser) -> None:
     note_proof(request)
 
 
-def note_proof(request: HttpRequest) -> None:
-    """Note that this browser gave a second factor. Other holders of the old key stay behind."""
+def note_proof(request: HttpRequest, *, factor: bool = True) -> None:
+    """Note that this browser gave a second factor, or another proof of who uses it.
+
+    Other holders of the old key stay behind.
+    """
     request.session.cycle_key()
-    request.session[PROVED] = clock.now().isoformat()
+    mark_proved(request.session, at=clock.now())
+    if factor:
+        request.session[PROVED] = clock.now().isoformat()
+
+
+def passkey_options(request: HttpRequest, *, user: AbstractBaseUser) -> str:
+    """Return what the browser asks a passkey to sign, as JSON; empty without a passkey.
+
+    The browser session keeps what the answer is checked with.
+    """
+    keys, host = factors_of(user, FactorKind.PASSKEY), host_of(request)
+    if not keys or not host:
+        return ""
+    options, request.session[PASSKEY] = passkeys.begin_login(host=host, known=keys)
+    return json.dumps(options)
+
+
+def passkey_is_right(request: HttpRequest, *, user: AbstractBaseUser, response: str) -> bool:
+    """Tell whether a passkey has signed what `passkey_options` asked. An answer counts once."""
+    state = request.session.pop(PASSKEY, None) or {}
+    return check_passkey(user=user, host=host_of(request), state=state, response=response)
+
+
+def host_of(request: HttpRequest) -> str:
+    """Return the host name to which passkeys belong; empty if it is an IP address."""
+    name = urlsplit(f"//{request.get_host()}").hostname or ""
+    return "" if parse_address(name) else name
 
 
 def owes_factor(request: HttpRequest) -> bool:
     """Return whether the user has a second factor that this browser session didn't give yet."""
-    if app_settings.STAFF_MFA == OFF or is_proved(request):
-        return False
-    return has_factor(cast("User", request.user))
+    return not is_proved(request) and is_asked_of(cast("User", request.user))
 
 
 def is_proved(request: HttpRequest) -> bool:

@@ -11,15 +11,18 @@ async function answerOf(form) {
     : credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
 }
 
-addEventListener("submit", async (event) => {
+// Whatever else sends the form, such as htmx, gets its event only with the answer in it.
+async function fill(event) {
   const form = event.target.closest("form[data-passkey]");
-  if (!form || form.elements.passkey.value) return;
+  if (!form || form.elements.passkey.value || form.elements.code?.value) return;
   event.preventDefault();
+  event.stopImmediatePropagation();
   try {
     form.elements.passkey.value = JSON.stringify((await answerOf(form)).toJSON());
   } catch {
     say(words().passkey);
     return;
   }
-  form.submit();
-});
+  form.requestSubmit(event.submitter);
+}
+addEventListener("submit", fill, { capture: true });
