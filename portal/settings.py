@@ -54,6 +54,12 @@ WEBHOOK_SECRET = env.text("WEBHOOK_SECRET", AppSettings.WEBHOOK_SECRET.default)
 WEBHOOK_FORMAT = env.text("WEBHOOK_FORMAT", AppSettings.WEBHOOK_FORMAT.default)
 WEBHOOK_ISSUER = env.text("WEBHOOK_ISSUER", AppSettings.WEBHOOK_ISSUER.default)
 MAX_DAYS = 36_500
+# NIST SP 800-63B-4 asks for a login after an idle hour and after a day (AAL2). A working day with
+# its breaks fits into both.
+BROWSER_HOURS = env.integer("BROWSER_HOURS", AppSettings.BROWSER_HOURS.default or 12, 1, 876_000)
+BROWSER_IDLE_MINUTES = env.integer(
+    "BROWSER_IDLE_MINUTES", AppSettings.BROWSER_IDLE_MINUTES.default or 60
+)
 MAX_SESSIONS = env.integer("MAX_SESSIONS", AppSettings.MAX_SESSIONS.default, 0)
 STAFF_MFA = env.text(
     "STAFF_MFA", AppSettings.STAFF_MFA.default, choices=("off", "optional", "required")
@@ -302,7 +308,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REDIRECT_EXEMPT = [rf"^{f'{SCRIPT_NAME}/'.lstrip('/')}(healthz|readyz|metrics)$"]
 SESSION_ENGINE = "tokens.web.session_store"
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_AGE = BROWSER_HOURS * 3600
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

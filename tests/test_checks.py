@@ -129,6 +129,8 @@ def test_lifetimes_that_do_not_grow_fail_the_check(settings, access, refresh, se
         ("REFRESH_GRACE_SECONDS", -1, "tokens.E031"),
         ("LOGIN_ATTEMPTS", 0, "tokens.E032"),
         ("MAX_SESSIONS", -1, "tokens.E035"),
+        ("BROWSER_HOURS", -1, "tokens.E035"),
+        ("BROWSER_IDLE_MINUTES", -1, "tokens.E035"),
         ("LOGIN_WINDOW_SECONDS", 0, "tokens.E032"),
     ],
 )

@@ -114,6 +114,17 @@ class AppSettings:
         "set it keeps a longer REFRESH_TOKEN_LIFETIME.",
         unit="days",
     )
+    BROWSER_HOURS = Setting(
+        0,
+        "Absolute lifetime of a browser session, that is a cookie session of Django, however often "
+        "it is used. 0: it ends with its cookie.",
+        unit="hours",
+    )
+    BROWSER_IDLE_MINUTES = Setting(
+        0,
+        "How long a browser session goes on without a request of its user. 0: until its end.",
+        unit="minutes",
+    )
     MAX_SESSIONS = Setting(
         0,
         "How many sessions a user has at most. A login beyond that ends the oldest. 0: no limit.",

@@ -9,13 +9,15 @@ The tokens end before the account is saved. If the event cannot be written, the 
 is. A login that commits in between carries the mark of the old password, so its tokens are refused.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in, user_logged_out
-from django.db import Error
+from django.contrib.sessions.backends.base import SessionBase
+from django.db import Error, transaction
 from django.db.models import Model
 from django.db.models.signals import class_prepared, post_save, pre_delete, pre_save
 from django.dispatch import receiver
@@ -24,13 +26,14 @@ from django.http import HttpRequest
 from tokens import audit
 from tokens.accounts.last_login import update_last_login
 from tokens.accounts.upgrades import is_upgrade
-from tokens.db import clock
 from tokens.listing.status import has_field, unended
 from tokens.models import Kind, Session
 from tokens.models.reasons import Reason
 from tokens.origin import current_actor
 from tokens.revocation import revoke_user
-from tokens.validation.browser import belongs_to, latest_cutoff, mark_opened, mark_proved
+from tokens.revocation.browsers import end_browser_session
+from tokens.sessions.browsers import open_browser_session
+from tokens.validation.browser import belongs_to
 
 WATCHED = frozenset({"password", "is_active"})
 # Distinguishes a browser's login from the opening of a session with tokens.
@@ -110,13 +113,21 @@ for _model in apps.get_models():
 def note_opening(
     sender: type[Model], request: HttpRequest | None, user: AbstractBaseUser, **_: object
 ) -> None:
-    """Note in a browser session when it was opened. Some APIs send the signal without a session."""
+    """Note that a browser session was opened. Some APIs send the signal without a session."""
     session = getattr(request, "session", None)
     if session is not None and belongs_to(session, user):
-        # A cutoff that was set while the database's clock was ahead may be later.
-        now = clock.ask()
-        mark_opened(session, at=max(now, latest_cutoff(user)))
-        mark_proved(session, at=now)
+        with _ended_by_fault(session):
+            open_browser_session(session=session, user=user)
+
+
+@contextmanager
+def _ended_by_fault(session: SessionBase) -> Iterator[None]:
+    """End the session that Django has just begun if the database fails inside the block."""
+    try:
+        yield
+    except Error:
+        session.flush()
+        raise
 
 
 # A project may have disconnected Django's receiver, or its user model may have no such column.
@@ -128,20 +139,21 @@ if user_logged_in.disconnect(dispatch_uid="update_last_login"):
 def record_login(
     sender: type[Model], request: HttpRequest | None, user: AbstractBaseUser, **_: object
 ) -> None:
-    """Record a browser's login. If that fails, end the session that Django has just begun."""
+    """Record a browser's login."""
     if request is None or request.method is None:
         return  # a test or a script made itself a session, without a request
-    try:
+    with _ended_by_fault(request.session):
         audit.record(kind=Kind.LOGIN, actor=user, subject=user, data=BROWSER)
-    except Error:
-        request.session.flush()
-        raise
 
 
 @receiver(user_logged_out)
 def record_logout(
     sender: type[Model], request: HttpRequest | None, user: AbstractBaseUser | None, **_: object
 ) -> None:
-    """Record a browser's logout, before its session ends. If that fails, the session stays."""
-    if user is not None and request is not None and request.method is not None:
-        audit.record(kind=Kind.LOGOUT, actor=user, subject=user, data=BROWSER)
+    """End a browser session, before Django does, and record it. If that fails, it stays."""
+    if user is None or request is None:
+        return
+    with transaction.atomic():
+        end_browser_session(session=request.session, user=user)
+        if request.method is not None:
+            audit.record(kind=Kind.LOGOUT, actor=user, subject=user, data=BROWSER)

@@ -361,7 +361,15 @@ def lasting(user) -> Client:
     session = held.session
     session.set_expiry(YEARS)
     session.save()
+    with travel(minutes=2):
+        held.get("/account/sessions/")
     return held
+
+
+@pytest.fixture
+def endless(settings):
+    """Let browser sessions last as long as their cookies."""
+    settings.BROWSER_HOURS = settings.BROWSER_IDLE_MINUTES = 0
 
 
 def purge(**later) -> None:
@@ -370,7 +378,7 @@ def purge(**later) -> None:
 
 
 @pytest.mark.parametrize("engine", ROWS, indirect=True)
-def test_purge_of_cutoffs_brings_no_browser_session_back(engine, alice, bob, sam):
+def test_purge_of_cutoffs_brings_no_browser_session_back(engine, endless, alice, bob, sam):
     """A browser session that pages without a user renewed for years stays over."""
     ended, other = lasting(alice), lasting(bob)
     revoke_matching(selection=Selection(users=(alice.pk, sam.pk)), actor=None, reason="x")
@@ -384,7 +392,7 @@ def test_purge_of_cutoffs_brings_no_browser_session_back(engine, alice, bob, sam
     assert not to_login(again.get("/account/sessions/"))
 
 
-def test_purge_of_a_cutoff_for_all_keeps_the_spared(alice, sam):
+def test_purge_of_a_cutoff_for_all_keeps_the_spared(endless, alice, sam):
     anonymous, ended, spared = Client(), lasting(alice), lasting(sam)
     session = anonymous.session
     session["basket"] = 1

@@ -13,10 +13,10 @@ from django.http import HttpRequest
 
 from tokens.accounts import factors, passwords
 from tokens.listing.users import account_named
-from tokens.validation.browser import LoadsBrowserCutoff
+from tokens.validation.browser import LoadsBrowserState
 
 
-class ThrottledModelBackend(LoadsBrowserCutoff, ModelBackend):
+class ThrottledModelBackend(LoadsBrowserState, ModelBackend):
     """Authenticate like `ModelBackend`, with throttling and second factors.
 
     Raises `tokens.accounts.throttle.LoginLocked` when there were too many attempts. For an account

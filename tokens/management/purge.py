@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import cached_db, db
-from django.contrib.sessions.models import Session as BrowserSession
+from django.contrib.sessions.models import Session as CookieSession
 from django.db import transaction
 from django.db.models import Exists, Max, Min, Model, OuterRef, Q, QuerySet
 
@@ -23,6 +23,7 @@ from tokens.listing import refusals
 from tokens.models import (
     BlacklistedToken,
     BrowserCutoff,
+    BrowserSession,
     EventWindow,
     FeedEntry,
     Kind,
@@ -36,7 +37,7 @@ from tokens.models import (
 from tokens.models.lengths import HIGHEST_COUNT
 from tokens.revocation.sessions import lock_sessions
 from tokens.services.feed import kept_for
-from tokens.validation.browser import opened_at
+from tokens.validation.browser import valid_from
 
 # Rows, or a range of ids, in one transaction.
 BATCH_SIZE = 5_000
@@ -123,9 +124,12 @@ def count_counters(*, now: datetime) -> int:
 
 
 def _old_counters(now: datetime) -> "tuple[QuerySet[Model], ...]":
+    # While a copy of its cookie may be sent, the row says that a browser session is over.
+    cookie_age = timedelta(seconds=settings.SESSION_COOKIE_AGE)
     return (
         LoginThrottle.objects.filter(resets_at__lt=now),
-        BrowserSession.objects.filter(expire_date__lt=now),
+        CookieSession.objects.filter(expire_date__lt=now),
+        BrowserSession.objects.filter(ends_at__lt=now - A_DAY - cookie_age),
         Refusal.objects.filter(at__lt=now - refusals.KEPT),
     )
 
@@ -169,7 +173,7 @@ def _delete_ended_browsers(store: Any, *, cutoffs: list[BrowserCutoff]) -> None:
             content = store().decode(row.session_data)
             if (user := content.get(SESSION_KEY)) is None:
                 continue
-            opened = opened_at(content)
+            opened = valid_from(content)
             own = user in of_users and opened < of_users[user]
             if own or any(opened < at and user not in spared for at, spared in of_all):
                 ended.append(row.session_key)

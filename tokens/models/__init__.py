@@ -3,7 +3,7 @@
 All other code imports simplejwt's models from here.
 """
 
-from tokens.models.browser import BrowserCutoff
+from tokens.models.browser import BrowserCutoff, BrowserSession
 from tokens.models.cutoff import Cutoff
 from tokens.models.event import Event
 from tokens.models.factor import Factor, FactorKind, RecoveryCode
@@ -26,6 +26,7 @@ from tokens.models.window import EventWindow
 __all__ = [
     "BlacklistedToken",
     "BrowserCutoff",
+    "BrowserSession",
     "Cutoff",
     "Event",
     "EventTarget",

@@ -11,6 +11,7 @@ Every act can be repeated without harm. ``actor`` is None for an act of the syst
 """
 
 from tokens.listing.selection import Selection
+from tokens.revocation.browsers import revoke_browser_session
 from tokens.revocation.cutoffs import cut_off, settle
 from tokens.revocation.instants import cutoff_instant
 from tokens.revocation.jobs import may_read_job, read_job, start_job, work_off
@@ -44,6 +45,7 @@ __all__ = [
     "preview",
     "read_job",
     "review",
+    "revoke_browser_session",
     "revoke_in_batches",
     "revoke_matching",
     "revoke_session",

@@ -1,30 +1,69 @@
-"""End the browser sessions of users, with everything else that they have.
+"""End one browser session, or those of users with everything else that they have.
 
-Cutoffs end browser sessions too. This module is for the acts that set none, and lets the browser
-session in which an act is done go on: people who log out all of their devices stay on the page.
+The row of one says that it has ended. Cutoffs end those of users; the rest of this module is for
+the acts that set none, and lets the browser session in which an act is done go on: people who log
+out all of their devices stay on the page.
 """
 
 from collections.abc import Collection
 from datetime import datetime
+from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
 
 from tokens import audit
+from tokens.db import clock
 from tokens.listing.search import UserKey
 from tokens.listing.selection import Selection, selected_browser_users, selected_users
 from tokens.listing.status import has_field
 from tokens.listing.users import superusers
-from tokens.models import BrowserCutoff, Kind
+from tokens.models import BrowserCutoff, BrowserSession, Kind
 from tokens.origin import Actor, acting_browser
 from tokens.revocation.instants import cutoff_instant
+from tokens.revocation.reviews import require
 from tokens.revocation.sessions import Revocation
-from tokens.validation.browser import (
-    latest_cutoff,
-    mark_opened,
-    opened_at,
-)
+from tokens.validation.browser import ROW, latest_cutoff, row_id, spare, valid_from
 from tokens.validation.legacy import transition_over
+
+
+def revoke_browser_session(
+    *, browser: BrowserSession, user: AbstractBaseUser, actor: Actor, reason: str
+) -> Revocation:
+    """End one browser session of ``user``: its next request is anonymous.
+
+    Raises PermissionDenied for a superuser's session if the actor is staff without
+    ``revoke_superuser``.
+    """
+    require(actor=actor, user=user)
+    with transaction.atomic():
+        if not _end(browser.pk, user):
+            return Revocation()
+        audit.record(
+            kind=Kind.REVOKE_BROWSERS,
+            actor=actor,
+            subject=user,
+            reason=reason,
+            count=0,
+            data={"browser": str(browser.pk)},
+        )
+    return Revocation(users=1, browsers=True)
+
+
+def end_browser_session(*, session: SessionBase, user: AbstractBaseUser) -> None:
+    """End the browser session of ``user`` in this cookie session, which is left.
+
+    No copy of its cookie opens it again.
+    """
+    if ROW in session:
+        _end(row_id(session), user)
+
+
+def _end(row: UUID, user: AbstractBaseUser) -> bool:
+    """Return whether ``user`` had such a browser session, and it had not ended before."""
+    unended = BrowserSession.objects.filter(pk=row, user=user.pk, revoked_at=None)
+    return bool(unended.update(revoked_at=clock.now()))
 
 
 def may_have_browser_sessions(*, user: AbstractBaseUser) -> bool:
@@ -46,8 +85,10 @@ def keep_acting_browser(*, not_before: datetime, user: AbstractBaseUser | None =
     browser = acting_browser()
     if browser is None or (user is not None and browser.user.pk != user.pk):
         return
-    if opened_at(browser.session) < not_before:
-        mark_opened(browser.session, at=not_before)
+    if valid_from(browser.session) < not_before:
+        spare(browser.session, until=not_before)
+        row = BrowserSession.objects.filter(pk=row_id(browser.session))
+        row.update(valid_from=not_before)
 
 
 def cut_off_browsers(*, users: Collection[UserKey], not_before: datetime) -> None:

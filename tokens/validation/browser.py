@@ -1,33 +1,41 @@
 """Decide whether a browser session, that is a cookie session of Django, goes on.
 
-Each browser session holds the instant at which it was opened. It is over as soon as a cutoff for
-its user is later. `tokens.web.middleware` asks for each request that has a user.
+Each browser session holds the instant at which it was opened, and the id of its `BrowserSession`.
+It is over as soon as a cutoff for its user is later, or its row has ended or is gone.
+`tokens.web.middleware` asks for each request that has a user.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import DateTimeField, Func, QuerySet
+from django.db.models import DateTimeField, Func, QuerySet, Value
 from django.db.models.sql.compiler import SQLCompiler
 
 from tokens.conf import app_settings
 from tokens.db import clock
-from tokens.models import BrowserCutoff, Cutoff
-from tokens.models.readable import readable_time
+from tokens.models import BrowserCutoff, BrowserSession, Cutoff
+from tokens.models.readable import after, readable_time
 from tokens.validation.token_context import EPOCH
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-OPENED, PROVED_UNTIL = "tokens_opened", "tokens_proved_until"
-# The attribute of a user that `with_browser_cutoff` loads.
-CUTOFF = "tokens_browser_cutoff"
+OPENED, VALID_FROM, ROW = "tokens_opened", "tokens_valid_from", "tokens_browser"
+PROVED_UNTIL = "tokens_proved_until"
+# The last use is written at most this often.
+WRITTEN_EVERY = timedelta(minutes=1)
+# The attributes of a user that `with_browser_state` loads.
+CUTOFF, USED = "tokens_browser_cutoff", "tokens_browser_used"
 
 
 def belongs_to(session: SessionBase | None, user: AbstractBaseUser) -> bool:
@@ -39,16 +47,40 @@ def belongs_to(session: SessionBase | None, user: AbstractBaseUser) -> bool:
 def mark_opened(session: SessionBase, *, at: datetime) -> None:
     """Let the session count as opened ``at`` this instant."""
     session[OPENED] = at.isoformat()
+    session.pop(VALID_FROM, None)
 
 
-def opened_at(session: SessionBase | Mapping[str, Any]) -> datetime:
-    """Return when the session, or the one with this content, was opened.
+def spare(session: SessionBase, *, until: datetime) -> None:
+    """Let no cutoff up to this instant end the session."""
+    session[VALID_FROM] = until.isoformat()
 
-    A session that is older than the app's check, or that was opened without Django's login signal,
-    counts as opened when the check was installed: cutoffs that were set since then end it.
-    """
+
+def opened_at(session: SessionBase) -> datetime | None:
+    """Return when the session was opened; None without Django's login signal."""
     opened = session.get(OPENED)
-    return datetime.fromisoformat(opened) if opened else _installed_at()
+    return datetime.fromisoformat(opened) if opened else None
+
+
+def valid_from(session: SessionBase | Mapping[str, Any]) -> datetime:
+    """Return the instant after which a cutoff ends the session, or the one with this content.
+
+    That is when it was opened, or spared. A session that is older than the app's check, or that
+    was opened without Django's login signal, counts as opened when the check was installed.
+    """
+    begun = session.get(VALID_FROM) or session.get(OPENED)
+    return datetime.fromisoformat(begun) if begun else _installed_at()
+
+
+def row_id(session: SessionBase) -> UUID:
+    """Return the id of the row of a session in which a user is logged in.
+
+    A session that was opened before there were rows, or without Django's login signal, holds none.
+    Its id then follows from what such a session keeps, so that no copy of its cookie has another.
+    """
+    if given := session.get(ROW):
+        return UUID(given)
+    lasting = f"{session[SESSION_KEY]} {session.get(OPENED) or session.session_key}"
+    return UUID(bytes=sha256(lasting.encode()).digest()[:16])
 
 
 def mark_proved(session: SessionBase, *, at: datetime) -> None:
@@ -64,8 +96,56 @@ def has_fresh_proof(session: SessionBase) -> bool:
 
 
 def is_over(*, session: SessionBase, user: AbstractBaseUser) -> bool:
-    """Tell whether a cutoff has ended a browser session of ``user``."""
-    return is_cut_off(user=user, opened=opened_at(session))
+    """Tell whether a cutoff, a revocation or an end has ended a browser session of ``user``.
+
+    One that has no row yet goes on: `tokens.sessions.browsers` adds it.
+    """
+    _load_state(session=session, user=user)
+    if is_cut_off(user=user, opened=valid_from(session)):
+        return True
+    if last_use(user) is not None:
+        return False
+    if ROW in session or BrowserSession.objects.filter(pk=row_id(session)).exists():
+        return True
+    now = clock.now()
+    return end_of(session, opened=opened_at(session) or now, now=now) <= now
+
+
+def end_of(session: SessionBase, *, opened: datetime, now: datetime) -> datetime:
+    """Return when a session that is used now ends, unless it is used again.
+
+    That is with its cookie, by BROWSER_HOURS or by BROWSER_IDLE_MINUTES.
+    """
+    ends = [after(now, timedelta(seconds=session.get_expiry_age(modification=now)))]
+    if hours := app_settings.BROWSER_HOURS:
+        ends.append(after(opened, timedelta(hours=hours)))
+    if minutes := app_settings.BROWSER_IDLE_MINUTES:
+        ends.append(now + timedelta(minutes=minutes))
+    return min(ends)
+
+
+def last_use(user: AbstractBaseUser) -> datetime | None:
+    """Return when the row of the user's session was last updated; None if it is over or missing.
+
+    `is_over` has loaded it.
+    """
+    used: datetime | None = getattr(user, USED)
+    return used
+
+
+def has_news(*, session: SessionBase, user: AbstractBaseUser) -> bool:
+    """Tell whether the row of a session that goes on should be written."""
+    used = last_use(user)
+    return used is None or ROW not in session or used < clock.now() - WRITTEN_EVERY
+
+
+def _load_state(*, session: SessionBase, user: AbstractBaseUser) -> None:
+    """Load the cutoff and the last use, unless `LoadsBrowserState` has."""
+    if not hasattr(user, USED):
+        users = get_user_model()._base_manager.filter(pk=user.pk)
+        found = with_browser_state(users, session=session).values_list(CUTOFF, USED).first()
+        for name, value in zip((CUTOFF, USED), found or (EPOCH, None), strict=True):
+            setattr(user, name, value)
 
 
 def is_cut_off(*, user: AbstractBaseUser, opened: datetime) -> bool:
@@ -138,12 +218,62 @@ class LatestCutoff(Func):
         return f"{function}({', '.join(latest)})", (*params, *params)
 
 
-class LoadsBrowserCutoff:
+def with_browser_state(
+    users: "QuerySet[AbstractBaseUser]", *, session: SessionBase
+) -> "QuerySet[AbstractBaseUser]":
+    """Load the latest cutoff, and the last use of ``session``, with each user."""
+    row = Value(row_id(session), output_field=BrowserSession._meta.pk)
+    loaded: QuerySet[Any] = with_browser_cutoff(users).annotate(**{USED: LastUse("pk", row)})
+    return loaded
+
+
+class LastUse(Func):
+    """Compute when the user with a key last used the browser session with an id.
+
+    It is NULL if the session is over. `tokens.listing.browsers.live` says the same with the ORM,
+    which would need a millisecond for each request.
+    """
+
+    output_field = DateTimeField()
+
+    def as_sql(
+        self, compiler: SQLCompiler, connection: "BaseDatabaseWrapper", *_: object, **__: object
+    ) -> tuple[str, tuple[str | int, ...]]:
+        """Return the SQL and its parameters."""
+        (key, key_params), (row, row_params) = map(compiler.compile, self.get_source_expressions())
+        table = connection.ops.quote_name(BrowserSession._meta.db_table)
+        used = readable_time("last_used_at", vendor=connection.vendor)
+        sql = (
+            f"SELECT {used} FROM {table} WHERE id = {row} AND user_id = {key}"  # noqa: S608
+            f" AND revoked_at IS NULL AND ends_at > {clock.sql()}"
+        )
+        return f"({sql})", (*row_params, *key_params)
+
+
+_loading: ContextVar[SessionBase | None] = ContextVar("tokens_browser_loading", default=None)
+
+
+@contextmanager
+def loading(session: SessionBase | None) -> Iterator[None]:
+    """Let `LoadsBrowserState` load the user of ``session`` inside the block."""
+    reset = _loading.set(session)
+    try:
+        yield
+    finally:
+        _loading.reset(reset)
+
+
+class LoadsBrowserState:
     """Mix this into an authentication backend, so that `is_over` needs no query of its own."""
 
     def get_user(self, user_id: Any) -> Any:
         """Return the active user with this key, or None."""
-        users = with_browser_cutoff(get_user_model()._default_manager.all())
+        users: QuerySet[Any] = get_user_model()._default_manager.all()
+        session = _loading.get()
+        if session is not None and SESSION_KEY in session:
+            users = with_browser_state(users, session=session)
+        else:
+            users = with_browser_cutoff(users)
         user = users.filter(pk=user_id).first()
         backend: Any = self
         return user if user is not None and backend.user_can_authenticate(user) else None

@@ -37,6 +37,7 @@ from tokens.origin import (
     nearest_address,
     request_context,
 )
+from tokens.sessions.browsers import keep_browser_session
 from tokens.validation import browser
 from tokens.web import second_step
 from tokens.web.errors import answer_for, answer_for_own, too_large
@@ -217,9 +218,12 @@ def _user_of_open_session(
     request: HttpRequest, user: AbstractBaseUser | AnonymousUser
 ) -> AbstractBaseUser | AnonymousUser:
     session = getattr(request, "session", None)
-    if not isinstance(user, AbstractBaseUser) or not browser.belongs_to(session, user):
-        return user
+    with browser.loading(session):
+        if not isinstance(user, AbstractBaseUser) or not browser.belongs_to(session, user):
+            return user
     if not browser.is_over(session=request.session, user=user):
+        if browser.has_news(session=request.session, user=user):
+            keep_browser_session(session=request.session, user=user)
         enter_browser(Browser(user, request.session))
         return user
     request.session.flush()

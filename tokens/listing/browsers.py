@@ -1,0 +1,39 @@
+"""List the browser sessions of a user that go on."""
+
+import uuid
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from tokens.db import clock
+from tokens.models import BrowserCutoff, BrowserSession, Cutoff
+
+# A longer list is a program's, and nobody reads it.
+MOST = 100
+
+
+def live(rows: "QuerySet[BrowserSession]") -> "QuerySet[BrowserSession]":
+    """Filter for rows that have not ended. Whether a cutoff ended them is not asked here."""
+    return rows.filter(revoked_at=None, ends_at__gt=clock.now())
+
+
+def browser_sessions(
+    *, user: AbstractBaseUser, pk: uuid.UUID | None = None
+) -> list[BrowserSession]:
+    """Return the browser sessions of ``user`` that go on, or the one with this id.
+
+    The last used are first, and there are at most `MOST`.
+    """
+    rows = live(BrowserSession.objects.filter(user=user.pk))
+    if pk is not None:
+        rows = rows.filter(pk=pk)
+    later = Q(not_before__gt=OuterRef("valid_from"))
+    of_user = Q(user=user.pk)
+    uncut = rows.exclude(
+        Exists(Cutoff.objects.filter(later, of_user | Q(user=None)))
+        | Exists(BrowserCutoff.objects.filter(later, of_user))
+    )
+    found = uncut.order_by("-last_used_at", "-pk")[:MOST]
+    all_but = BrowserCutoff.objects.filter(user=None).values_list("not_before", "spared")
+    cutoffs = [at for at, spared in all_but if str(user.pk) not in spared]
+    return [row for row in found if all(row.valid_from >= at for at in cutoffs)]
