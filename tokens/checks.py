@@ -363,9 +363,11 @@ def check_lifetimes(**_: object) -> list[CheckMessage]:
     if app_settings.LOGIN_ATTEMPTS < 1 or app_settings.LOGIN_WINDOW_SECONDS < 1:
         message = "LOGIN_ATTEMPTS and LOGIN_WINDOW_SECONDS must be positive."
         found.append(Error(message, id="tokens.E032"))
-    for name in ("MAX_SESSIONS", "BROWSER_HOURS", "BROWSER_IDLE_MINUTES"):
-        if getattr(app_settings, name) < 0:
-            found.append(Error(f"{name} must be 0 or more.", id="tokens.E035"))
+    found += [
+        Error(f"{name} must be 0 or more.", id="tokens.E035")
+        for name in ("MAX_SESSIONS", "BROWSER_HOURS", "BROWSER_IDLE_MINUTES")
+        if getattr(app_settings, name) < 0
+    ]
     if app_settings.STAFF_MFA not in factors.MODES:
         message = f"STAFF_MFA must be one of {', '.join(factors.MODES)}."
         found.append(Error(message, id="tokens.E036"))

@@ -131,6 +131,12 @@ REVOKING = [
         "revoke_tokens", user=["alice"], reason=WHY),
         first=lambda w: w.post("logout", {"refresh": w.pair.refresh}), reason=WHY, count=0,
         request=False),
+    Act(Kind.REVOKE_BROWSERS, "staff", lambda w: w.staff.post(
+        f"/staff/users/{w.alice.pk}/browsers/{w.browser}/revoke/", {"reason": WHY}), count=0,
+        data=("browser",), **BY_STAFF),
+    Act(Kind.REVOKE_BROWSERS, "account", lambda w: w.own.post(
+        f"/account/sessions/{w.browser}/end/"), actor="alice", count=0, data=("browser",),
+        reason=OWNER),
     Act(Kind.CUTOFF, "staff", cut_off_page, subject="", count=2,
         data=CUT, **BY_STAFF),
     Act(Kind.CUTOFF, "admin", lambda w: w.admin("tokens/cutoff/add/", {

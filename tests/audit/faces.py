@@ -22,6 +22,7 @@ from tests.support.users import PASSWORD, make_staff
 from tokens.accounts.factors import new_recovery_codes
 from tokens.models import Factor, Kind, OutstandingToken, SigningKey
 from tokens.revocation import cutoffs
+from tokens.validation.browser import ROW
 from tokens.web.second_step import PROVED
 
 PHONE = {
@@ -60,6 +61,11 @@ class World:
     @property
     def sid(self) -> str:
         return str(self.pair.session.pk)
+
+    @property
+    def browser(self) -> str:
+        """Return the id of Alice's own browser session."""
+        return str(self.own.session[ROW])
 
     @property
     def jti(self) -> str:

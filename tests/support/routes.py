@@ -1,6 +1,7 @@
 """Every address of the portal, as the resolver knows it, and one of each thing named in them."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import Group, User
@@ -8,9 +9,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from django.utils import timezone
 
+from tokens.db import clock
 from tokens.jwt.algorithms import ALGORITHMS
 from tokens.keyring.acts import add_key
-from tokens.models import Cutoff, Event, Factor, FactorKind, Refusal
+from tokens.models import BrowserSession, Cutoff, Event, Factor, FactorKind, Refusal
 from tokens.revocation import Selection, preview, start_job
 from tokens.services import add_service
 from tokens.sessions.issue import open_session
@@ -32,6 +34,18 @@ def _walk(resolver: URLResolver, before: str) -> Iterator[str]:
 
 def route_of(address: str) -> str:
     return resolve(address.partition("?")[0]).route
+
+
+def browser_session_of(user: User) -> BrowserSession:
+    """Return the row of a login in a browser, without the browser."""
+    now = clock.now()
+    return BrowserSession.objects.create(
+        user=user,
+        opened_at=now,
+        valid_from=now,
+        last_used_at=now,
+        ends_at=now + timedelta(hours=1),
+    )
 
 
 class Things:
@@ -59,6 +73,8 @@ class Things:
         key = add_key(algorithm=ALGORITHMS["EdDSA"]).key
         self.named: dict[str, Any] = {
             "sid": session.pk,
+            "browser": browser_session_of(bob).pk,
+            "root_browser": browser_session_of(sam).pk,
             "root": sam.pk,
             "root_sid": root.pk,
             "root_token": root.current_id,

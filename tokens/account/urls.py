@@ -32,5 +32,6 @@ urlpatterns = pages(
         path("sessions/", sessions.index, name="sessions"),
         path("sessions/end/", sessions.end_many, name="end-many"),
         path("sessions/<uuid:pk>/end/", sessions.end, name="end"),
+        path("sessions/<uuid:pk>/name/", sessions.name, name="name"),
     ]
 )

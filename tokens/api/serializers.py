@@ -37,7 +37,7 @@ from tokens.validation.validator import ALLOWED
 
 # The columns of a session that its owner may see.
 SHOWN_TO_OWNER = (
-    "id", "ip", "user_agent", "client", "created_at", "last_used_at", "expires_at",
+    "id", "name", "ip", "user_agent", "client", "created_at", "last_used_at", "expires_at",
 )  # fmt: skip
 
 # --- Requests.

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from tokens.db import clock
 from tokens.models import BrowserCutoff, BrowserSession, Cutoff
 
-# A longer list is a program's, and nobody reads it.
+# A user with more has a program that logs in; people don't read a longer list.
 MOST = 100
 
 
@@ -37,3 +37,8 @@ def browser_sessions(
     all_but = BrowserCutoff.objects.filter(user=None).values_list("not_before", "spared")
     cutoffs = [at for at, spared in all_but if str(user.pk) not in spared]
     return [row for row in found if all(row.valid_from >= at for at in cutoffs)]
+
+
+def has_had(*, user: AbstractBaseUser, pk: uuid.UUID) -> bool:
+    """Return whether ``pk`` is a browser session of ``user``, ended or not."""
+    return BrowserSession.objects.filter(user=user.pk, pk=pk).exists()

@@ -133,6 +133,7 @@ class SessionQuery(RevocableQuery[Session]):
             label=gettext_lazy("Rotations"),
             example=12,
         ),
+        Column("name", PAGE | ADMIN_PAGE | API, label=gettext_lazy("Name"), example="Work laptop"),
         Column("device", TABLE | PAGE | ADMIN, label=gettext_lazy("Device"), cell="device"),
         IP,
         USER_AGENT,

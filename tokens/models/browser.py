@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from tokens.models.lengths import DEVICE_NAME_LENGTH
 from tokens.models.readable import (
     ReadableAddressField,
     ReadableCharField,
@@ -40,6 +41,9 @@ class BrowserSession(models.Model):
     ends_at = ReadableTimeField(_("ends unless used"))
     ip = ReadableAddressField(_("address"), null=True, unpack_ipv4=True)
     user_agent = ReadableCharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
+    name = ReadableCharField(
+        _("name"), max_length=DEVICE_NAME_LENGTH, blank=True, default="", db_default=""
+    )
     revoked_at = ReadableTimeField(_("revoked"), null=True)
 
     class Meta:

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from tokens.models.lengths import NAME_LENGTH, REASON_LENGTH
+from tokens.models.lengths import DEVICE_NAME_LENGTH, NAME_LENGTH, REASON_LENGTH
 from tokens.models.readable import (
     ReadableAddressField,
     ReadableCharField,
@@ -48,6 +48,10 @@ class Session(models.Model):
     ip = ReadableAddressField(_("address"), null=True, unpack_ipv4=True)
     user_agent = ReadableCharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
     client = ReadableCharField(_("client"), max_length=CLIENT_LENGTH, blank=True)
+    # The name that the owner gave the device.
+    name = ReadableCharField(
+        _("name"), max_length=DEVICE_NAME_LENGTH, blank=True, default="", db_default=""
+    )
     rotations = ReadableCountField(_("rotations"), default=0)
     current = models.OneToOneField(
         "token_blacklist.OutstandingToken",

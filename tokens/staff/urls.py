@@ -2,6 +2,7 @@ from django.urls import path, register_converter
 
 from tokens.staff import (
     attention,
+    browsers,
     events,
     factors,
     inspect,
@@ -52,6 +53,11 @@ urlpatterns = pages(
         path("users/", users.index, name="users"),
         path("users/<str:pk>/", users.detail, name="user"),
         path("users/<str:pk>/reset-factors/", factors.reset, name="reset-factors"),
+        path(
+            "users/<str:pk>/browsers/<uuid:browser>/revoke/",
+            browsers.revoke,
+            name="revoke-browser",
+        ),
         path("revoke/", revoke.revoke, name="revoke"),
         path("revoke/<int:pk>/", jobs.job, name="revoke-job"),
         path("views/", saved_views.index, name="saved-views"),

@@ -27,6 +27,7 @@ from tokens.models.readable import UNREADABLE
 from tokens.origin import is_staff
 from tokens.templatetags.tokens import (
     device,
+    device_of,
     exact_time,
     how_ended,
     icon,
@@ -158,7 +159,7 @@ def _device(row: Session | OutstandingToken, column: Column, viewer: Viewer) -> 
         return ""
     agent, client = session.user_agent, session.client
     title = '<span title="{} {}">{}</span>'
-    shown = format_html(title, agent, client, device(agent)) if agent else client
+    shown = format_html(title, agent, client, device_of(session)) if agent else client
     where = '<span class="mono small muted">{}</span>'
     return format_html("{} {}", shown, format_html(where, session.ip) if session.ip else "")
 

@@ -26,7 +26,7 @@ from tokens.jwt.redaction import holds_redacted
 from tokens.listing.events import ACTS
 from tokens.listing.search import email_of
 from tokens.listing.status import Status
-from tokens.models import Session
+from tokens.models import BrowserSession, Session
 from tokens.models.readable import is_readable
 from tokens.models.reasons import Reason
 from tokens.origin import current_origin, is_staff, may
@@ -75,6 +75,13 @@ def device(agent: str) -> str:
     system = next((name for mark, name in SYSTEMS if mark in agent), "")
     known = " · ".join(part for part in (browser, system) if part)
     return known or AGENT_NAME_END.split(agent, maxsplit=1)[0][:24]
+
+
+@register.filter
+def device_of(session: Session | BrowserSession) -> str:
+    """Name the device of a session, as its owner does if they do."""
+    kind = device(session.user_agent)
+    return f"{session.name} ({kind})" if session.name and kind else session.name or kind
 
 
 register.filter("holds_token", holds_redacted)
