@@ -60,7 +60,8 @@ def expect_message(person: Person, words: str) -> None:
 def test_account_page_lists_own_sessions_and_marks_this_device(own: Person) -> None:
     own.open("/account/sessions/")
     rows = own.page.get_by_role("row").filter(has=own.page.get_by_role("rowheader"))
-    expect(rows).to_have_count(3)
+    # And this browser.
+    expect(rows).to_have_count(4)
     expect(rows.filter(has_text="This device")).to_contain_text("Firefox")
 
 
