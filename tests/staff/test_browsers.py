@@ -6,7 +6,8 @@ import pytest
 from django.test import Client
 
 from tests.security.test_browser_sessions import browser
-from tests.support.users import make_staff
+from tests.support.tokens import later
+from tests.support.users import PASSWORD, make_staff, make_user
 from tokens.models import BrowserSession, Event, Kind
 from tokens.validation.browser import ROW
 
@@ -26,6 +27,11 @@ def held(alice):
 @pytest.fixture
 def staff(held, sam):
     return browser(sam)
+
+
+@pytest.fixture
+def root(db):
+    return make_user("root", is_staff=True, is_superuser=True)
 
 
 def page_of(user) -> str:
@@ -103,6 +109,19 @@ def test_superuser_needs_the_permission_for_superusers(staff, sam):
     assert "browsers/" not in revoker.get(page_of(sam)).text
     assert revoker.post(url_of(staff, sam), WHY).status_code == 403
     assert is_open(staff)
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "dialog"])
+def test_browser_of_another_superuser_needs_a_fresh_proof(alice, sam, root, headers):
+    held, staff = browser(root), browser(sam)
+    url = url_of(held, root)
+    with later(minutes=11):
+        refused = staff.post(url, WHY, **headers)
+        assert refused.status_code == 422
+        assert "Your password" in refused.text
+        assert is_open(held)
+        staff.post(url, WHY | {"password": PASSWORD}, **headers)
+        assert not is_open(held)
 
 
 def test_own_browser_can_be_revoked(staff, sam):

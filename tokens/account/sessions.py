@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
+from tokens.listing.browsers import this_browser
 from tokens.listing.own_sessions import (
     OwnSessions,
     had_login,
@@ -36,7 +37,6 @@ from tokens.revocation import (
     revoke_session,
     revoke_user,
 )
-from tokens.validation.browser import row_id
 from tokens.web.login import login_needed
 
 
@@ -79,7 +79,7 @@ def end(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         messages.success(request, _message(Revocation()))
         return redirect("tokens_account:sessions")
     if request.method == "GET":
-        context = {"session": session, "here": _is_this_device(request, session)}
+        context = {"session": session, "here": _is_this_device(session)}
         return render(request, "tokens/account/end.html", context)
     if isinstance(session, BrowserSession):
         revoke_browser_session(browser=session, user=user, actor=user, reason=Reason.BY_OWNER)
@@ -126,13 +126,12 @@ def end_many(request: HttpRequest) -> HttpResponse:
 
 
 def _own(request: HttpRequest) -> OwnSessions:
-    browser = row_id(request.session)
-    return own_sessions(user=owner_of(request), origin=current_origin(), browser=browser)
+    return own_sessions(user=owner_of(request), origin=current_origin())
 
 
-def _is_this_device(request: HttpRequest, session: Session | BrowserSession) -> bool:
+def _is_this_device(session: Session | BrowserSession) -> bool:
     if isinstance(session, BrowserSession):
-        return session.pk == row_id(request.session)
+        return session.pk == this_browser()
     return is_here(session, current_origin())
 
 

@@ -7,6 +7,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from tokens.db import clock
 from tokens.models import BrowserCutoff, BrowserSession, Cutoff
+from tokens.origin import acting_browser
+from tokens.validation.browser import row_id
 
 # A user with more has a program that logs in; people don't read a longer list.
 MOST = 100
@@ -42,3 +44,9 @@ def browser_sessions(
 def has_had(*, user: AbstractBaseUser, pk: uuid.UUID) -> bool:
     """Return whether ``pk`` is a browser session of ``user``, ended or not."""
     return BrowserSession.objects.filter(user=user.pk, pk=pk).exists()
+
+
+def this_browser() -> uuid.UUID | None:
+    """Return the id of the browser session of the current request; None without one."""
+    browser = acting_browser()
+    return row_id(browser.session) if browser is not None else None

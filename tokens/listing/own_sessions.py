@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from tokens.db import clock
 from tokens.jwt.redaction import redact_text
-from tokens.listing.browsers import MOST, browser_sessions, has_had
+from tokens.listing.browsers import MOST, browser_sessions, has_had, this_browser
 from tokens.listing.status import Status, live, with_session_status
 from tokens.models import BrowserSession, Session
 from tokens.models.lengths import DEVICE_NAME_LENGTH
@@ -39,21 +39,16 @@ class OwnSessions:
         return len(self.here) + len(self.elsewhere)
 
 
-def own_sessions(
-    *, user: AbstractBaseUser, origin: Origin, browser: uuid.UUID, ended: int = 10
-) -> OwnSessions:
-    """Return the live sessions of ``user``, the last used first, and those that ended lately.
-
-    ``browser`` is the id of the browser session that asks.
-    """
+def own_sessions(*, user: AbstractBaseUser, origin: Origin, ended: int = 10) -> OwnSessions:
+    """Return the live sessions of ``user``, the last used first, and those that ended lately."""
     mine = Session.objects.filter(user=user.pk).order_by("-last_used_at", "-pk")
     found = list(live(mine)[: MOST + 1])
     recent = mine.filter(last_used_at__gt=clock.now() - RECENT)
     past = with_session_status(recent).exclude(Q(status=Status.ACTIVE))
     here = [session for session in found[:MOST] if is_here(session, origin)]
-    browsers = browser_sessions(user=user)
+    browsers, browser = browser_sessions(user=user), this_browser()
     this = [one for one in browsers if one.pk == browser]
-    if not this and len(browsers) == MOST:
+    if browser and not this and len(browsers) == MOST:
         this = browser_sessions(user=user, pk=browser)
     return OwnSessions(
         here=here,

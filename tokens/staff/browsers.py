@@ -14,10 +14,17 @@ from tokens.listing.browsers import browser_sessions, has_had
 from tokens.listing.users import account_with_key
 from tokens.models import Kind
 from tokens.permissions import REVOKE, REVOKE_SUPERUSER, VIEW_TOKENS
-from tokens.revocation import may_revoke, revoke_browser_session
+from tokens.revocation import (
+    Preview,
+    Selection,
+    may_revoke,
+    needs_proof,
+    revoke_browser_session,
+)
 from tokens.staff.guards import denied, staff_may, wants_fragment
 from tokens.staff.revoke import REMEMBERED, RevokeForm
 from tokens.web.pages import visible
+from tokens.web.proof import proof_needed
 
 
 @require_http_methods(["GET", "POST"])
@@ -33,7 +40,13 @@ def revoke(request: HttpRequest, pk: str, browser: uuid.UUID) -> HttpResponse:
     form = RevokeForm(
         request.POST if request.method == "POST" else None, initial={}, expected=0, everybody=False
     )
-    if found and not form.is_valid():
+    # One browser session reaches no further than its user.
+    whole = Selection(users=(person.pk,))
+    nothing = Preview(tokens=0, sessions=0, users=0, last_used_at=None, sample=())
+    proof = None
+    if found and needs_proof(actor=request.user, selection=whole, found=nothing):
+        proof = proof_needed(request, sent=form.is_bound)
+    if found and not (form.is_valid() and proof is None):
         data = {"browser": str(browser)}
         audit.record(kind=Kind.CLAIMS_VIEWED, actor=request.user, subject=person, data=data)
         name = "_revoke_browser" if wants_fragment(request) else "revoke_browser"
@@ -41,6 +54,7 @@ def revoke(request: HttpRequest, pk: str, browser: uuid.UUID) -> HttpResponse:
             "person": person,
             "session": found[0],
             "form": form,
+            "proof": proof,
             "remembered": request.session.get(REMEMBERED, []),
         }
         status = 422 if form.is_bound else 200

@@ -1,6 +1,5 @@
 """List users, and show one with all of their sessions."""
 
-from django.contrib.auth import SESSION_KEY
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -8,7 +7,7 @@ from django.views.decorators.http import require_GET
 
 from tokens import audit
 from tokens.accounts.factors import has_factor
-from tokens.listing.browsers import browser_sessions
+from tokens.listing.browsers import browser_sessions, this_browser
 from tokens.listing.sessions import SessionQuery, active_first, live_sessions_of
 from tokens.listing.tokens import foreign_tokens_of
 from tokens.listing.users import account_with_key
@@ -19,7 +18,6 @@ from tokens.services import reach_of_user
 from tokens.staff.filters import UserForm
 from tokens.staff.guards import staff_may
 from tokens.staff.lists import render_list
-from tokens.validation.browser import row_id
 
 SHOWN = 20
 
@@ -44,7 +42,7 @@ def detail(request: HttpRequest, pk: str) -> HttpResponse:
         "held": live_sessions_of(user=person),
         "sessions": active_first(query=SessionQuery(user=person.pk), size=SHOWN),
         "browsers": browser_sessions(user=person),
-        "this_browser": row_id(request.session) if SESSION_KEY in request.session else None,
+        "this_browser": this_browser(),
         "strays": foreign_tokens_of(user=person, most=SHOWN),
         "reach": reach_of_user(user=person),
         "has_factor": has_factor(person),
