@@ -18,6 +18,7 @@ from tokens import audit
 from tokens.accounts import passkeys, recovery, totp
 from tokens.accounts.throttle import record_code_attempt, record_code_success
 from tokens.conf import app_settings
+from tokens.counted import FACTOR_NEEDED, login_stopped
 from tokens.db import clock
 from tokens.models import Factor, FactorKind, Kind, RecoveryCode
 from tokens.models.reasons import Reason
@@ -74,6 +75,7 @@ def check_offered(user: AbstractBaseUser) -> bool:
         return True
     code = _offered.get()
     if not code:
+        login_stopped.send_robust(sender=None, outcome=FACTOR_NEEDED)
         raise FactorNeeded(user)
     return check_code(user=user, code=code)
 

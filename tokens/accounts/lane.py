@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tokens.conf import app_settings
+from tokens.counted import BUSY, login_stopped
 
 # A login waits for at most so many seconds. Its client has not given up by then.
 WAIT_SECONDS = 5.0
@@ -40,6 +41,16 @@ class HashingLane:
         self._hashing = 0
         self._queue: list[tuple[bool, int]] = []
 
+    @property
+    def hashing(self) -> int:
+        """Return how many turns are held."""
+        return self._hashing
+
+    @property
+    def waiting(self) -> int:
+        """Return how many logins wait for a turn."""
+        return len(self._queue)
+
     @contextmanager
     def turn(self, *, known: Callable[[], bool]) -> Iterator[None]:
         """Wait for a turn and hold it during the block. Raises `LoginBusy`.
@@ -47,8 +58,12 @@ class HashingLane:
         ``known`` tells whether the account has logged in from this address before. It's called only
         if no turn is free.
         """
-        if not self._take_free_turn():
-            self._wait_for_turn(is_known=known())
+        try:
+            if not self._take_free_turn():
+                self._wait_for_turn(is_known=known())
+        except LoginBusy:
+            login_stopped.send_robust(sender=None, outcome=BUSY)
+            raise
         try:
             yield
         finally:

@@ -25,6 +25,7 @@ from django.utils.encoding import force_bytes
 
 from tokens import audit
 from tokens.conf import app_settings
+from tokens.counted import LOCKED, login_stopped
 from tokens.db import clock
 from tokens.db.statements import fetch_all, read_datetime
 from tokens.models import Kind, LoginThrottle
@@ -157,6 +158,7 @@ def _count_or_lock(key: str, limit: int, username: str, scope: str, durable: boo
                 data={"by": scope},
             )
     if attempts > limit:
+        login_stopped.send_robust(sender=None, outcome=LOCKED)
         raise LoginLocked(max(1, ceil(left.total_seconds())))
 
 

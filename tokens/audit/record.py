@@ -1,4 +1,7 @@
-"""Build and write events, and log them as JSON lines to the logger ``tokens.events``."""
+"""Build and write events, and log them as JSON lines to the logger ``tokens.events``.
+
+What is logged is also counted: see `tokens.counted`.
+"""
 
 import json
 import logging
@@ -12,6 +15,7 @@ from django.db import transaction
 from django.utils.crypto import salted_hmac
 
 from tokens.audit.serializers import row_of, to_json
+from tokens.counted import event_committed
 from tokens.db import clock
 from tokens.db.statements import RowInsert
 from tokens.jwt.redaction import SUSPECT, redact_text
@@ -142,12 +146,14 @@ def build_event(
 
 
 def log_on_commit(event: Event) -> None:
-    """Log ``event`` if its transaction commits. An error in the log undoes nothing."""
-    if logger.isEnabledFor(logging.INFO):
-        transaction.on_commit(partial(_log, event), robust=True)
+    """Log and count ``event`` if its transaction commits. An error in doing so undoes nothing."""
+    transaction.on_commit(partial(_log, event), robust=True)
 
 
 def _log(event: Event) -> None:
+    event_committed.send_robust(sender=None, kind=event.kind)
+    if not logger.isEnabledFor(logging.INFO):
+        return
     text = json.dumps(to_json(row_of(event)), ensure_ascii=True)
     # `logger.info` would also walk the stack to find this line, which costs more than the rest.
     logger.handle(logger.makeRecord(logger.name, logging.INFO, __file__, 0, text, (), None))

@@ -19,6 +19,7 @@ from zlib import crc32
 from django.db import Error, connection, transaction
 
 from tokens.audit.record import clean_text, name_of
+from tokens.counted import token_refused
 from tokens.db import clock
 from tokens.jwt.signing import jti_of, session_id
 from tokens.models import Refusal
@@ -82,6 +83,7 @@ def record_refusal(validation: Validation) -> None:
     The row is written after the view: a project's transaction around it would roll the row back.
     A fault of the database is logged: the call is refused whether it is remembered or not.
     """
+    token_refused.send_robust(sender=None, check=validation.failed)
     origin, user = current_origin(), validation.user
     client = client_network(origin.ip) or ""
     # Without a valid signature there are no claims.

@@ -41,7 +41,6 @@ from tokens.sessions.browsers import keep_browser_session
 from tokens.validation import browser
 from tokens.web import second_step
 from tokens.web.errors import answer_for, answer_for_own, too_large
-from tokens.web.metrics import DURATION, REQUESTS
 from tokens.web.pages import REDACTED, VISIBLE, show_hidden, zone_of
 from tokens.web.redaction import (
     ADDRESSES,
@@ -50,6 +49,7 @@ from tokens.web.redaction import (
     redact_form,
     redirect_to_redacted,
 )
+from tokens.web.series import DURATION, REQUESTS, begin
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -233,13 +233,14 @@ def _user_of_open_session(
 
 
 class MetricsMiddleware:
-    """Count each response and its duration by view (`tokens.web.metrics`).
+    """Count each response and its duration by view (`tokens.web.series`).
 
     It comes second, so that responses of other middleware are counted too.
     """
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
+        begin()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         began = time.perf_counter()
