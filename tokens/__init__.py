@@ -1,0 +1,3 @@
+"""Token Portal, as a Django app."""
+
+VERSION = "1.0.0"

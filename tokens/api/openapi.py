@@ -25,6 +25,7 @@ from drf_spectacular.utils import (
     extend_schema,
 )
 
+from tokens import VERSION
 from tokens.api import examples, serializers
 from tokens.api.fields import Schema
 from tokens.conf import app_settings
@@ -45,7 +46,6 @@ JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 TAGS = TOKENS, OAUTH, SERVICES, OWN_SESSIONS, STAFF = (
     "Tokens", "OAuth", "Services", "Own sessions", "Staff",
 )  # fmt: skip
-VERSION = "1.0.0"
 # Independent of what a host project sets for a document of its own.
 SETTINGS: Mapping[str, object] = {
     "VERSION": VERSION,

@@ -76,9 +76,9 @@ def _following(last: Seal, chain: "Chain") -> Seal | None:
     return None
 
 
-def count_unsealed(*, after: Seal | None) -> int:
-    """Count the events that no seal up to ``after``, the newest one, covers."""
-    return Event.objects.filter(pk__gt=after.through_id if after else 0).count()
+def count_unsealed(*, after: Seal | None, most: int | None = None) -> int:
+    """Count the events, ``most`` at most, that no seal up to ``after``, the newest one, covers."""
+    return Event.objects.filter(pk__gt=after.through_id if after else 0)[:most].count()
 
 
 def numbers(*, from_number: int | None) -> Iterator[int]:

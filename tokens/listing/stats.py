@@ -1,5 +1,6 @@
 """Count events and sessions for the figures and charts of the overview."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from datetime import datetime, time, timedelta, tzinfo
 from datetime import timezone as fixed_zone
 from itertools import chain, groupby
 
+from django.db import connection
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncDay
 from django.utils import timezone
@@ -16,7 +18,7 @@ from tokens.db.event_ids import last_id
 from tokens.db.hours import UtcHour
 from tokens.listing.estimates import Estimate, counted
 from tokens.listing.events import EventQuery
-from tokens.listing.status import Status, live, with_session_status
+from tokens.listing.status import Status, live, unended, with_session_status
 from tokens.models import Event, Rollup, Session, TrailReader
 from tokens.models.kinds import MEASURED_KINDS
 from tokens.validation.token_context import EPOCH
@@ -143,6 +145,20 @@ def live_sessions(*, limit: int = 10_000) -> Estimate:
     live = Count("pk", filter=Q(status=Status.ACTIVE))
     found = with_session_status(newest).aggregate(seen=Count("pk"), live=live)
     return counted(found["live"], limit, stopped=found["seen"] == look)
+
+
+def estimate_live_sessions(*, limit: int = 1_000) -> int:
+    """Return about how many sessions are live; the exact number if it is at most ``limit``.
+
+    Beyond that, PostgreSQL's planner estimates how many have neither ended nor been revoked. On
+    SQLite, they are counted up to ten times ``limit``.
+    """
+    if connection.vendor != "postgresql":
+        return live_sessions(limit=10 * limit).number
+    if (found := live_sessions(limit=limit)).exact:
+        return found.number
+    plan = json.loads(unended(Session.objects.order_by()).explain(format="json"))
+    return max(limit, int(plan[0]["Plan"]["Plan Rows"]))
 
 
 @dataclass(frozen=True, slots=True)

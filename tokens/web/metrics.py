@@ -1,36 +1,55 @@
-"""Serve metrics to Prometheus: requests by view, method and status, and their duration by view.
+"""Serve metrics to Prometheus.
 
-There are only two series for each view, so that counting is cheap.
+`tokens.web.series` counts what happens, `tokens.web.figures` reads what the database holds.
 """
 
 import os
+import platform
+from collections.abc import Iterator
 
+import django
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
     CollectorRegistry,
-    Counter,
-    Histogram,
     generate_latest,
     multiprocess,
 )
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
+from tokens import VERSION
+from tokens.web import figures, series
 from tokens.web.health import probe
 
-# Seconds: a bearer call is at the start, a password hash in the middle, an outage at the end.
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
-REQUESTS = Counter("portal_requests", "Requests answered.", ("view", "method", "status"))
-DURATION = Histogram(
-    "portal_request_seconds", "Time from request to answer.", ("view",), buckets=BUCKETS
-)
+
+class Extra(Collector):
+    """Add what is the same for all workers of the server, once for each scrape."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the version of what runs, and the figures of the database."""
+        versions = {
+            "version": VERSION,
+            "python": platform.python_version(),
+            "django": django.get_version(),
+        }
+        build = GaugeMetricFamily("portal_build_info", "What runs.", labels=[*versions])
+        build.add_metric([*versions.values()], 1)
+        yield build
+        yield from figures.collect()
 
 
 @probe
 def metrics(request: HttpRequest) -> HttpResponse:
     """Return the metrics of all workers of the server, as Prometheus text."""
-    registry = REGISTRY
+    series.sample()
+    counted = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+        counted = CollectorRegistry()
+        multiprocess.MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
+    extra = CollectorRegistry()
+    extra.register(Extra())
+    return HttpResponse(
+        generate_latest(counted) + generate_latest(extra), content_type=CONTENT_TYPE_LATEST
+    )

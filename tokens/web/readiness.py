@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache as memoized
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Generic, TypeVar
 from uuid import uuid4
 
 from django.apps import apps
@@ -25,29 +26,44 @@ FRESH = 0.25
 PATIENCE = 0.5
 TRUSTED = 3.0
 logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
-class Watch:
-    """Run a check in a thread of its own, when a probe asks for its result."""
+class Watch(Generic[Result]):
+    """Run a check in a thread of its own, when a probe asks for its result.
 
-    def __init__(self, check: Callable[[], str]) -> None:
-        self._check = check
+    ``away`` is the result of a check that fails, or has not ended for ``trusted`` seconds. A result
+    is used again for ``fresh`` seconds.
+    """
+
+    def __init__(
+        self,
+        check: Callable[[], Result],
+        *,
+        away: Result,
+        fresh: float = FRESH,
+        patience: float = PATIENCE,
+        trusted: float = TRUSTED,
+    ) -> None:
+        self._check, self._away = check, away
+        self._fresh, self._patience, self._trusted = fresh, patience, trusted
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._running = False
         self._began = self._ended = float("-inf")
-        self._state = AWAY
+        self._state = away
 
-    def state(self) -> str:
-        """Return the result within `PATIENCE`, however long the check takes."""
+    def state(self) -> Result:
+        """Return the result within ``patience`` seconds, however long the check takes."""
         with self._changed:
             now = time.monotonic()
-            if not self._running and now - self._ended >= FRESH:
+            if not self._running and now - self._ended >= self._fresh:
                 self._running, self._began = True, now
                 self._start_or_wake()
             # All probes wait for the same instant: one after the other would take longer.
-            self._changed.wait_for(lambda: not self._running, timeout=self._began + PATIENCE - now)
-            return self._state if time.monotonic() - self._ended < TRUSTED else AWAY
+            until = self._began + self._patience
+            self._changed.wait_for(lambda: not self._running, timeout=until - now)
+            return self._state if time.monotonic() - self._ended < self._trusted else self._away
 
     def _start_or_wake(self) -> None:
         if self._thread is None:
@@ -64,7 +80,7 @@ class Watch:
                 state = self._check()
             except Exception as error:  # noqa: BLE001  (the next probe must find the thread alive)
                 logger.error("readiness: %s", type(error).__name__)
-                state = AWAY
+                state = self._away
             with self._changed:
                 self._state, self._running, self._ended = state, False, time.monotonic()
                 self._changed.notify_all()
@@ -97,7 +113,7 @@ class DatabaseCheck:
     def _state(self) -> str:
         try:
             if self._connection is None:
-                self._connection = _own_connection()
+                self._connection = own_connection()
             with self._connection.cursor() as cursor:
                 cursor.execute("SELECT app, name FROM django_migrations")
                 if not _migrations().issubset(cursor.fetchall()):
@@ -112,7 +128,8 @@ class DatabaseCheck:
         return OK
 
 
-def _own_connection() -> BaseDatabaseWrapper:
+def own_connection() -> BaseDatabaseWrapper:
+    """Return a connection that is not one of the pool's, for a thread that serves no request."""
     copy = connection.copy()
     options = copy.settings_dict["OPTIONS"]
     options.pop("pool", None)
@@ -160,4 +177,4 @@ def _cache_state() -> str:
 
 
 check_database = DatabaseCheck()
-database, cache_service = Watch(check_database), Watch(_cache_state)
+database, cache_service = Watch(check_database, away=AWAY), Watch(_cache_state, away=AWAY)
