@@ -12,6 +12,8 @@ from portal import dotenv, startup
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     os.environ.setdefault("EVENT_LOG", "stderr")
+    # No scrape reads what a command counts, and its files would stay.
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     if sys.argv[1:2] == ["quickstart"]:
         try:
             if written := dotenv.write_if_missing():

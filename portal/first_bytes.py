@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 PREFIX = re.escape(os.environ.get("SCRIPT_NAME", "").rstrip("/")).encode()
 # A whole request without a body. The thread would wait for the rest of an unfinished one.
 PROBE = re.compile(
-    rb"(?:GET|HEAD) " + PREFIX + rb"/(?:healthz|readyz)(?:\?[^ ]*)? HTTP/1\.[01]\r\n"
+    rb"(?:GET|HEAD) " + PREFIX + rb"/(healthz|readyz|metrics)(?:\?[^ ]*)? HTTP/1\.[01]\r\n"
     rb"(?:(?!content-length|transfer-encoding)[^\r\n]+\r\n)*\r\n",
     re.IGNORECASE,
 )
@@ -27,8 +27,11 @@ MAX_LENGTH_DIGITS = 9
 MAX_BYTES = 80 * 1024
 
 
-def is_probe(received: bytes) -> bool:
-    return len(received) <= MAX_PROBE_BYTES and PROBE.fullmatch(received) is not None
+def probe_name(received: bytes) -> bytes:
+    """Return which probe a request is, such as ``healthz``; b"" if it is none."""
+    if len(received) > MAX_PROBE_BYTES or (probe := PROBE.fullmatch(received)) is None:
+        return b""
+    return probe[1].lower()
 
 
 def login_size(received: bytes, paths: Set[bytes]) -> int | None:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from typing import Any
 
+from portal import metrics_folder
 from portal.drain import drain_before_stop
 from portal.environment import Environment
 from portal.startup import bind_of, check_port, exit_with
@@ -20,8 +21,8 @@ bind = bind_of(env)
 workers = env.integer("WEB_CONCURRENCY", 2, 1, 1000)
 threads = env.integer("WEB_THREADS", 4, 1, 1000)
 drain_seconds = env.integer("DRAIN_SECONDS", 0, 0, 600)
-metrics = env.text("PROMETHEUS_MULTIPROC_DIR")
-if metrics and not os.path.isdir(metrics):
+metrics = env.text("PROMETHEUS_MULTIPROC_DIR") or tempfile.gettempdir()
+if not os.path.isdir(metrics):
     env.problems.append("PROMETHEUS_MULTIPROC_DIR is no folder.")
 if env.problems:
     exit_with(env.problems)
@@ -40,15 +41,18 @@ control_socket_disable = True
 # The middleware in tokens/web/ writes the access log, at a tenth of the cost.
 accesslog = None
 
-# One scrape must show the counts of all workers. prometheus_client reads this on import.
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="token-portal-metrics-")
+# One scrape must show the counts of all workers.
+metrics_folder.prepare(metrics)
 
 
 def on_starting(server: Any) -> None:
     """Refuse to start with wrong settings, and keep tokens out of gunicorn's log."""
     # In a process of its own: what the arbiter imports, its workers could not reload on HUP.
-    checked = subprocess.run([sys.executable, "-m", "portal.startup"], check=False)
+    checked = subprocess.run(
+        [sys.executable, "-m", "portal.startup"],
+        check=False,
+        env={name: value for name, value in os.environ.items() if name != metrics_folder.VARIABLE},
+    )
     if checked.returncode:
         sys.exit(checked.returncode)
     # A listening socket that is handed over is in use, as it must be.
@@ -63,7 +67,9 @@ def on_starting(server: Any) -> None:
         drain_before_stop(server, drain_seconds)
 
 
-def child_exit(server: Any, worker: Any) -> None:
-    from prometheus_client import multiprocess
+def pre_fork(server: Any, worker: Any) -> None:
+    metrics_folder.give_place(worker, others=list(server.WORKERS.values()))
 
-    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+def child_exit(server: Any, worker: Any) -> None:
+    metrics_folder.leave_place(worker)

@@ -8,11 +8,15 @@ from functools import partial
 from selectors import EVENT_READ
 from socket import AF_UNIX, MSG_DONTWAIT, MSG_PEEK, SO_RCVLOWAT, SOL_SOCKET, socket
 from threading import BoundedSemaphore
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from portal.first_bytes import MAX_BYTES, is_probe, login_size
+from portal.first_bytes import MAX_BYTES, login_size, probe_name
+from portal.metrics_folder import take_place
+
+if TYPE_CHECKING:
+    from portal.gauges import Group
 
 # Logins that wait for a thread. In a flood, one thread refuses about fifteen in a second, so that
 # the last has its answer before its client gives up.
@@ -27,26 +31,38 @@ BUSY = (
 ) % (len(BUSY_BODY), BUSY_BODY)
 
 
+SAMPLE_SECONDS = 1.0
 Handle = Callable[[TConn], Any]
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Run requests in threads like gunicorn's worker, but probes and logins in other threads."""
 
+    place: int
+    sampled_at = float("-inf")
+
     def init_process(self) -> None:
+        # A scrape takes longer than a probe, and must not delay one.
         self.probes = ThreadPoolExecutor(1, thread_name_prefix="probes")
+        self.scrapes = ThreadPoolExecutor(1, thread_name_prefix="scrapes")
         super().init_process()
 
     def load_wsgi(self) -> None:
         """Load the application, and what only the application knows about its logins."""
+        take_place(self)
         super().load_wsgi()
         from django.conf import settings
         from django.urls import reverse
 
+        from portal.gauges import Group, sample
         from portal.urls import LOGINS
-        from tokens.web.metrics import REQUESTS
+        from tokens.web.series import count_refused_login
 
-        self.requests = REQUESTS
+        self.sample, self.count_refused_login = sample, count_refused_login
+        self.groups = {
+            "requests": Group(self.cfg.threads),
+            "logins": Group(settings.LOGIN_THREADS),
+        }
         self.login_paths = frozenset(reverse(name).encode() for name in LOGINS)
         self.logins = ThreadPoolExecutor(settings.LOGIN_THREADS, thread_name_prefix="logins")
         self.login_places = BoundedSemaphore(settings.LOGIN_THREADS + QUEUED_LOGINS)
@@ -57,27 +73,50 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         ``seen`` is how many bytes had arrived when it was last looked at.
         """
         received = _received(conn)
-        if not received and not conn.initialized and not conn.data_ready:
+        if received is None:
+            self._close(conn)
+        elif not received and not conn.initialized and not conn.data_ready:
             self._wait(conn, size=1, seen=0)
-        elif is_probe(received):
-            self._submit(self.probes, self.handle, conn)
+        elif probe := probe_name(received):
+            threads = self.scrapes if probe == b"metrics" else self.probes
+            self._submit(threads, self.handle, conn)
         elif (size := login_size(received, self.login_paths)) is None:
-            self._submit(self.tpool, self.handle, conn)
+            self._submit(self.tpool, self.handle, conn, self.groups["requests"])
         elif size > len(received) > seen and conn.sock.family != AF_UNIX:
             # A client that sends slowly does not occupy one of the few threads.
             self._wait(conn, size=size, seen=len(received))
         elif self.login_places.acquire(blocking=False):
-            login = self._submit(self.logins, self._handle_login, conn)
+            login = self._submit(self.logins, self._handle_login, conn, self.groups["logins"])
             login.add_done_callback(lambda _: self.login_places.release())
         else:
             self._refuse(conn)
 
-    def _submit(self, threads: Executor, handle: Handle, conn: TConn) -> "Future[Any]":
+    def _submit(
+        self, threads: Executor, handle: Handle, conn: TConn, group: "Group | None" = None
+    ) -> "Future[Any]":
         request = threads.submit(handle, conn)
+        if group is not None:
+            group.requests += 1
         request.add_done_callback(
-            lambda done: self.method_queue.defer(self.finish_request, conn, done)
+            lambda done: self.method_queue.defer(self._finish, conn, done, group)
         )
         return request
+
+    def _finish(self, conn: TConn, done: "Future[Any]", group: "Group | None") -> None:
+        # This is the main loop again, the only thread that counts.
+        if group is not None:
+            group.requests -= 1
+        self.finish_request(conn, done)
+
+    def notify(self) -> None:
+        """Tell the arbiter that the worker is alive, and all workers what it is doing."""
+        super().notify()
+        now = time.monotonic()
+        if now - self.sampled_at >= SAMPLE_SECONDS:
+            self.sampled_at = now
+            # The disk may be full. Requests don't depend on it.
+            with suppress(OSError):
+                self.sample(self.groups)
 
     def _handle_login(self, conn: TConn) -> Any:
         """Handle a login and rest, so that the thread computes for a tenth of the time at most.
@@ -118,16 +157,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             # The kernel would reset a connection that has unread bytes, and the answer with it.
             conn.sock.recv(MAX_BYTES)
             conn.sock.send(BUSY)
+        self._close(conn)
+        self.count_refused_login()
+
+    def _close(self, conn: TConn) -> None:
         conn.close()
         self.nr_conns -= 1
-        self.requests.labels("none", "POST", 503).inc()
 
 
-def _received(conn: TConn) -> bytes:
+def _received(conn: TConn) -> bytes | None:
     """Return what a connection has received, without taking it; b"" if that is nothing.
 
-    It's b"" for a TLS socket too, which takes no flags, and for a request of which the parser has
-    the beginning.
+    Returns None if the client has closed it: no thread is needed to find that out. It's b"" for a
+    TLS socket too, which takes no flags, and for a request of which the parser has the beginning.
     """
     if conn.parser is not None and conn.parser.unreader.buf.getvalue():
         return b""
@@ -135,4 +177,4 @@ def _received(conn: TConn) -> bytes:
         received: Any = conn.sock.recv(MAX_BYTES, MSG_PEEK | MSG_DONTWAIT)
     except (OSError, ValueError):
         return b""
-    return bytes(received)
+    return bytes(received) or None

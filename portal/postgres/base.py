@@ -3,7 +3,9 @@
 A bearer call sends one query. A second query that only checks the connection would double its cost.
 """
 
+import threading
 import time
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -15,6 +17,34 @@ from portal.postgres.connection import Connection
 
 # Seconds after which a request looks whether the pool has given up.
 STEP_SECONDS = 0.5
+# A request that gets a connection sooner has not waited for one.
+WAIT_SECONDS = 0.001
+
+
+@dataclass(slots=True)
+class Waits:
+    """Count how often and how long requests waited for a connection, and how many got none."""
+
+    number: int = 0
+    seconds: float = 0.0
+    timeouts: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(self, seconds: float, *, timed_out: bool = False) -> None:
+        with self._lock:
+            self.number += 1
+            self.seconds += seconds
+            self.timeouts += timed_out
+
+    def take(self) -> "Waits":
+        """Return what was counted, and begin at zero again."""
+        with self._lock:
+            taken = replace(self)
+            self.number, self.seconds, self.timeouts = 0, 0.0, 0
+        return taken
+
+
+waits = Waits()
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -52,15 +82,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _from_pool(self) -> Any:
         """Wait for a connection as long as the pool allows, but not for a database that is away."""
-        until = time.monotonic() + self.pool.timeout
+        began = time.monotonic()
+        until = began + self.pool.timeout
         while True:
             try:
                 connection = self.pool.getconn(timeout=STEP_SECONDS)
             except PoolTimeout:
-                if DatabaseWrapper._away or time.monotonic() >= until:
+                now = time.monotonic()
+                if DatabaseWrapper._away or now >= until:
+                    waits.add(now - began, timed_out=True)
                     raise
             else:
                 DatabaseWrapper._away = False
+                if (waited := time.monotonic() - began) >= WAIT_SECONDS:
+                    waits.add(waited)
                 return connection
 
     def close_if_health_check_failed(self) -> None:

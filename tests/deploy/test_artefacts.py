@@ -10,10 +10,12 @@ import pytest
 import yaml
 from django.core.management import get_commands, load_command_class
 from django.urls import get_resolver
+from prometheus_client.metrics import MetricWrapperBase
 
+from portal import gauges
 from tests.deploy.fronts import DEPLOY, haproxy_file, nginx_files, tool
 from tests.support.server.portal import ROOT
-from tokens.web.metrics import DURATION, REQUESTS
+from tokens.web import figures, series
 
 SYSTEMD = DEPLOY / "systemd"
 SERVICES = sorted(path.name for path in SYSTEMD.glob("*.service"))
@@ -158,9 +160,21 @@ def expressions():
     return rules + [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
 
 
+def series_of_the_portal():
+    """Return the names of all series, as they are declared."""
+    counted = [found for module in (series, gauges) for found in vars(module).values()]
+    names = {one._name for one in counted if isinstance(one, MetricWrapperBase)}
+    return names | {f.name for f in figures.FIGURES} | {"portal_database_up", "portal_build_info"}
+
+
+def test_every_series_is_documented():
+    guide = (ROOT / "docs" / "operating.md").read_text()
+    for name in series_of_the_portal():
+        assert re.search(rf"^\|.*`{name}(_total)?[`{{].*\|$", guide, re.MULTILINE), name
+
+
 def test_rules_and_dashboard_use_series_that_the_portal_has():
-    known = {sample.name for metric in (REQUESTS, DURATION) for sample in metric.describe()}
-    known |= {"portal_requests_total", "portal_request_seconds_bucket"}
+    known = {f"{name}{end}" for name in series_of_the_portal() for end in ("", "_total", "_bucket")}
     for expression in expressions():
         assert set(re.findall(r"\bportal_\w+", expression)) <= known, expression
 

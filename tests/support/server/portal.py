@@ -132,7 +132,8 @@ def serving(
     env = environment(**{"WEB_CONCURRENCY": "2", **overrides, "PORT": str(port)})
     if socket_path is not None:
         env["GUNICORN_CMD_ARGS"] = f"--bind 127.0.0.1:{port} --bind unix:{socket_path}"
-    env.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    if "PROMETHEUS_MULTIPROC_DIR" not in overrides:
+        env.pop("PROMETHEUS_MULTIPROC_DIR", None)
     start = ["-c", WITH_WRONG_CLOCK, str(clock_ahead)] if clock_ahead else ["-m", "gunicorn"]
     with log.open("wb") as output:
         process = subprocess.Popen(
