@@ -175,7 +175,7 @@ def test_each_token_of_a_text_is_shown_once_with_its_session(desk, alice, bob, s
 
 
 def test_expired_token_of_a_live_session_can_be_revoked_there(desk, pair) -> None:
-    with later(hours=2):
+    with later(minutes=30):
         answer = desk(pair.access)
     (one,) = answer.context["found"]
     assert (one.validation.failed, one.session.status) == ("times", "active")
