@@ -562,7 +562,7 @@ def test_review_of_one_session_names_no_browser(alice, sam):
 def test_account_page_names_the_other_browsers(alice):
     here, elsewhere = browser(alice), browser(alice)
     address = "/account/sessions/end/"
-    assert "other browsers are logged out too" in here.get(address).text
+    assert "1 other browser is logged out too" in here.get(address).text
     assert "Your other browsers are logged out" in here.post(address, follow=True).text
     assert "nothing to log out" in here.post(address, follow=True).text
     assert not logged_in(elsewhere)
