@@ -60,6 +60,12 @@ def test_own_page_marks_this_browser(staff, sam):
     assert staff.get(page_of(sam)).text.count("This browser<") == 1
 
 
+def test_admin_lists_them_with_the_sessions_of_the_account(staff, held, alice):
+    page = staff.get(f"/admin/auth/user/{alice.pk}/change/").text
+    assert "Desk (Firefox · Linux)" in page
+    assert f'href="{page_of(alice)}#browsers"' in page
+
+
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "dialog"])
 def test_review_asks_for_a_reason_and_is_recorded(staff, held, alice, headers):
     review = staff.get(url_of(held, alice), **headers)

@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy
 from tokens.admin.base import BaseAdmin, get_or_post
 from tokens.admin.changelist import AccountChangeList
 from tokens.admin.revoking import Review, review
+from tokens.listing.browsers import browser_sessions
 from tokens.listing.estimates import estimate
 from tokens.listing.events import EventQuery
 from tokens.listing.search import matching_users
@@ -138,6 +139,7 @@ class TokensOfUser(BaseAdmin[AbstractBaseUser]):
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_revoke"
         context = {
             "sessions": page.rows,
+            "browsers": browser_sessions(user=user)[:SHOWN],
             "more": bool(page.older),
             "username": user.get_username(),
             "revoke_url": reverse(name, args=[user.pk]),
