@@ -54,7 +54,7 @@ WEBHOOK_SECRET = env.text("WEBHOOK_SECRET", AppSettings.WEBHOOK_SECRET.default)
 WEBHOOK_FORMAT = env.text("WEBHOOK_FORMAT", AppSettings.WEBHOOK_FORMAT.default)
 WEBHOOK_ISSUER = env.text("WEBHOOK_ISSUER", AppSettings.WEBHOOK_ISSUER.default)
 MAX_DAYS = 36_500
-# NIST SP 800-63B-4 asks for a login after an idle hour and after a day (AAL2). A working day with
+# NIST SP 800-63B-4 recommends a login after an idle hour and after a day (AAL2). A working day with
 # its breaks fits into both.
 BROWSER_HOURS = env.integer("BROWSER_HOURS", AppSettings.BROWSER_HOURS.default or 12, 1, 876_000)
 BROWSER_IDLE_MINUTES = env.integer(

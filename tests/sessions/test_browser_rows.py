@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
@@ -31,8 +32,9 @@ from tokens.revocation import (
     revoke_matching,
     revoke_user,
 )
-from tokens.validation.browser import OPENED, ROW, VALID_FROM
-from tokens.web.session_store import stored_key
+from tokens.sessions.browsers import keep_browser_session
+from tokens.validation.browser import OPENED, ROW, VALID_FROM, is_over
+from tokens.web.session_store import SessionStore, stored_key
 
 __all__ = ["urlpatterns"]
 PAGE = "/account/sessions/"
@@ -276,6 +278,18 @@ def test_older_browser_session_keeps_the_id_of_its_row(engine, alice, names):
     assert browser_sessions(user=alice) == [row_of(held)]
     assert {SESSION_KEY, ROW, OPENED} <= {*held.session.keys()}
     assert is_open(held)
+
+
+def test_two_first_requests_at_once_add_one_row(alice):
+    held = browser(alice)
+    forget(held)
+    sessions = [SessionStore(held.session.session_key) for _ in range(2)]
+    users = [User.objects.get(pk=alice.pk) for _ in sessions]
+    for session, user in zip(sessions, users, strict=True):
+        assert not is_over(session=session, user=user)
+    for session, user in zip(sessions, users, strict=True):
+        keep_browser_session(session=session, user=user)
+    assert BrowserSession.objects.count() == 1
 
 
 def test_older_browser_session_can_be_revoked(engine, alice):
