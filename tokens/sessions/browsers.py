@@ -55,8 +55,11 @@ def keep_browser_session(*, session: SessionBase, user: AbstractBaseUser) -> Non
     now, row, used = clock.now(), row_id(session), last_use(user)
     opened = opened_at(session) or now
     if used is None:
-        with suppress(Error), transaction.atomic():
-            _add_row(session, user, opened=opened, now=now)
+        try:
+            with transaction.atomic():
+                _add_row(session, user, opened=opened, now=now)
+        except Error:
+            return
     elif used < now - WRITTEN_EVERY:
         after_view(partial(_note_use, session, row, opened))
     if ROW not in session:
