@@ -12,7 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 
+from tests.support.clock import travel
 from tests.support.database.snapshot import LOOKS, everything
 from tests.support.routes import Things, route_of, routes
 from tests.support.users import ROLES, make_staff, make_user
@@ -207,12 +209,19 @@ def test_method_that_the_access_table_omits_is_refused(things, role):
     assert not served, "\n".join(served)
 
 
+@pytest.fixture
+def moment() -> Iterator[None]:
+    """Stop the clock: any request writes when its browser session was used, once a minute."""
+    with travel(timezone.now(), tick=False):
+        yield
+
+
 def unsafe() -> list[Row]:
     written = [row for row in TABLE if row.method not in SAFE and not row.for_scripts]
     return [*written, *(row for row in others() if row.method != "GET" and not row.for_scripts)]
 
 
-def test_unsafe_page_request_without_a_csrf_token_is_refused(things):
+def test_unsafe_page_request_without_a_csrf_token_is_refused(things, moment):
     """A superuser gets 403 at any address, and nothing changes."""
     caller = Caller("superuser", things)
     client = Client(enforce_csrf_checks=True)
@@ -229,7 +238,7 @@ def test_unsafe_page_request_without_a_csrf_token_is_refused(things):
 
 
 @pytest.mark.parametrize("method", SAFE)
-def test_safe_requests_change_no_row(things, method):
+def test_safe_requests_change_no_row(things, moment, method):
     """A GET leaves a line in the trail that says who looked at what. The others show nothing.
 
     Each of them may be denied, and that is recorded.
