@@ -66,6 +66,7 @@ STAFF_MFA = env.text(
 )
 STEP_UP_OVER = env.integer("STEP_UP_OVER", AppSettings.STEP_UP_OVER.default, 0)
 STEP_UP_MINUTES = env.integer("STEP_UP_MINUTES", AppSettings.STEP_UP_MINUTES.default, 0)
+TWO_PERSON_OVER = env.integer("TWO_PERSON_OVER", AppSettings.TWO_PERSON_OVER.default, 0)
 REFRESH_GRACE_SECONDS = env.integer(
     "REFRESH_GRACE_SECONDS", AppSettings.REFRESH_GRACE_SECONDS.default
 )

@@ -341,7 +341,7 @@ def _claims_problem(path: str) -> str:
 
 @register("tokens")
 def check_lifetimes(**_: object) -> list[CheckMessage]:
-    """Check lifetimes, and numbers of logins and of proofs (E030 to E032, E035 to E037)."""
+    """Check lifetimes, and numbers of logins and of proofs (E030 to E032, E035 to E038)."""
     access = simplejwt.api_settings.ACCESS_TOKEN_LIFETIME
     refresh = simplejwt.api_settings.REFRESH_TOKEN_LIFETIME
     found: list[CheckMessage] = []
@@ -371,9 +371,11 @@ def check_lifetimes(**_: object) -> list[CheckMessage]:
     if app_settings.STAFF_MFA not in factors.MODES:
         message = f"STAFF_MFA must be one of {', '.join(factors.MODES)}."
         found.append(Error(message, id="tokens.E036"))
-    if app_settings.STEP_UP_OVER < 0 or app_settings.STEP_UP_MINUTES < 0:
+    if min(app_settings.STEP_UP_OVER, app_settings.STEP_UP_MINUTES) < 0:
         message = "STEP_UP_OVER and STEP_UP_MINUTES must be 0 or more."
         found.append(Error(message, id="tokens.E037"))
+    if app_settings.TWO_PERSON_OVER < 0:
+        found.append(Error("TWO_PERSON_OVER must be 0 or more.", id="tokens.E038"))
     return found
 
 

@@ -145,6 +145,12 @@ class AppSettings:
     STEP_UP_MINUTES = Setting(
         10, "How long a login, or another proof, counts as fresh. 0: none is asked.", unit="minutes"
     )
+    TWO_PERSON_OVER = Setting(
+        0,
+        "A revocation by staff that ends more sessions than this, or everybody's, is proposed, and "
+        "done when another person approves it. 0: one person is enough.",
+        unit="sessions",
+    )
     REFRESH_GRACE_SECONDS = Setting(
         10,
         "How long after a rotation the used-up refresh token is answered with the same successor "

@@ -108,6 +108,7 @@ ROWS = [
     Row("E035", "MAX_SESSIONS", {"MAX_SESSIONS": "-1"}),
     Row("E036", "STAFF_MFA", {"STAFF_MFA": "'always'"}),
     Row("E037", "STEP_UP_OVER", {"STEP_UP_OVER": "-1"}),
+    Row("E038", "TWO_PERSON_OVER", {"TWO_PERSON_OVER": "-1"}),
     Row("E033", "LEGACY_UNTIL", {"LEGACY_UNTIL": "'soon'"}),
     Row("E034", "CLAIMS", {"CLAIMS": "'shop.missing'"}),
     Row("E040", "WEBHOOK_URL", {"WEBHOOK_URL": "'ftp://x'"}),

@@ -12,7 +12,9 @@ from tests.audit.faces import (
     change_form,
     cut_off_many,
     cut_off_page,
+    decide,
     env_file,
+    expire_proposal,
     expired,
     exported,
     in_ring,
@@ -23,6 +25,7 @@ from tests.audit.faces import (
     new_password,
     one_failure,
     own_password,
+    propose_all,
     purge_trail,
     refresh,
     refresh_legacy,
@@ -32,6 +35,8 @@ from tests.audit.faces import (
     typed_password,
     with_factor,
     with_legacy_token,
+    with_proposal,
+    with_two_sessions,
 )
 from tests.support.users import PASSWORD
 from tokens.models import Kind, SavedView, Service
@@ -177,6 +182,20 @@ FACTORS = [
     Act(Kind.FACTORS_RESET, "command", lambda w: w.command(
         "reset_factors", "alice", reason=WHY), first=with_factor, reason=WHY, request=False),
 ]  # fmt: skip
+PROPOSAL = ("filter", "job", "proposal")
+PROPOSED = {"subject": "", "reason": WHY, "data": PROPOSAL}
+PROPOSALS = [
+    Act(Kind.PROPOSED, "staff", propose_all, first=with_two_sessions, actor="sam", count=2,
+        **PROPOSED),
+    Act(Kind.PROPOSAL_APPROVED, "staff", decide("mallory", "approve"), first=with_proposal,
+        actor="boss", **PROPOSED),
+    Act(Kind.PROPOSAL_REFUSED, "staff", decide("mallory", "refuse"), first=with_proposal,
+        actor="boss", **PROPOSED),
+    Act(Kind.PROPOSAL_WITHDRAWN, "staff", decide("staff", "withdraw"), first=with_proposal,
+        actor="sam", **PROPOSED),
+    Act(Kind.PROPOSAL_EXPIRED, "command", expire_proposal, first=with_proposal, request=False,
+        also=Kind.PURGED, **PROPOSED),
+]  # fmt: skip
 READING = [
     Act(Kind.CLAIMS_VIEWED, "api, token", lambda w: w.api.get(
         f"/api/staff/tokens/{w.jti}", **w.bearer), actor="sam", about="st"),
@@ -262,4 +281,5 @@ SERVICES = [
         "introspect", {"token": "x"}, HTTP_AUTHORIZATION="Basic YmlsbGluZzp4"),
         first=add_billing, subject="", reason="wrong secret", data=("service",)),
 ]  # fmt: skip
-ACTS = [*COMING_AND_GOING, *REVOKING, *ACCOUNTS, *FACTORS, *READING, *KEEPING, *SERVICES]
+ACTS = [*COMING_AND_GOING, *REVOKING, *ACCOUNTS, *FACTORS, *PROPOSALS, *READING, *KEEPING,
+        *SERVICES]  # fmt: skip

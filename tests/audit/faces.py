@@ -20,8 +20,8 @@ from tests.support.legacy import legacy_pair
 from tests.support.tokens import later, pair_of
 from tests.support.users import PASSWORD, make_staff
 from tokens.accounts.factors import new_recovery_codes
-from tokens.models import Factor, Kind, OutstandingToken, SigningKey
-from tokens.revocation import cutoffs
+from tokens.models import Factor, Kind, OutstandingToken, Proposal, SigningKey
+from tokens.revocation import Selection, cutoffs, preview, propose
 from tokens.validation.browser import ROW
 from tokens.web.second_step import PROVED
 
@@ -187,6 +187,35 @@ def typed_password(world: World) -> None:
         call_command("changepassword", "alice", stdout=io.StringIO())
     finally:
         getpass.getpass = asked
+
+
+def with_two_sessions(world: World) -> None:
+    pair_of(world.alice)
+
+
+def propose_all(world: World) -> Any:
+    with override_settings(TWO_PERSON_OVER=1):
+        return world.review(f"user={world.alice.pk}")
+
+
+def with_proposal(world: World) -> None:
+    """Let Sam propose to revoke Alice's session, and log in a colleague beside him."""
+    selection = Selection(sessions=(world.pair.session.pk,))
+    propose(selection=selection, found=preview(selection=selection), actor=world.sam, reason=WHY)
+    world.mallory.force_login(User.objects.create_superuser("boss", password=PASSWORD))
+
+
+def expire_proposal(world: World) -> None:
+    with later(hours=25):
+        world.command("purge_tokens", reason="nightly")
+
+
+def decide(client: str, act: str) -> Does:
+    def post(world: World) -> Any:
+        proposal = Proposal.objects.get()
+        return getattr(world, client).post(f"/staff/proposals/{proposal.pk}/", {"act": act})
+
+    return post
 
 
 def with_factor(world: World) -> None:

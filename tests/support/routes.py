@@ -13,7 +13,7 @@ from tokens.db import clock
 from tokens.jwt.algorithms import ALGORITHMS
 from tokens.keyring.acts import add_key
 from tokens.models import BrowserSession, Cutoff, Event, Factor, FactorKind, Refusal
-from tokens.revocation import Selection, preview, start_job
+from tokens.revocation import Selection, preview, propose, start_job
 from tokens.services import add_service
 from tokens.sessions.issue import open_session
 
@@ -65,6 +65,10 @@ class Things:
         job = start_job(
             selection=selection, found=preview(selection=selection), actor=sam, reason="leak"
         )
+        alone = Selection(sessions=(session.pk,))
+        proposal = propose(
+            selection=alone, found=preview(selection=alone), actor=sam, reason="leak"
+        )
         refusal = Refusal.objects.create(
             slot=0, request_id="0a1b2c3d4e5f", at=timezone.now(), check_name="signature"
         )
@@ -85,6 +89,7 @@ class Things:
             "group": group.pk,
             "cutoff": cutoff.pk,
             "job": job.pk,
+            "proposal": proposal.pk,
             "request": refusal.request_id,
             "service": service.service.pk,
             "key": key.pk,

@@ -30,8 +30,10 @@ from tokens.revocation import (
     Revocation,
     Selection,
     missing_permission,
+    needs_approval,
     needs_proof,
     preview,
+    propose,
     start_job,
     within_authority,
 )
@@ -109,6 +111,8 @@ def review(request: HttpRequest, *, model_admin: AnyAdmin, what: Review) -> Http
         proof = proof_needed(request, sent=confirmed)
     if confirmed and form.is_valid() and proof is None:
         reason = form.cleaned_data["reason"]
+        if needs_approval(actor=request.user, selection=selection, found=expected):
+            return propose_instead(request, model_admin, selection, expected, reason)
         if what.long and expected.tokens > LONG:
             return begin(request, model_admin, selection, expected, reason)
         # Batches commit one by one. Any other act commits together with its history.
@@ -128,6 +132,7 @@ def review(request: HttpRequest, *, model_admin: AnyAdmin, what: Review) -> Http
         "ends": describe_end(expected),
         "form": form,
         "proof": proof,
+        "proposes": needs_approval(actor=request.user, selection=selection, found=expected),
         "what": what,
         "reasons": OFFERED,
     }
@@ -149,8 +154,26 @@ def begin(
         return HttpResponseRedirect(address)
     words = _("Started. Run “revoke_tokens --resume” to revoke the sessions.")
     messages.success(request, words)
+    return HttpResponseRedirect(_list_of(model_admin))
+
+
+def propose_instead(
+    request: HttpRequest,
+    model_admin: AnyAdmin,
+    selection: Selection,
+    expected: Preview,
+    reason: str,
+) -> HttpResponse:
+    """Propose the act to another person, who decides on the staff pages."""
+    proposal = propose(selection=selection, found=expected, actor=request.user, reason=reason)
+    messages.success(request, _("Proposed. Nothing is revoked until another person approves it."))
+    address = address_of("tokens_staff:proposal", proposal.pk)
+    return HttpResponseRedirect(address or _list_of(model_admin))
+
+
+def _list_of(model_admin: AnyAdmin) -> str:
     meta = model_admin.opts
-    return HttpResponseRedirect(reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist"))
+    return reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
 
 
 def describe_end(expected: Preview) -> str:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from tokens.admin.base import ReadOnlyAdmin, get_or_post, session_link, user_link
 from tokens.admin.filters import list_filters
-from tokens.admin.revoking import begin, describe_end, describe_ended
+from tokens.admin.revoking import begin, describe_end, describe_ended, propose_instead
 from tokens.listing.columns import ADMIN, ADMIN_PAGE, Column
 from tokens.listing.events import EventQuery
 from tokens.listing.pagination import Listing
@@ -28,7 +28,15 @@ from tokens.listing.selection import words_of
 from tokens.models import Cutoff, Event
 from tokens.models.lengths import REASON_LENGTH
 from tokens.permissions import CUT_OFF
-from tokens.revocation import Selection, cut_off, cutoff_instant, preview, review, within_authority
+from tokens.revocation import (
+    Selection,
+    cut_off,
+    cutoff_instant,
+    needs_approval,
+    preview,
+    review,
+    within_authority,
+)
 from tokens.revocation.reviews import LONG
 from tokens.templatetags.tokens import reason
 from tokens.web.proof import proof_needed
@@ -138,9 +146,11 @@ class CutoffAdmin(ReadOnlyAdmin[Cutoff]):
         proof = proof_needed(request, sent=form.is_bound)
         if form.is_valid() and proof is None:
             why = form.cleaned_data["reason"]
+            now = replace(everybody, issued_before=cutoff_instant())
+            if needs_approval(actor=request.user, selection=now, found=expected):
+                return propose_instead(request, self, now, expected, why)
             if expected.tokens > LONG:
                 # The cutoff takes effect at once; the job marks the sessions.
-                now = replace(everybody, issued_before=cutoff_instant())
                 return begin(request, self, now, expected, why)
             return self._log_everyone_out(request, why)
         expected = review(selection=everybody, actor=request.user, found=expected)
@@ -153,6 +163,7 @@ class CutoffAdmin(ReadOnlyAdmin[Cutoff]):
             "ends": describe_end(expected),
             "form": form,
             "proof": proof,
+            "proposes": needs_approval(actor=request.user, selection=everybody, found=expected),
             "everybody": True,
         }
         return TemplateResponse(request, "admin/tokens/review.html", context)

@@ -70,6 +70,14 @@ class ProofNeeded(APIException):
         )
 
 
+class ApprovalNeeded(APIException):
+    """Refuse an act that a second person has to approve (TWO_PERSON_OVER)."""
+
+    status_code = 403
+    default_detail = "A second person has to approve this. Propose it on the staff pages."
+    default_code = "approval_needed"
+
+
 def require_fresh_login(request: Request) -> None:
     """Raise `ProofNeeded` unless the session of the bearer token was opened lately."""
     session = cast(ValidatedToken, request.auth).validation.session

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from tokens import revocation
 from tokens.api.base import ApiView
 from tokens.api.openapi import STAFF, describe
-from tokens.api.permissions import StaffMay, guard_superuser, require_fresh_login
+from tokens.api.permissions import ApprovalNeeded, StaffMay, guard_superuser, require_fresh_login
 from tokens.api.serializers import ReasonSerializer, RevokedSerializer
 from tokens.api.staff_views import ACCOUNT, JTI, account_or_404
 from tokens.models import OutstandingToken, Session
@@ -83,5 +83,7 @@ class RevokeUserView(RevokingView):
         found = revocation.preview(selection=selection)
         if revocation.needs_proof(actor=request.user, selection=selection, found=found):
             require_fresh_login(request)
+        if revocation.needs_approval(actor=request.user, selection=selection, found=found):
+            raise ApprovalNeeded
         act = revocation.revoke_user(user=account, actor=request.user, reason=reason)
         return Response(RevokedSerializer(act).data)

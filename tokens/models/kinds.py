@@ -97,6 +97,7 @@ class Traits:
 SESSION_CHECK = Ecs(("authentication", "session"), ("info",))
 SESSION_LOGOUT = Ecs(("authentication", "session"), ("end",))
 SESSION_END = Ecs(("session",), ("end",))
+PROPOSAL = Ecs(("session",), ("info",))
 ACCOUNT_CHANGE = Ecs(("iam",), ("user", "change"))
 ACCESS = Ecs(("iam",), ("info",))
 UNKNOWN = Traits(ecs=ACCESS)
@@ -239,6 +240,31 @@ class Kind(models.TextChoices):
             measure=Measure.REVOCATIONS,
         ),
         _("browser sessions revoked"),
+    )
+    PROPOSED = (
+        "proposed",
+        Traits(ecs=PROPOSAL, severity=Severity.NOTICE, security=True),
+        _("revocation proposed"),
+    )
+    PROPOSAL_APPROVED = (
+        "proposal_approved",
+        Traits(ecs=PROPOSAL, severity=Severity.WARNING, security=True),
+        _("proposed revocation approved"),
+    )
+    PROPOSAL_REFUSED = (
+        "proposal_refused",
+        Traits(ecs=PROPOSAL, severity=Severity.NOTICE, security=True),
+        _("proposed revocation refused"),
+    )
+    PROPOSAL_WITHDRAWN = (
+        "proposal_withdrawn",
+        Traits(ecs=PROPOSAL, severity=Severity.NOTICE, security=True),
+        _("proposed revocation withdrawn"),
+    )
+    PROPOSAL_EXPIRED = (
+        "proposal_expired",
+        Traits(ecs=PROPOSAL, severity=Severity.NOTICE, security=True),
+        _("proposed revocation expired"),
     )
     CUTOFF = (
         "cutoff",

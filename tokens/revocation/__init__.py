@@ -16,12 +16,14 @@ from tokens.revocation.cutoffs import cut_off, settle
 from tokens.revocation.instants import cutoff_instant
 from tokens.revocation.jobs import may_read_job, read_job, start_job, work_off
 from tokens.revocation.many import revoke_in_batches, revoke_matching
+from tokens.revocation.proposals import propose
 from tokens.revocation.reviews import (
     Preview,
     count_all,
     may_revoke,
     may_see_rows,
     missing_permission,
+    needs_approval,
     needs_proof,
     preview,
     review,
@@ -41,8 +43,10 @@ __all__ = [
     "may_revoke",
     "may_see_rows",
     "missing_permission",
+    "needs_approval",
     "needs_proof",
     "preview",
+    "propose",
     "read_job",
     "review",
     "revoke_browser_session",

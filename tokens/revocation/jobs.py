@@ -55,36 +55,50 @@ def start_job(*, selection: Selection, found: Preview, actor: Actor, reason: str
     alone. If the form was sent twice, it returns the job of the first time.
     """
     selection = within_authority(actor=actor, selection=selection)
-    if found.more:
-        found = count_all(selection=selection)
-    wanted = selection.as_json()
     with transaction.atomic():
         # Logins of these users that are in flight are opened before the decision.
         lock_selected_users(selection=selection)
         decided = cutoff_instant()
         if (running := _same_job(selection, actor)) is not None:
             return running
-        job = RevocationJob.objects.create(
-            selection=wanted,
-            reason=clean_text(reason, REASON_LENGTH),
-            actor_id=actor.pk if actor is not None else None,
-            actor_name=name_of(actor),
-            expected=found.sessions,
-            people=found.users,
-            created_at=decided,
-            reaches_everybody=reaches_everybody(selection=selection, found=found, actor=actor),
+        job = create_job(
+            selection=selection, found=found, actor=actor, reason=reason, decided=decided
         )
-        if selection.matching is not None:
-            list_targets(job=job, selection=_decided(job, selection))
-            job.save(update_fields=["listed", "expected"])
-        if (until := cutoff_of(selection)) is not None:
-            until = min(until, decided)
-            cutoff = declare(user=None, not_before=until, actor=actor, reason=reason)
-            job.cutoff_event_id = cutoff.incomplete_event
-            job.save(update_fields=["cutoff_event_id"])
-        else:
-            end_browsers(selection=selection, actor=actor, reason=reason)
+        begin_job(job=job, selection=selection, actor=actor)
         return job
+
+
+def create_job(
+    *, selection: Selection, found: Preview, actor: Actor, reason: str, decided: datetime
+) -> RevocationJob:
+    """Write down what was decided, and list what a filter finds now."""
+    if found.more:
+        found = count_all(selection=selection)
+    job = RevocationJob.objects.create(
+        selection=selection.as_json(),
+        reason=clean_text(reason, REASON_LENGTH),
+        actor_id=actor.pk if actor is not None else None,
+        actor_name=name_of(actor),
+        expected=found.sessions,
+        people=found.users,
+        created_at=decided,
+        reaches_everybody=reaches_everybody(selection=selection, found=found, actor=actor),
+    )
+    if selection.matching is not None:
+        list_targets(job=job, selection=frozen(job=job, selection=selection))
+        job.save(update_fields=["listed", "expected"])
+    return job
+
+
+def begin_job(*, job: RevocationJob, selection: Selection, actor: Actor) -> None:
+    """Do what takes effect at once: a cutoff, or the end of browser sessions."""
+    if (until := cutoff_of(selection)) is not None:
+        until = min(until, job.created_at)
+        cutoff = declare(user=None, not_before=until, actor=actor, reason=job.reason)
+        job.cutoff_event_id = cutoff.incomplete_event
+        job.save(update_fields=["cutoff_event_id"])
+    else:
+        end_browsers(selection=selection, actor=actor, reason=job.reason)
 
 
 def may_read_job(*, job: RevocationJob, actor: Actor) -> bool:
@@ -106,26 +120,30 @@ def read_job(*, job: RevocationJob, actor: Actor) -> Selection | None:
 
 
 def _same_job(selection: Selection, actor: Actor) -> RevocationJob | None:
-    """Return an unfinished job of the actor that ends all of the selection, or None.
-
-    A job leaves out what was issued after it was decided, or has begun to match its filter, so it
-    may not be enough any more.
-    """
+    """Return an unfinished job of the actor that ends all of the selection, or None."""
     own = RevocationJob.objects.filter(
         finished_at=None,
         selection=selection.as_json(),
         actor=actor.pk if actor is not None else None,
     )
-    if (job := own.order_by("-pk").first()) is None:
-        return None
+    job = own.order_by("-pk").first()
+    return job if job is not None and holds_all_of(job=job, selection=selection) else None
+
+
+def holds_all_of(*, job: RevocationJob, selection: Selection) -> bool:
+    """Return whether a job is for this selection, and ends all that it holds now.
+
+    A job leaves out what was issued after it was decided, or has begun to match its filter.
+    """
+    if job.selection != selection.as_json():
+        return False
     if job.listed is not None:
-        return None if has_unlisted(job=job, selection=selection) else job
+        return not has_unlisted(job=job, selection=selection)
     issued_since = Q(created_at__gte=job.created_at)
-    missed = (
+    return not (
         selected_sessions(selection=selection).filter(issued_since).exists()
         or selected_foreign_tokens(selection=selection).filter(issued_since).exists()
     )
-    return None if missed else job
 
 
 def cutoff_of(selection: Selection) -> datetime | None:
@@ -169,14 +187,14 @@ def _work(pk: int, size: int) -> bool:
     return step is not None
 
 
-def _decided(job: RevocationJob, selection: Selection) -> Selection:
+def frozen(*, job: RevocationJob, selection: Selection) -> Selection:
     """Return the selection without sessions that were opened after the decision."""
     issued_before = min(selection.issued_before or job.created_at, job.created_at)
     return replace(selection, issued_before=issued_before)
 
 
 def _batch(job: RevocationJob, given: Selection, size: int) -> Batch | None:
-    selection = _decided(job, given)
+    selection = frozen(job=job, selection=given)
     if (until := cutoff_of(given)) is not None:
         step = end_session_batch(
             selection=selection,

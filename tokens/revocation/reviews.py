@@ -194,6 +194,21 @@ def needs_proof(*, actor: Actor, selection: Selection, found: Preview) -> bool:
     return superusers().filter(Q(pk__in=others)).exists()
 
 
+def needs_approval(*, actor: Actor, selection: Selection, found: Preview) -> bool:
+    """Return whether an act reaches so far that a second person has to approve it.
+
+    ``found`` is the preview of ``selection``. One thing never does.
+    """
+    if actor is None or (selection.named == 1 and found.tokens <= 1):
+        return False
+    most = app_settings.TWO_PERSON_OVER
+    if not most or _only_own(selection, actor):
+        return False
+    return max(found.sessions, found.tokens) > most or reaches_everybody(
+        selection=selection, found=found, actor=actor
+    )
+
+
 def reaches_everybody(*, selection: Selection, found: Preview, actor: Actor) -> bool:
     """Return whether a selection leaves out at most a handful of the live sessions of others.
 

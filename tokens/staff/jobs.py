@@ -9,7 +9,7 @@ from django_htmx.http import trigger_client_event
 
 from tokens import revocation
 from tokens.listing.jobs import selection_of
-from tokens.models import RevocationJob
+from tokens.models import Proposal, ProposalState, RevocationJob
 from tokens.permissions import CUT_OFF, REVOKE, VIEW_SESSIONS
 from tokens.services import reach_of_job
 from tokens.staff.guards import denied, staff_may, wants_fragment
@@ -28,6 +28,11 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
     everybody = found.everybody or found.reaches_everybody
     if everybody and not request.user.has_perm(CUT_OFF):
         denied(request, CUT_OFF)
+    if found.finished_at is not None and found.worked_at is None:
+        # Nothing has worked on it: it may be a proposal.
+        waiting = Proposal.objects.filter(job=found.pk).exclude(state=ProposalState.APPROVED)
+        if (proposal := waiting.first()) is not None:
+            return redirect("tokens_staff:proposal", pk=proposal.pk)
     fragment = wants_fragment(request)
     going = request.method == "POST" and found.finished_at is None
     if going:

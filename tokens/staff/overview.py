@@ -16,7 +16,7 @@ from tokens.jwt.keys import in_database
 from tokens.keyring.acts import last_token_expires
 from tokens.listing.attention import RULES, Finding, find_attention, rules_for
 from tokens.listing.events import latest
-from tokens.listing.jobs import selection_of, unfinished_jobs
+from tokens.listing.jobs import open_proposals, selection_of, unfinished_jobs
 from tokens.listing.query import Text
 from tokens.listing.stats import (
     Bucket,
@@ -30,7 +30,7 @@ from tokens.listing.stats import (
     sums,
 )
 from tokens.listing.users import holders
-from tokens.models import Kind, Measure, RevocationJob, SigningKey
+from tokens.models import Kind, Measure, Proposal, RevocationJob, SigningKey
 from tokens.models.kinds import SECURITY_KINDS
 from tokens.models.signing_key import KeyState
 from tokens.permissions import CUT_OFF, REVOKE, VIEW_EVENTS, VIEW_KEYS, VIEW_SESSIONS
@@ -81,11 +81,14 @@ class Attention:
     key_until: datetime | None
     keys: list[tuple[SigningKey, datetime]]
     jobs: list[RevocationJob]
+    proposals: list[Proposal]
     findings: list[Finding]
     hidden: list[Text]
 
     def __bool__(self) -> bool:
-        return any((self.crowds, self.key_until, self.keys, self.jobs, self.findings))
+        return any(
+            (self.crowds, self.key_until, self.keys, self.jobs, self.proposals, self.findings)
+        )
 
 
 @require_GET
@@ -147,6 +150,7 @@ def attention(*, user: AbstractUser | AnonymousUser, now: datetime) -> Attention
         keys=_ending_keys(now) if user.has_perm(VIEW_KEYS) else [],
         findings=find_attention(viewer=user, now=now),
         jobs=_readable_jobs(user) if user.has_perm(REVOKE) else [],
+        proposals=_readable_proposals(user) if user.has_perm(REVOKE) else [],
         hidden=hidden if user.has_perm(REVOKE) else [*hidden, _("unfinished revocations")],
     )
 
@@ -157,6 +161,14 @@ def _readable_jobs(user: AbstractUser | AnonymousUser) -> list[RevocationJob]:
     for job in jobs:
         job.readable = selection_of(job) is not None
     return jobs
+
+
+def _readable_proposals(user: AbstractUser | AnonymousUser) -> list[Proposal]:
+    """Return the open proposals, which there are only with TWO_PERSON_OVER."""
+    if not app_settings.TWO_PERSON_OVER:
+        return []
+    waiting = open_proposals().iterator()
+    return list(islice((one for one in waiting if may_read_job(job=one.job, actor=user)), SHOWN))
 
 
 def _key_until(now: datetime) -> datetime | None:

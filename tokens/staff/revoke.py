@@ -125,8 +125,21 @@ def revoke(request: HttpRequest) -> HttpResponse:
         proof = proof_needed(request, sent=_is_confirmed(request))
     if form.is_valid() and proof is None:
         _remember(request, form.cleaned_data["detail"])
+        if revocation.needs_approval(actor=request.user, selection=selection, found=found):
+            return _propose(request, selection, found, form.why)
         return _act(request, selection, found, form.why)
     return _review(request, selection, found, form, proof)
+
+
+def _propose(
+    request: HttpRequest, selection: Selection, found: Preview, reason: str
+) -> HttpResponse:
+    proposal = revocation.propose(
+        selection=selection, found=found, actor=request.user, reason=reason
+    )
+    messages.success(request, _("Proposed. Nothing is revoked until another person approves it."))
+    address = resolve_url("tokens_staff:proposal", proposal.pk)
+    return HttpResponseClientRedirect(address) if wants_fragment(request) else redirect(address)
 
 
 def _query(request: HttpRequest) -> QueryDict:
@@ -189,6 +202,7 @@ def _review(
         "long": _takes_long(selection, found),
         "form": form,
         "proof": proof,
+        "proposes": revocation.needs_approval(actor=request.user, selection=selection, found=found),
         "address": _address(request, selection),
         "selection": selection,
         "listed": request.POST.get("listed"),

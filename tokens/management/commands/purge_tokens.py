@@ -9,6 +9,7 @@ from tokens.management import purge
 from tokens.management.base import MAX_DAYS, TokensCommand, whole_number
 from tokens.management.filters import text
 from tokens.models import OutstandingToken
+from tokens.revocation.proposals import close_overdue
 
 
 class Command(TokensCommand):
@@ -61,6 +62,7 @@ class Command(TokensCommand):
         purge.purge_revoked_sessions()
         counters = purge.purge_counters(now=now, reason=reason)
         purge.purge_browser_cutoffs(now=now)
+        close_overdue()
         purge.purge_feed(now=now)
         purge.purge_windows(now=now, reason=reason)
         keys = [key.kid for key in retire_due_keys()] if in_database() else []

@@ -3,6 +3,7 @@ import uuid
 
 from django.core.management.base import CommandError, CommandParser
 
+from tokens.conf import app_settings
 from tokens.listing.jobs import selection_of, unfinished_jobs
 from tokens.listing.sessions import SessionQuery
 from tokens.listing.users import account_named
@@ -93,6 +94,10 @@ class Command(TokensCommand):
             return
         if not reason.strip():
             raise CommandError("--reason is required: the audit trail records it.")
+        most = app_settings.TWO_PERSON_OVER
+        if most and (selection.everything or review.tokens > most):
+            warning = f"TWO_PERSON_OVER is {most}, but no second person approves what a shell does."
+            self.stderr.write(self.style.WARNING(warning))
         total = self._revoke(selection, review.sessions, reason)
         facts = {"tokens": total.tokens, "sessions": total.sessions, "users": total.users}
         line = f"Revoked {total.tokens} tokens in {total.sessions} sessions of {total.users} users."
