@@ -16,12 +16,14 @@ from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Enter
+from tests.browser.test_proof import forget_proof
 from tests.security.test_access import TABLE
 from tests.support.browser.axe import contrast_violations, violations
 from tests.support.browser.network import away
 from tests.support.browser.person import Person
 from tests.support.bulk_sessions import hold, logged
 from tests.support.routes import Things
+from tests.support.users import make_staff
 from tokens.models import Service, Session
 from tokens.revocation import revoke_session
 from tokens.services import add_service
@@ -207,6 +209,23 @@ def test_reach_of_a_revocation_has_no_axe_violation(look: Look, alice: User) -> 
     look.page.goto(f"/staff/sessions/{session.pk}/")
     expect(look.page.get_by_text("search has not confirmed anything yet")).to_be_visible()
     look.at("reach")
+    assert not look.wrong, "\n".join(look.wrong)
+
+
+def test_acts_that_ask_for_more_have_no_axe_violation(
+    look: Look, alice: User, bob: User, sam
+) -> None:
+    things = Things(bob=bob, sam=make_staff("ann", "revoke_token")).named
+    forget_proof(look.page)
+    for address in (
+        f"/staff/proposals/{things['proposal']}/",
+        f"/staff/services/{things['service']}/remove/",
+        f"/staff/users/{bob.pk}/reset-factors/",
+        "/admin/tokens/cutoff/add/",
+    ):
+        look.page.goto(address)
+        expect(look.page.get_by_label("Your password")).to_be_visible()
+        look.at(address)
     assert not look.wrong, "\n".join(look.wrong)
 
 
