@@ -168,6 +168,22 @@ def test_invisible_characters_of_a_name_are_shown(here):
     assert "U+202E" in page
 
 
+def test_markup_in_a_name_is_inert(here, alice, sam):
+    session = open_session(user=alice, origin=AWAY).session
+    for url in (url_of(here, "name"), f"{URL}{session.pk}/name/"):
+        here.post(url, {"name": "<b>Desk"})
+    staff = browser(sam)
+    mine = (URL, MANY, url_of(here), url_of(here, "name"))
+    user = f"/staff/users/{alice.pk}/"
+    theirs = (user, "/staff/sessions/", f"/staff/sessions/{session.pk}/")
+    theirs += (f"/admin/auth/user/{alice.pk}/change/", "/admin/tokens/session/")
+    theirs += (f"{user}browsers/{here.session[ROW]}/revoke/",)
+    for client, pages in ((here, mine), (staff, theirs)):
+        for page in pages:
+            assert "<b>Desk" not in client.get(page).text, page
+    assert "&lt;b&gt;Desk" in staff.get(user).text
+
+
 def test_ended_session_can_not_be_named(here, elsewhere):
     url = url_of(elsewhere, "name")
     elsewhere.logout()
