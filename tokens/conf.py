@@ -212,6 +212,9 @@ class AppSettings:
         'headers are used; "unix" for proxies that connect through a unix socket.',
     )
     ACCESS_LOG = Setting(False, "Write one line for each request to standard output.")
+    LOG_FORMAT = Setting(
+        "text", "Form of those lines: `text`, or `json` for one JSON object in each line."
+    )
 
     # Pages
     SITE_TITLE = Setting(

@@ -4,7 +4,7 @@ Nothing here knows HTTP: the middleware sets the origin of a request. Commands h
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -30,6 +30,8 @@ Actor: TypeAlias = "AbstractBaseUser | AnonymousUser | None"
 # Characters that a session and an event store of the headers.
 USER_AGENT_LENGTH = 512
 CLIENT_LENGTH = 100
+# The header of W3C Trace Context: version 00, a trace, the caller's span, and flags.
+TRACEPARENT = re.compile(r"00-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 # The label of a management command starts with this.
 COMMAND = "manage.py "
 
@@ -48,12 +50,14 @@ class Origin:
 
     ``ip`` is the client's address as text, or None. ``client`` is the label that an API client gave
     itself in the ``X-Client`` header. ``request_id`` is also in the access log.
+    ``traceparent`` is the trace that the caller says the request belongs to. Anyone can say so.
     """
 
     ip: str | None = None
     user_agent: str = ""
     client: str = ""
     request_id: str = ""
+    traceparent: str = ""
 
     @property
     def columns(self) -> OriginColumns:
@@ -63,6 +67,18 @@ class Origin:
             "user_agent": self.user_agent[:USER_AGENT_LENGTH],
             "client": self.client[:CLIENT_LENGTH],
         }
+
+
+def valid_traceparent(meta: Mapping[str, object]) -> str:
+    """Return the header of W3C Trace Context in the variables of a request, "" if not valid."""
+    sent = str(meta.get("HTTP_TRACEPARENT", ""))
+    return sent if TRACEPARENT.fullmatch(sent) else ""
+
+
+def trace_of(traceparent: str) -> str:
+    """Return the id of the trace that a header names, "" if it is not valid."""
+    found = TRACEPARENT.fullmatch(traceparent)
+    return found[1] if found else ""
 
 
 NOWHERE = Origin()

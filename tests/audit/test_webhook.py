@@ -24,6 +24,7 @@ from tokens.audit.delivery.caep import SESSION_REVOKED
 from tokens.audit.delivery.http import Receiver, Undelivered
 from tokens.audit.delivery.lease import Busy
 from tokens.models import Event, Kind, TrailReader
+from tokens.origin import Origin, acting_from
 from tokens.revocation import Selection, cut_off, cutoffs, revoke_matching, revoke_user
 from tokens.sessions.issue import open_session
 
@@ -97,6 +98,30 @@ def test_delivery_is_signed(hook, settings):
     mac = base64.b64encode(hmac.new(SECRET.encode(), signed, hashlib.sha256).digest()).decode()
     assert headers["Webhook-Signature"] == f"v1,{mac}"
     assert abs(int(headers["Webhook-Timestamp"]) - time.time()) < 60
+
+
+@pytest.mark.parametrize("shape", ["events", "caep"])
+def test_trace_of_the_request_is_passed_on(hook, settings, shape):
+    settings.WEBHOOK_FORMAT = shape
+    traces = [f"00-{number:032x}-00f067aa0ba902b7-01" for number in (1, 2)]
+    for trace in (*traces, traces[0], "", "x\r\nForged: y"):
+        with acting_from(Origin(traceparent=trace)):
+            record(kind=Kind.REVOKE_SESSION, session=uuid.uuid4())
+    deliver(settings, batch=1)
+    sent = [headers.get("traceparent") for headers, _body in hook.bodies]
+    assert sent == [*traces, traces[0], None, None]
+
+
+def test_delivery_of_several_traces_names_none(hook, settings):
+    for number in (1, 2):
+        with acting_from(Origin(traceparent=f"00-{number:032x}-00f067aa0ba902b7-01")):
+            record(kind=Kind.LOGIN)
+    deliver(settings, batch=2)
+    ((headers, _body),) = hook.bodies
+    assert "traceparent" not in headers
+    assert [event["data"]["traceparent"][:35] for event in arrived(hook)] == [
+        f"00-{number:032x}" for number in (1, 2)
+    ]
 
 
 def test_failure_is_stored_and_pauses_grow(hook, settings):

@@ -30,6 +30,8 @@ from tokens.models.lengths import (
 from tokens.origin import CLIENT_LENGTH, USER_AGENT_LENGTH, Actor, current_origin
 
 logger = logging.getLogger("tokens.events")
+# The member of `Event.data` with the trace that the request belonged to.
+TRACE = "traceparent"
 
 
 class EventFields(TypedDict, total=False):
@@ -126,6 +128,8 @@ def build_event(
     and for a refused login. ``subject_name`` is a user name that belongs to no account.
     """
     origin = current_origin()
+    if origin.traceparent:
+        data = {**(data or {}), TRACE: origin.traceparent}
     return Event(
         at=at or clock.now(),
         kind=kind,

@@ -36,11 +36,13 @@ from tokens.origin import (
     may,
     nearest_address,
     request_context,
+    valid_traceparent,
 )
 from tokens.sessions.browsers import keep_browser_session
 from tokens.validation import browser
 from tokens.web import second_step
 from tokens.web.errors import answer_for, answer_for_own, too_large
+from tokens.web.logging import JSON, REQUEST_ID, access_as_json
 from tokens.web.pages import REDACTED, VISIBLE, show_hidden, zone_of
 from tokens.web.redaction import (
     ADDRESSES,
@@ -59,7 +61,7 @@ MAX_BODY = 64 * 1024
 MARKS = ("skips_page_middleware", "answers_any_host")
 # The access log cuts longer paths.
 MAX_LOGGED_PATH = 2048
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 class RequestContextMiddleware:
@@ -74,11 +76,13 @@ class RequestContextMiddleware:
         self.get_response = get_response
         self.proxies = tuple(app_settings.TRUSTED_PROXIES)
         self.access_log = app_settings.ACCESS_LOG
+        self.as_json = app_settings.LOG_FORMAT == JSON
         self.staff_need_factor = app_settings.STAFF_MFA == REQUIRED
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         began = time.perf_counter()
         request_id = request_id_of(request, proxies=self.proxies)
+        setattr(request, REQUEST_ID, request_id)
         with request_context(
             origin=lambda: origin_of(request, request_id=request_id, proxies=self.proxies),
             actor=lambda: actor_of(request),
@@ -89,10 +93,14 @@ class RequestContextMiddleware:
         if self.access_log:
             took = (time.perf_counter() - began) * 1000
             # The query string may hold what a person searched for, so it isn't logged.
-            asked = f"{request.method} {quote(request.path[:MAX_LOGGED_PATH], errors='replace')}"
-            answered = f"{response.status_code} {took:.1f}ms"
-            address = client_address(request, proxies=self.proxies)
-            _write_access(f'{address} "{asked}" {answered} {request_id}')
+            path = quote(request.path[:MAX_LOGGED_PATH], errors="replace")
+            address, status = client_address(request, proxies=self.proxies), response.status_code
+            if self.as_json:
+                line = access_as_json(request, path=path, status=status, took=took, address=address)
+            else:
+                asked = f"{request.method} {path}"
+                line = f'{address} "{asked}" {status} {took:.1f}ms {request_id}'
+            _write_access(line)
         return response
 
     def process_view(self, request: HttpRequest, *_: object) -> HttpResponseBase | None:
@@ -392,7 +400,7 @@ def request_id_of(request: HttpRequest, *, proxies: tuple[str, ...]) -> str:
     An id from any other client is ignored: it could be that of another request.
     """
     given = str(request.META.get("HTTP_X_REQUEST_ID", ""))
-    if REQUEST_ID.fullmatch(given) and is_trusted(
+    if VALID_REQUEST_ID.fullmatch(given) and is_trusted(
         str(request.META.get("REMOTE_ADDR", "")), proxies
     ):
         return given
@@ -406,6 +414,7 @@ def origin_of(request: HttpRequest, *, request_id: str, proxies: tuple[str, ...]
         user_agent=_header_text(request, "User-Agent", USER_AGENT_LENGTH),
         client=_header_text(request, "X-Client", CLIENT_LENGTH),
         request_id=request_id,
+        traceparent=valid_traceparent(request.META),
     )
 
 

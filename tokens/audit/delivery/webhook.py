@@ -22,11 +22,13 @@ from datetime import timedelta
 from tokens.audit.delivery.caep import build_all_claims, sign_security_event
 from tokens.audit.delivery.http import Receiver, Undelivered
 from tokens.audit.delivery.lease import Busy, Lease, free_rows, leased
+from tokens.audit.record import TRACE
 from tokens.audit.serializers import row_of, to_json
 from tokens.audit.watermark import high_water_mark
 from tokens.conf import app_settings
 from tokens.db import clock
 from tokens.models import Event, TrailReader
+from tokens.origin import trace_of
 
 READER = "webhook"
 BATCH = 100
@@ -158,7 +160,7 @@ def _messages(row: TrailReader, events: list[Event]) -> Iterator[Message]:
         lines = [json.dumps(to_json(row_of(event))) for event in events]
         body = f'{{"type":"events","events":[{",".join(lines)}]}}'.encode()
         name = f"events-{events[0].pk}-{events[-1].pk}"
-        headers = {"Content-Type": "application/json", **signature(name, body)}
+        headers = {"Content-Type": "application/json", **signature(name, body), **trace(events)}
         yield Message(body, headers, len(events), Position(events[-1].pk))
         return
     before, sent = row.last_id, row.targets
@@ -166,9 +168,16 @@ def _messages(row: TrailReader, events: list[Event]) -> Iterator[Message]:
         for number, claims in build_all_claims(event, after=sent):
             # RFC 8935, section 2: one token in each request.
             headers = {"Content-Type": "application/secevent+jwt", "Accept": "application/json"}
+            headers |= trace([event])
             reached = Position(before, number) if number else Position(event.pk)
             yield Message(sign_security_event(claims).encode(), headers, 1, reached)
         before, sent = event.pk, 0
+
+
+def trace(events: list[Event]) -> dict[str, str]:
+    """Return the header of W3C Trace Context, if all events belong to the same trace."""
+    found = {str(event.data.get(TRACE)) for event in events}
+    return {TRACE: found.pop()} if len(found) == 1 and all(map(trace_of, found)) else {}
 
 
 def signature(name: str, body: bytes, *, at: int | None = None) -> dict[str, str]:
