@@ -6,11 +6,13 @@ simplejwt needs SECRET_KEY when it is imported, so no management command can sta
 import os
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 SECRETS = ("SECRET_KEY", "JWT_SIGNING_KEY", "AUDIT_KEY")
 BASE_DIR = Path(__file__).resolve().parent.parent
 AUDIT_KEY_LINE = re.compile(r"^[ \t]*+(?:export[ \t]++)?AUDIT_KEY[ \t]*+=[ \t]*+\S", re.MULTILINE)
+LOG_FORMAT_LINE = re.compile(r"^(?:export )?LOG_FORMAT=['\"]?(\w*+)", re.MULTILINE)
 HEADER = "# Written by `manage.py quickstart`. docs/operating.md lists every setting.\n"
 HTTPS_OFF = """\
 # The loopback address needs no TLS. Remove this line in a deployment.
@@ -21,6 +23,19 @@ HTTPS=off
 def env_file() -> Path:
     """Return the path of `.env`."""
     return Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env")
+
+
+def log_format() -> str:
+    """Return LOG_FORMAT, from the environment or else from `.env`; "" if neither has it.
+
+    What is wrong in the file is for `portal.settings` to report.
+    """
+    if "LOG_FORMAT" in os.environ:
+        return os.environ["LOG_FORMAT"]
+    with suppress(OSError, UnicodeDecodeError):
+        if found := LOG_FORMAT_LINE.search(env_file().read_text("utf-8")):
+            return found[1]
+    return ""
 
 
 def write_if_missing() -> list[str]:

@@ -12,6 +12,7 @@ import tempfile
 from typing import Any
 
 from portal import metrics_folder
+from portal.dotenv import log_format
 from portal.drain import drain_before_stop
 from portal.environment import Environment
 from portal.startup import bind_of, check_port, exit_with
@@ -40,6 +41,10 @@ control_socket_disable = True
 
 # The middleware in tokens/web/ writes the access log, at a tenth of the cost.
 accesslog = None
+# Only this is read from .env: a variable that the arbiter has would keep later changes of the file
+# from the workers that follow on HUP.
+if log_format() == "json":
+    logger_class = "portal.json_log.JsonLogger"
 
 # One scrape must show the counts of all workers.
 metrics_folder.prepare(metrics)

@@ -324,24 +324,27 @@ SPECTACULAR_SETTINGS = {
 STREAMS = ("stdout", "stderr")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 ACCESS_LOG = env.boolean("ACCESS_LOG", True)
+LOG_FORMAT = env.text("LOG_FORMAT", AppSettings.LOG_FORMAT.default, choices=("text", "json"))
 ADMIN_USER_SECTION = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
+        "text": {"format": "{asctime} {levelname} {name} {request_id} {message}", "style": "{"},
+        "json": {"()": "tokens.web.logging.JsonLines"},
         "bare": {"format": "{message}", "style": "{"},
     },
     "filters": {
         "denials": {"()": "tokens.web.logging.ShortDenials"},
         "tokens": {"()": "tokens.web.logging.RedactTokens"},
+        "request": {"()": "tokens.web.logging.NameRequest"},
         "outage": {"()": "portal.postgres.outage.OneLineAnOutage"},
     },
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["denials", "tokens"],
+            "formatter": LOG_FORMAT,
+            "filters": ["denials", "tokens", "request"],
         },
         # The audit trail as JSON lines. manage.py says stderr: a command's own output is there.
         "events": {

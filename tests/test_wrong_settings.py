@@ -77,6 +77,7 @@ WRONG = [
     ({"CSRF_TRUSTED_ORIGINS": "example.com"}, "CSRF_TRUSTED_ORIGINS"),
     ({"EVENT_LOG": "/var/log/events"}, "EVENT_LOG is none of stdout, stderr"),
     ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is none of"),
+    ({"LOG_FORMAT": "xml"}, "LOG_FORMAT is none of text, json"),
     ({"PORT": "http"}, "PORT is not a whole number"),
     ({"PORT": "70000"}, "PORT is not between"),
     ({"WEB_THREADS": "0"}, "WEB_THREADS is not between"),

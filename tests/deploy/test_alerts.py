@@ -149,7 +149,7 @@ def test_alerts_about_commands_that_do_not_run_fire(serve, alice, tmp_path):
         open_session(user=alice)
         list(seal_events(last=None))
     webhook.reader()
-    server = serve(WEBHOOK_URL="http://127.0.0.1:9/", WEBHOOK_SECRET="s" * 32)
+    server = serve(WEB_CONCURRENCY="1", WEBHOOK_URL="http://127.0.0.1:9/", WEBHOOK_SECRET="s" * 32)
     wait_for(server, lambda found: found.of("portal_seal_age_seconds"))
     provoked = Provoked(server, tmp_path)
     with time_machine.travel(long_ago, tick=True), clock.following_host():

@@ -236,7 +236,7 @@ def worker_of(server):
 
 @pytest.mark.slow
 def test_figures_of_the_database_follow_it(serve, alice):
-    server = serve(WEBHOOK_URL="http://127.0.0.1:9/", WEBHOOK_SECRET="s" * 32)
+    server = serve(WEB_CONCURRENCY="1", WEBHOOK_URL="http://127.0.0.1:9/", WEBHOOK_SECRET="s" * 32)
     found = wait_for(server, lambda found: found.of("portal_database_up") == 1)
     assert found.of("portal_live_sessions") == 0
     assert found.of("portal_unsealed_events") == 0
