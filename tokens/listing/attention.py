@@ -3,14 +3,11 @@
 Each rule reads a bounded number of the newest rows of the last day, in the order of an index.
 """
 
-import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
-from ipaddress import ip_network
 from itertools import pairwise
 from urllib.parse import urlencode
 from uuid import UUID
@@ -21,7 +18,13 @@ from django.utils.translation import gettext_lazy as _
 
 from tokens.conf import app_settings
 from tokens.db import clock
-from tokens.db.latest_sessions import latest_sessions
+from tokens.listing.places import (
+    known_places,
+    network_of,
+    place_of,
+    places_before,
+    what_is_new,
+)
 from tokens.listing.query import Text
 from tokens.listing.search import UserKey
 from tokens.listing.status import live, unended
@@ -38,10 +41,8 @@ REUSES, MANY_ACCOUNTS = 50, 10
 CROWDS, CROWD, CHECKED = 10, 200, 50
 CLOSE = timedelta(minutes=5)
 REFUSALS, BEFORE_LOGIN = 5, timedelta(minutes=15)
-# How many logins are compared with how many earlier sessions of the account. The networks of an
-# account that has used many say nothing.
-LOGINS, KNOWN, ROAMING = 200, 20, 5
-VERSION = re.compile(r"\d[\d._]*")
+# How many logins are compared with the places that their accounts have used.
+LOGINS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,27 +219,14 @@ def _locked(rule: Rule, since: datetime) -> list[Finding]:
 def _new_places(rule: Rule, since: datetime) -> list[Finding]:
     newest = live(Session.objects.filter(created_at__gt=since).exclude(user=None).exclude(ip=None))
     logins = list(newest.order_by("-created_at", "-id")[:LOGINS])
-    keys = latest_sessions(users={login.user_id for login in logins}, each=KNOWN)
-    known: dict[UserKey | None, list[Session]] = defaultdict(list)
-    read = ("user_id", "created_at", "user_agent", "ip")
-    for session in Session.objects.filter(pk__in=keys).only(*read):
-        known[session.user_id].append(session)
-    networks: dict[UUID, set[str]] = defaultdict(set)
-    for sid, ip in SessionOrigin.objects.filter(session__in=keys).values_list("session", "ip"):
-        networks[sid].add(_network(ip))
-    found = {}
+    known = known_places(users={login.user_id for login in logins})
+    found: dict[UUID, tuple[datetime, Text]] = {}
     for login in logins:
-        before = [one for one in known[login.user_id] if one.created_at < login.created_at]
-        devices = {_device(one.user_agent) for one in before}
-        seen = set().union(*(networks[one.pk] | {_network(one.ip)} for one in before))
-        new_device = _device(login.user_agent) not in devices
-        new_network = len(seen) < ROAMING and _network(login.ip) not in seen
-        if before and (new_device or new_network):
-            what = _("new device") if new_device else _("new network")
-            found[login.pk] = (
-                login.created_at,
-                _("new device and network") if new_device and new_network else what,
-            )
+        at, agent = login.created_at, login.user_agent
+        place = place_of(at=at, user_agent=agent, ips=[login.ip], session=login.pk)
+        earlier = places_before(place, known[login.user_id])
+        if (new := what_is_new(place, earlier)) is not None:
+            found[login.pk] = (at, new)
     return _of_sessions(rule, found)
 
 
@@ -258,19 +246,7 @@ def _events(kind: Kind, since: datetime) -> "QuerySet[Event]":
 
 def _is_elsewhere(one: str, other: str) -> bool:
     """Return whether two addresses are in different networks."""
-    return _network(one) != _network(other)
-
-
-@lru_cache(maxsize=4096)
-def _network(ip: str | None) -> str:
-    """Return the network of an address: /24, or /48 of IPv6."""
-    return str(ip_network((ip, 48 if ":" in ip else 24), strict=False)) if ip else ""
-
-
-@lru_cache(maxsize=1024)
-def _device(user_agent: str) -> str:
-    """Return a user agent without its versions, which change with each update."""
-    return VERSION.sub("", user_agent)
+    return network_of(one) != network_of(other)
 
 
 RULES = (
