@@ -20,10 +20,12 @@ from django.utils.module_loading import import_string
 from portal.values import (
     cache_problem,
     database_problem,
+    email_problem,
     folder_problem,
     host_problem,
     origin_problem,
     path_problem,
+    sender_problem,
 )
 
 T = TypeVar("T")
@@ -172,6 +174,22 @@ class Environment:
         except ValueError:
             return self._refuse(name, "is not an address", fallback)
         return parsed
+
+    def email(self, name: str, default: str) -> dict[str, Any]:
+        """Return Django's settings for sending mail."""
+        value = self._expanded(name, default) or default
+        try:
+            wrong = email_problem(value)
+        except ValueError:
+            wrong = "is not an address"
+        parsed = self._env.email_url_config(default if wrong else value)
+        return self._refuse(name, wrong, parsed) if wrong else parsed
+
+    def sender(self, name: str, default: str) -> str:
+        """Return the sender of mails."""
+        value = self._expanded(name, default) or default
+        wrong = sender_problem(value)
+        return self._refuse(name, wrong, default) if wrong else value
 
     def _expanded(self, name: str, default: str) -> str:
         """Return the raw value. A value ``$OTHER`` names another variable, which must exist."""

@@ -231,6 +231,23 @@ else:
 
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 
+# --- Mail: on the console unless EMAIL_URL says otherwise.
+_email = env.email("EMAIL_URL", default="consolemail://")
+EMAIL_BACKEND, EMAIL_FILE_PATH = _email["EMAIL_BACKEND"], _email["EMAIL_FILE_PATH"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_USER"], _email["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = (
+    _email.get("EMAIL_USE_TLS", False),
+    _email.get("EMAIL_USE_SSL", False),
+)
+EMAIL_HOST = _email["EMAIL_HOST"] or "localhost"
+EMAIL_PORT = _email["EMAIL_PORT"] or (587 if EMAIL_USE_TLS else 465 if EMAIL_USE_SSL else 25)
+# Seconds for each step.
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.sender("DEFAULT_FROM_EMAIL", "portal@localhost")
+PORTAL_URL = env.text("PORTAL_URL", AppSettings.PORTAL_URL.default)
+NOTICES_PER_DAY = env.integer("NOTICES_PER_DAY", AppSettings.NOTICES_PER_DAY.default)
+NOTICE_LANGUAGE = env.text("NOTICE_LANGUAGE", AppSettings.NOTICE_LANGUAGE.default)
+
 # --- People.
 AUTHENTICATION_BACKENDS = ["tokens.accounts.backend.ThrottledModelBackend"]
 PASSWORD_HASHERS = [

@@ -6,11 +6,13 @@ an address that may be a password.
 
 import re
 from collections.abc import Collection
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql", "psql", "pgsql")
 CACHE_SCHEMES = ("redis", "rediss", "locmemcache")
+EMAIL_SCHEMES = ("smtp", "smtp+tls", "smtp+ssl", "consolemail", "filemail")
 # What django-environ takes out of an address, beside the options of the driver.
 DATABASE_SETTINGS = {"CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "DISABLE_SERVER_SIDE_CURSORS"}
 CACHE_SETTINGS = {"TIMEOUT", "KEY_PREFIX", "VERSION"}
@@ -84,6 +86,32 @@ def cache_problem(value: str) -> str:
     if url.path.strip("/") and not url.path.strip("/").isdecimal():
         return "names a database of Redis that is not a number"
     return _unknown(_options(url.query), CACHE_SETTINGS)
+
+
+def email_problem(value: str) -> str:
+    """Look at EMAIL_URL. Raises `ValueError` for a text that is no address."""
+    url = urlsplit(value)
+    if "://" not in value or url.scheme not in EMAIL_SCHEMES:
+        return f"does not begin with one of {', '.join(f'{name}://' for name in EMAIL_SCHEMES)}"
+    if url.query:
+        return "has options, and the scheme says everything: smtp+tls://user:password@host:587"
+    if url.scheme.startswith("smtp") and not url.hostname:
+        return "names no host"
+    if bool(url.username) != bool(url.password):
+        return "needs a user and a password, or neither"
+    if url.port == 0:
+        return "names the port 0"
+    if url.scheme == "filemail" and not url.path:
+        return "names no folder"
+    return ""
+
+
+def sender_problem(value: str) -> str:
+    """Look at DEFAULT_FROM_EMAIL: an address, or a name with one."""
+    _name, address = parseaddr(value)
+    local, _at, domain = address.rpartition("@")
+    known = local and NAMED_HOST.fullmatch(domain) and value.isprintable()
+    return "" if known else "is no address such as Portal <portal@example.com>"
 
 
 def _unknown(options: set[str], known: Collection[str]) -> str:

@@ -210,6 +210,27 @@ def check_webhook(**_: object) -> list[CheckMessage]:
     return found
 
 
+@register("tokens")
+def check_notices(**_: object) -> list[CheckMessage]:
+    """Check what mails to owners need (E043 to E045)."""
+    found: list[CheckMessage] = []
+    url = app_settings.PORTAL_URL.rstrip("/")
+    if url and not (
+        _is_web_address(url) and url == "{0.scheme}://{0.netloc}".format(urlsplit(url))
+    ):
+        message = "PORTAL_URL is not an address without a path, such as https://portal.example.com."
+        hint = "Set it to what people type to reach the site, or leave it empty."
+        found.append(Error(message, hint=hint, id="tokens.E043"))
+    if app_settings.NOTICES_PER_DAY < 0:
+        found.append(Error("NOTICES_PER_DAY must be 0 or more.", id="tokens.E044"))
+    path = app_settings.NOTICE_LANGUAGE
+    if path and (wrong := _function_problem(path, "user")):
+        message = f"NOTICE_LANGUAGE is {path!r}, which {wrong}."
+        hint = "Name a function by its path, such as accounts.models.language_of."
+        found.append(Error(message, hint=hint, id="tokens.E045"))
+    return found
+
+
 def _is_web_address(url: str) -> bool:
     if not url.isprintable() or " " in url:
         return False
@@ -315,15 +336,15 @@ def check_transition(**_: object) -> list[CheckMessage]:
         message = "LEGACY_UNTIL is neither a datetime nor ISO 8601 text such as 2026-12-31."
         hint = "Write a date, or an instant with its time zone."
         found.append(Error(message, hint=hint, id="tokens.E033"))
-    if app_settings.CLAIMS and (wrong := _claims_problem(app_settings.CLAIMS)):
+    if app_settings.CLAIMS and (wrong := _function_problem(app_settings.CLAIMS, "user", "session")):
         message = f"CLAIMS is {app_settings.CLAIMS!r}, which {wrong}."
         hint = "Name a function by its path, such as accounts.tokens.claims."
         found.append(Error(message, hint=hint, id="tokens.E034"))
     return found
 
 
-def _claims_problem(path: str) -> str:
-    """Say what is wrong with the CLAIMS function; "" if nothing is."""
+def _function_problem(path: str, *arguments: str) -> str:
+    """Say why the function that a setting names can't be called; "" if it can."""
     try:
         function = import_string(path)
     except ImportError:
@@ -331,9 +352,9 @@ def _claims_problem(path: str) -> str:
     if not callable(function):
         return "is no function that can be imported"
     try:
-        signature(function).bind("user", "session")
+        signature(function).bind(*arguments)
     except TypeError:
-        return "does not take a user and a session"
+        return f"does not take a {' and a '.join(arguments)}"
     except ValueError:
         return "is no function of Python"
     return ""

@@ -249,6 +249,24 @@ class AppSettings:
         fallback=lambda: _simplejwt("ISSUER") or "token-portal",
     )
 
+    # Notices
+    PORTAL_URL = Setting(
+        "",
+        "Address under which people reach the site, such as `https://portal.example.com`, for the "
+        "links in mails. Empty: `send_notices` sends none.",
+    )
+    NOTICES_PER_DAY = Setting(
+        10,
+        "How many mails about its account a user gets in 24 hours at most; those about logins "
+        "alone use half of them. What happens beyond that is in the next mail. 0: no limit.",
+        unit="mails",
+    )
+    NOTICE_LANGUAGE = Setting(
+        "",
+        "Dotted path of a function `(user) -> str` that returns the code of a user's language. "
+        "Empty: mails are in LANGUAGE_CODE.",
+    )
+
     @classmethod
     def declared(cls) -> list[Setting[object]]:
         """Return the declarations in the order above."""

@@ -23,6 +23,7 @@ from tests.audit.faces import (
     log_in_with_code,
     login,
     new_password,
+    not_me,
     one_failure,
     own_password,
     propose_all,
@@ -160,6 +161,7 @@ ACCOUNTS = [
         reason="password changed", data=ENDED),
     Act(Kind.PASSWORD_CHANGED, "command", typed_password, reason="password changed",
         data=ENDED, request=False),
+    Act(Kind.NOT_ME, "account", not_me, reason="reported by its owner", data=ENDED),
     Act(Kind.USER_DEACTIVATED, "admin", lambda w: change_form(w, is_active=None), actor="sam",
         reason="user deactivated", data=ENDED),
     Act(Kind.USER_DELETED, "admin", lambda w: w.admin(

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from tests.support.factors import code_of, shown_key, with_app
 from tests.support.legacy import legacy_pair
+from tests.support.routes import link_of
 from tests.support.tokens import later, pair_of
 from tests.support.users import PASSWORD, make_staff
 from tokens.accounts.factors import new_recovery_codes
@@ -179,6 +180,12 @@ def new_password(world: World) -> Any:
 def own_password(world: World) -> Any:
     new = {"new_password1": "another good one 7", "new_password2": "another good one 7"}
     return world.own.post("/account/password/", {"old_password": PASSWORD, **new})
+
+
+def not_me(world: World) -> Any:
+    """Follow the link of a mail, without a login."""
+    link = link_of(world.alice)
+    return world.api.post(f"/account/notices/?link={link}")
 
 
 def typed_password(world: World) -> None:

@@ -67,6 +67,7 @@ def ring_with_a_retired_key():
 @pytest.mark.django_db(transaction=True)
 def test_each_documented_line_of_a_command_works(alice, settings, monkeypatch):
     settings.LOGIN_ATTEMPTS = 1
+    settings.PORTAL_URL = "https://portal.example.com"
     token = pair_of(alice).access
     record_attempt(username="alice")
     with pytest.raises(LoginLocked):

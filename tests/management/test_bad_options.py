@@ -35,6 +35,7 @@ FAR = "9999-12-31T23:59:59-14:00"
         ("deliver_events", "--pause", "-1"),
         ("deliver_events", "--timeout", "0"),
         ("deliver_events", "--timeout", "nan"),
+        ("send_notices", "--pause", "0"),
         ("seal_events", "--wait", "-1"),
         ("verify_events", "--from", "-1"),
         ("verify_events", "--from", "7"),

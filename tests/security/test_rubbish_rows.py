@@ -20,6 +20,7 @@ from tokens.models import (
     EventWindow,
     FeedEntry,
     LoginThrottle,
+    Notice,
     Refusal,
     RevocationJob,
     RevocationTarget,
@@ -38,6 +39,7 @@ COMMANDS = {
     "purge_events": {"days": 1},
     "services": {"act": "list"},
     "deliver_events": {},
+    "send_notices": {},
 }
 
 
@@ -63,6 +65,7 @@ def rows(user: Any, session: Any) -> dict[str, models.Model]:
         ),
         "rollup": Rollup(hour=now, kind="refresh", events=1, total=1),
         "reader": TrailReader(name="webhook"),
+        "notice": Notice(user=user, events=[1], created_at=now),
         "window": EventWindow(key="0" * 64),
         "event target": EventTarget(event_id=1, number=1, session_id=session.pk, user=user),
     }
@@ -70,7 +73,7 @@ def rows(user: Any, session: Any) -> dict[str, models.Model]:
 
 NAMES = [
     "job", "target", "view", "service", "feed", "cutoff", "browsers", "throttle", "refusal",
-    "origin", "rollup", "reader", "window", "event target",
+    "origin", "rollup", "reader", "notice", "window", "event target",
 ]  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from django.utils import timezone
 from tokens.db import clock
 from tokens.jwt.algorithms import ALGORITHMS
 from tokens.keyring.acts import add_key
-from tokens.models import BrowserSession, Cutoff, Event, Factor, FactorKind, Refusal
+from tokens.models import BrowserSession, Cutoff, Event, Factor, FactorKind, Notice, Refusal
+from tokens.notices.links import Link, address
 from tokens.revocation import Selection, preview, propose, start_job
 from tokens.services import add_service
 from tokens.sessions.issue import open_session
@@ -94,9 +95,16 @@ class Things:
             "service": service.service.pk,
             "key": key.pk,
             "factor": factor.pk,
+            "link": link_of(bob),
             "event": Event.objects.order_by("pk")[0].pk,
             "type": ContentType.objects.get_for_model(User).pk,
         }
 
     def spell(self, address: str, **more: Any) -> str:
         return address.format(**self.named, **more)
+
+
+def link_of(user: User) -> str:
+    """Return the link of a mail that was sent to the user."""
+    notice = Notice.objects.create(user=user, handed_over_at=timezone.now())
+    return address(notice, Link.NOT_ME).rpartition("=")[2]

@@ -3,7 +3,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from tokens.account import events, factors, sessions
+from tokens.account import events, factors, notices, sessions
 from tokens.account.login import AccountLoginView
 from tokens.account.password import OwnPasswordView
 from tokens.account.second_step import SecondStepView
@@ -23,6 +23,8 @@ urlpatterns = pages(
         path("login/code/", second_step, name="second-step"),
         path("logout/", PageLogoutView.as_view(own="tokens_account:login"), name="logout"),
         path("events/", events.index, name="events"),
+        path("password/new/", notices.new_password, name="new-password"),
+        path("notices/", notices.not_me, name="not-me"),
         path("password/", login_needed(OwnPasswordView.as_view()), name="password"),
         path("factors/", factors.index, name="factors"),
         path("factors/app/", factors.add_app, name="add-app"),

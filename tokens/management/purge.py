@@ -28,6 +28,7 @@ from tokens.models import (
     FeedEntry,
     Kind,
     LoginThrottle,
+    Notice,
     OutstandingToken,
     Refusal,
     RevokedSession,
@@ -35,6 +36,7 @@ from tokens.models import (
     SessionToken,
 )
 from tokens.models.lengths import HIGHEST_COUNT
+from tokens.notices.send import KEPT
 from tokens.revocation.sessions import lock_sessions
 from tokens.services.feed import kept_for
 from tokens.validation.browser import valid_from
@@ -182,6 +184,11 @@ def _delete_ended_browsers(store: Any, *, cutoffs: list[BrowserCutoff]) -> None:
                 store(key).delete()
         else:
             _delete(rows.filter(session_key__in=ended))
+
+
+def purge_notices(*, now: datetime) -> None:
+    """Delete the mails whose links no longer work."""
+    _delete(Notice.objects.filter(created_at__lt=now - KEPT))
 
 
 def purge_windows(*, now: datetime, reason: str) -> None:

@@ -5,7 +5,7 @@ traits from here. To add a kind, add a member to `Kind` and record it where the 
 """
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum, auto
 from typing import Literal, Self
 
 from django.db import models
@@ -39,6 +39,15 @@ class Mark(StrEnum):
     LOGIN = "login"
     REUSE = "reuse"
     END = "end"
+
+
+class Told(Enum):
+    """Say which events of a kind are in mails to the owner of the account."""
+
+    NONE = auto()
+    ALL = auto()
+    BY_STAFF = auto()
+    NEW_PLACE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,7 @@ class Traits:
     - ``measure``: the chart that counts it.
     - ``mark``: the symbol in the timeline of a session.
     - ``issues_token``: the event's ``jti`` is a token that this act issued.
+    - ``told``: the events that are in mails to the owner.
     - ``read_only``: a read that changes nothing; the timeline of a session leaves it out.
     """
 
@@ -86,6 +96,7 @@ class Traits:
     measure: Measure | None = None
     mark: Mark = Mark.NONE
     issues_token: bool = False
+    told: Told = Told.NONE
     read_only: bool = False
 
     @property
@@ -124,6 +135,7 @@ class Kind(models.TextChoices):
             measure=Measure.LOGINS,
             mark=Mark.LOGIN,
             issues_token=True,
+            told=Told.NEW_PLACE,
         ),
         _("logged in"),
     )
@@ -195,6 +207,7 @@ class Kind(models.TextChoices):
             caep=Caep("admin", one_session=True),
             measure=Measure.REVOCATIONS,
             mark=Mark.END,
+            told=Told.BY_STAFF,
         ),
         _("token revoked"),
     )
@@ -206,6 +219,7 @@ class Kind(models.TextChoices):
             caep=Caep("admin", one_session=True),
             measure=Measure.REVOCATIONS,
             mark=Mark.END,
+            told=Told.BY_STAFF,
         ),
         _("session revoked"),
     )
@@ -217,6 +231,7 @@ class Kind(models.TextChoices):
             security=True,
             caep=Caep("admin"),
             measure=Measure.REVOCATIONS,
+            told=Told.BY_STAFF,
         ),
         _("all of a user revoked"),
     )
@@ -228,6 +243,7 @@ class Kind(models.TextChoices):
             security=True,
             caep=Caep("admin", by_session=True),
             measure=Measure.REVOCATIONS,
+            told=Told.BY_STAFF,
         ),
         _("bulk revocation"),
     )
@@ -238,6 +254,7 @@ class Kind(models.TextChoices):
             severity=Severity.NOTICE,
             security=True,
             measure=Measure.REVOCATIONS,
+            told=Told.BY_STAFF,
         ),
         _("browser sessions revoked"),
     )
@@ -274,6 +291,7 @@ class Kind(models.TextChoices):
             security=True,
             caep=Caep("admin", by_session=True),
             measure=Measure.REVOCATIONS,
+            told=Told.BY_STAFF,
         ),
         _("cutoff set"),
     )
@@ -284,32 +302,49 @@ class Kind(models.TextChoices):
     )
     PASSWORD_CHANGED = (
         "password_changed",
-        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True, caep=Caep("policy")),
+        Traits(
+            ecs=ACCOUNT_CHANGE,
+            severity=Severity.NOTICE,
+            security=True,
+            caep=Caep("policy"),
+            told=Told.ALL,
+        ),
         _("password changed"),
+    )
+    NOT_ME = (
+        "not_me",
+        Traits(
+            ecs=ACCOUNT_CHANGE,
+            severity=Severity.WARNING,
+            security=True,
+            caep=Caep("user"),
+            measure=Measure.REVOCATIONS,
+        ),
+        _("reported by its owner"),
     )
     FACTOR_ADDED = (
         "factor_added",
-        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True),
+        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True, told=Told.ALL),
         _("second factor added"),
     )
     FACTOR_REMOVED = (
         "factor_removed",
-        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True),
+        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True, told=Told.ALL),
         _("second factor removed"),
     )
     FACTORS_RESET = (
         "factors_reset",
-        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.WARNING, security=True),
+        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.WARNING, security=True, told=Told.ALL),
         _("second factors reset"),
     )
     RECOVERY_CODES = (
         "recovery_codes",
-        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True),
+        Traits(ecs=ACCOUNT_CHANGE, severity=Severity.NOTICE, security=True, told=Told.ALL),
         _("recovery codes created"),
     )
     RECOVERY_CODE_USED = (
         "recovery_code_used",
-        Traits(ecs=SESSION_CHECK, severity=Severity.NOTICE, security=True),
+        Traits(ecs=SESSION_CHECK, severity=Severity.NOTICE, security=True, told=Told.ALL),
         _("recovery code used"),
     )
     USER_DEACTIVATED = (
@@ -419,6 +454,8 @@ def traits_of(kind: str) -> Traits:
 SECURITY_KINDS = tuple(kind for kind in Kind if kind.traits.security)
 # Acts by filter or cutoff, whose reach no page of a session or user shows.
 BULK_KINDS = (Kind.REVOKE_MATCHING, Kind.CUTOFF)
+TOLD_KINDS = tuple(kind for kind in Kind if kind.traits.told is not Told.NONE)
+LOGIN_KINDS = tuple(kind for kind in Kind if kind.traits.mark is Mark.LOGIN)
 READ_ONLY_KINDS = tuple(kind for kind in Kind if kind.traits.read_only)
 MEASURED_KINDS = {kind.value: kind.traits.measure for kind in Kind if kind.traits.measure}
 
@@ -443,6 +480,7 @@ OWNER_WORDS: dict[str, str | Promise] = {
     Kind.REVOKE_BROWSERS: _("Browsers were logged out"),
     Kind.CUTOFF: _("Sessions were ended"),
     Kind.PASSWORD_CHANGED: _("The password was changed"),
+    Kind.NOT_ME: _("You reported that this wasn’t you, and everything was ended"),
     Kind.FACTOR_ADDED: _("A second factor was added"),
     Kind.FACTOR_REMOVED: _("A second factor was removed"),
     Kind.FACTORS_RESET: _("The second factors were removed"),

@@ -14,6 +14,7 @@ class Reason(StrEnum):
     BY_HOLDER = "revoked by its holder"
     REUSE = "a used-up refresh token was presented again"
     PASSWORD_CHANGED = "password changed"  # noqa: S105
+    NOT_ME = "reported by its owner"
     USER_DEACTIVATED = "user deactivated"
     USER_DEACTIVATED_IN_DATABASE = "user deactivated in the database"
     USER_DELETED = "user deleted"

@@ -84,6 +84,13 @@ def device_of(session: Session | BrowserSession) -> str:
     return f"{session.name} ({kind})" if session.name and kind else session.name or kind
 
 
+@register.filter
+def plain_device(agent: str) -> str:
+    """Name a device in a mail, where a word of the client's own could become a link."""
+    name = device(agent)
+    return name if agent and not set(name) & set(".:/@") else _("unknown")
+
+
 register.filter("holds_token", holds_redacted)
 register.filter("email", email_of)
 

@@ -64,6 +64,7 @@ class Command(TokensCommand):
         purge.purge_browser_cutoffs(now=now)
         close_overdue()
         purge.purge_feed(now=now)
+        purge.purge_notices(now=now)
         purge.purge_windows(now=now, reason=reason)
         keys = [key.kid for key in retire_due_keys()] if in_database() else []
         facts = {"tokens": tokens, "sessions": sessions, "counters": counters}

@@ -1,0 +1,77 @@
+"""Pages behind the links of mails. They need no login, and a GET changes nothing."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.forms import SetPasswordForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from tokens.models import Notice
+from tokens.notices.links import PARAMETER, Link, find
+from tokens.notices.report import choose_password, report_not_me
+from tokens.web.login import login_url
+
+
+def _opened_by(link: Link) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """Call a view with the row of the link, or show that the link can't be used.
+
+    The page is the same whatever is wrong, so it doesn't tell whether there is an account.
+    """
+
+    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def opened(request: HttpRequest) -> HttpResponse:
+            notice = find(request.GET.get(PARAMETER, ""), link)
+            response = _over(request) if notice is None else view(request, notice)
+            # The next page must not learn the link.
+            response.headers["Referrer-Policy"] = "no-referrer"
+            return response
+
+        guarded = require_http_methods(["GET", "HEAD", "POST"])(opened)
+        return never_cache(sensitive_post_parameters()(guarded))
+
+    return decorate
+
+
+@_opened_by(Link.NOT_ME)
+def not_me(request: HttpRequest, notice: Notice) -> HttpResponse:
+    user = notice.user
+    context = {"account": user, "password": user.has_usable_password()}
+    if request.method != "POST":
+        return render(request, "tokens/account/not_me.html", context)
+    if not report_not_me(notice=notice):
+        return _over(request)
+    if request.user == user:
+        request.session.flush()
+    return render(request, "tokens/account/not_me_done.html", context)
+
+
+@_opened_by(Link.PASSWORD)
+def new_password(request: HttpRequest, notice: Notice) -> HttpResponse:
+    form = NewPasswordForm(notice.user, request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return render(request, "tokens/account/new_password.html", {"form": form})
+    if not choose_password(notice=notice, password=form.cleaned_data["new_password1"]):
+        return _over(request)
+    messages.success(request, _("The password is changed. Log in with it."))
+    return redirect(login_url("tokens_account:login"))
+
+
+class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
+    """Ask for a new password, twice, with the checks of AUTH_PASSWORD_VALIDATORS."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["class"] = "input"
+
+
+def _over(request: HttpRequest) -> HttpResponse:
+    return render(request, "tokens/account/link_over.html", status=404)
