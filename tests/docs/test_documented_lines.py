@@ -16,8 +16,14 @@ from tokens.jwt.algorithms import ALGORITHMS
 from tokens.keyring.acts import add_from_environment, add_key, retire_key
 
 OWN = {name for name, app in get_commands().items() if app in ("tokens", "portal")}
-# They write files, and have tests of their own.
-ELSEWHERE = {"quickstart", "seed_demo", "rotate_signing_key"}
+# They read or write files, and have tests of their own.
+ELSEWHERE = {
+    "after_restore",
+    "backup_database",
+    "quickstart",
+    "rotate_signing_key",
+    "seed_demo",
+}
 # A line of `manage.py`, or inline code of a command with options.
 LINES = (re.compile(r"manage\.py ([a-z_]+)([^|;&]*)"), re.compile(r"^([a-z_]+)( .+)"))
 
