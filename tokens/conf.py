@@ -264,7 +264,8 @@ class AppSettings:
     NOTICE_LANGUAGE = Setting(
         "",
         "Dotted path of a function `(user) -> str` that returns the code of a user's language. "
-        "Empty: mails are in LANGUAGE_CODE.",
+        "Empty: mails are in the language of the page on which the user last logged in, else in "
+        "LANGUAGE_CODE.",
     )
 
     @classmethod

@@ -29,6 +29,7 @@ from tokens.accounts.upgrades import is_upgrade
 from tokens.listing.status import has_field, unended
 from tokens.models import Kind, Session
 from tokens.models.reasons import Reason
+from tokens.notices.language import note_language
 from tokens.origin import current_actor
 from tokens.revocation import revoke_user
 from tokens.revocation.browsers import end_browser_session
@@ -139,11 +140,12 @@ if user_logged_in.disconnect(dispatch_uid="update_last_login"):
 def record_login(
     sender: type[Model], request: HttpRequest | None, user: AbstractBaseUser, **_: object
 ) -> None:
-    """Record a browser's login."""
+    """Record a browser's login, and the language of its page."""
     if request is None or request.method is None:
         return  # a test or a script made itself a session, without a request
-    with _ended_by_fault(request.session):
+    with _ended_by_fault(request.session), transaction.atomic():
         audit.record(kind=Kind.LOGIN, actor=user, subject=user, data=BROWSER)
+        note_language(user)
 
 
 @receiver(user_logged_out)

@@ -189,6 +189,16 @@ def test_mails_are_in_the_language_that_a_function_tells(settled, settings):
     assert "Hallo alice" in message.body
 
 
+def test_mails_are_in_the_language_of_the_last_login_on_a_page(client, settled):
+    form = {"username": "alice", "password": PASSWORD}
+    for wanted, words in (("de", "Anmeldung von einem"), ("en", "Login from a new")):
+        client.logout()
+        agent, headers = f"Browser {wanted}", {"accept-language": wanted}
+        client.post("/account/login/", form, headers=headers, HTTP_USER_AGENT=agent)
+        (message,) = sent()[0]
+        assert words in message.subject
+
+
 def german(user):
     return "de"
 

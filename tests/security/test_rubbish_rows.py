@@ -21,6 +21,7 @@ from tokens.models import (
     FeedEntry,
     LoginThrottle,
     Notice,
+    NoticeLanguage,
     Refusal,
     RevocationJob,
     RevocationTarget,
@@ -66,6 +67,7 @@ def rows(user: Any, session: Any) -> dict[str, models.Model]:
         "rollup": Rollup(hour=now, kind="refresh", events=1, total=1),
         "reader": TrailReader(name="webhook"),
         "notice": Notice(user=user, events=[1], created_at=now),
+        "language": NoticeLanguage(user=user, code="de"),
         "window": EventWindow(key="0" * 64),
         "event target": EventTarget(event_id=1, number=1, session_id=session.pk, user=user),
     }
@@ -73,7 +75,7 @@ def rows(user: Any, session: Any) -> dict[str, models.Model]:
 
 NAMES = [
     "job", "target", "view", "service", "feed", "cutoff", "browsers", "throttle", "refusal",
-    "origin", "rollup", "reader", "notice", "window", "event target",
+    "origin", "rollup", "reader", "notice", "language", "window", "event target",
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from tokens.models.factor import Factor, FactorKind, RecoveryCode
 from tokens.models.feed_entry import FeedEntry
 from tokens.models.job import RevocationJob, RevocationTarget
 from tokens.models.kinds import Kind, Measure
-from tokens.models.notice import Notice, NoticeState
+from tokens.models.notice import Notice, NoticeLanguage, NoticeState
 from tokens.models.proposal import Proposal, ProposalState
 from tokens.models.reader import TrailReader
 from tokens.models.refusal import Refusal
@@ -40,6 +40,7 @@ __all__ = [
     "LoginThrottle",
     "Measure",
     "Notice",
+    "NoticeLanguage",
     "NoticeState",
     "OutstandingToken",
     "Proposal",

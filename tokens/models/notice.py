@@ -61,3 +61,23 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.id} to {self.user_id}, {self.state}"
+
+
+class NoticeLanguage(models.Model):
+    """The language in which an account gets its mails."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        # A row that outlives its user is of no use, and must not keep the account.
+        db_constraint=False,
+        primary_key=True,
+        related_name="+",
+    )
+    code = ReadableCharField(max_length=16)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.code}"

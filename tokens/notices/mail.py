@@ -4,14 +4,12 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 from django.template.loader import render_to_string
 from django.utils import translation
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -23,6 +21,7 @@ from tokens.listing.search import email_of
 from tokens.models import Event, Notice
 from tokens.models.kinds import Told
 from tokens.models.readable import is_readable
+from tokens.notices.language import language_of
 from tokens.notices.links import Link, address
 
 HIDDEN = re.compile(character_class((*CONTROLS, *INVISIBLE)))
@@ -72,14 +71,6 @@ def build(notice: Notice, *, to: str) -> EmailMessage:
                 "Auto-Submitted": "auto-generated",
             },
         )
-
-
-def language_of(user: AbstractBaseUser) -> str:
-    """Return the language of an account: what NOTICE_LANGUAGE says, if the project has it."""
-    wanted = ""
-    if app_settings.NOTICE_LANGUAGE:
-        wanted = import_string(app_settings.NOTICE_LANGUAGE)(user)
-    return wanted if wanted in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 
 
 def _subject(notice: Notice, lines: list[Line]) -> str:
