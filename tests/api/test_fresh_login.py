@@ -78,3 +78,13 @@ def test_no_minutes_ask_for_nothing(call, alice, settings):
     for _ in range(26):
         open_session(user=alice)
     assert call(f"users/{alice.pk}", minutes=60).status_code == 200
+
+
+def test_limit_of_none_asks_for_each_session_of_others(call, alice, sam, settings):
+    settings.STEP_UP_OVER = 0
+    issued = pair_of(alice)
+    own = pair_of(sam).session
+    assert_asks(call(f"sessions/{issued.session.pk}", minutes=11))
+    assert_asks(call(f"tokens/{jti(issued.refresh)}", minutes=11))
+    assert call(f"sessions/{own.pk}", minutes=60).status_code == 200
+    assert call(f"sessions/{issued.session.pk}", minutes=1).status_code == 200

@@ -46,11 +46,13 @@ def guard_superuser(request: Request, user: AbstractBaseUser | None) -> None:
     """Check whether the caller may end sessions of ``user`` now.
 
     Another superuser needs a permission, which is a recorded PermissionDenied, and a fresh login.
+    With STEP_UP_OVER=0, any other user needs the login.
     """
     if not may_revoke(actor=request.user, user=user):
         record_denial(request, REVOKE_SUPERUSER)
         raise PermissionDenied
-    if getattr(user, "is_superuser", False) and user != request.user:
+    far = getattr(user, "is_superuser", False) or not app_settings.STEP_UP_OVER
+    if far and user != request.user:
         require_fresh_login(request)
 
 
