@@ -272,3 +272,42 @@ def test_cutoff_of_the_acting_browser_is_no_proof(desk, alice, sam):
     desk.post(f"/staff/revoke/?user={sam.pk}", OTHER)
     open_many(alice)
     assert ASKED in desk.get(f"/staff/revoke/?user={alice.pk}").text
+
+
+def test_filter_that_finds_everybody_needs_a_proof_however_few_they_are(desk, alice, bob):
+    for user in (alice, bob):
+        open_session(user=user)
+    age(desk)
+    assert ASKED in desk.get("/staff/revoke/?matching=sessions&used_before=2090-01-01").text
+    assert ASKED not in desk.get("/staff/revoke/?matching=sessions&q=alice").text
+
+
+def test_limit_above_what_a_review_counts_is_reached_there(desk, alice, settings, monkeypatch):
+    monkeypatch.setattr("tokens.revocation.reviews.CAP", 3)
+    settings.STEP_UP_OVER = 5
+    open_many(alice, 6)
+    age(desk)
+    assert ASKED in desk.get(f"/staff/revoke/?user={alice.pk}").text
+
+
+def test_selected_rows_and_admin_actions_need_a_proof(desk, alice):
+    open_many(alice)
+    keys = [str(key) for key in Session.objects.values_list("pk", flat=True)]
+    age(desk)
+    rows = {"listed": "&".join(f"session={key}" for key in keys)}
+    chosen = {"action": "revoke_selected", "_selected_action": keys}
+    form = {"reason": "lost device", "detail": "", "typed": str(MANY)}
+    in_the_admin = {"reason": "lost", "number": str(MANY), "confirm": "1"}
+    own = f"/staff/revoke/?user={desk.session['_auth_user_id']}"
+    for path, given in (
+        ("/staff/revoke/", rows),
+        ("/staff/revoke/", rows | form),
+        (own, rows | form),
+        ("/admin/tokens/session/", chosen),
+        ("/admin/tokens/session/", chosen | in_the_admin),
+        ("/admin/tokens/session/revoke-matching/?q=alice", in_the_admin),
+    ):
+        assert ASKED in desk.post(path, given).text, path
+    assert live() == MANY
+    desk.post("/admin/tokens/session/", chosen | in_the_admin | {"password": PASSWORD})
+    assert live() == 0

@@ -186,7 +186,9 @@ def needs_proof(*, actor: Actor, selection: Selection, found: Preview) -> bool:
     proved = browser is not None and has_fresh_proof(browser.session)
     if proved or actor is None or _only_own(selection, actor):
         return False
-    if selection.everything or max(found.sessions, found.tokens) > app_settings.STEP_UP_OVER:
+    if _is_above(app_settings.STEP_UP_OVER, found) or reaches_everybody(
+        selection=selection, found=found, actor=actor
+    ):
         return True
     others = {*found.owners, *selection.users} - {actor.pk}
     if selection.spare_superusers or not others:
@@ -204,9 +206,14 @@ def needs_approval(*, actor: Actor, selection: Selection, found: Preview) -> boo
     most = app_settings.TWO_PERSON_OVER
     if not most or _only_own(selection, actor):
         return False
-    return max(found.sessions, found.tokens) > most or reaches_everybody(
+    return _is_above(most, found) or reaches_everybody(
         selection=selection, found=found, actor=actor
     )
+
+
+def _is_above(most: int, found: Preview) -> bool:
+    """Return whether more than ``most`` sessions would end, as far as a review counts them."""
+    return max(found.sessions, found.tokens) > min(most, CAP - 1)
 
 
 def reaches_everybody(*, selection: Selection, found: Preview, actor: Actor) -> bool:
