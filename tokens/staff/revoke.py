@@ -193,16 +193,20 @@ def _review(
     named = revocation.may_see_rows(request.user)
     users = _names(selection, found) if named else ""
     ahead = selection.everybody and _is_ahead(request)
+    proposes = revocation.needs_approval(actor=request.user, selection=selection, found=found)
+    browsers = _browsers_in_words(selection, users, ahead) if found.browsers else ""
+    if browsers and not proposes and _reaches_own_browser(request, selection):
+        browsers += f" {_('The one you are using stays.')}"
     context = {
         "found": found,
         "named": named,
         "users": users,
         "ahead": ahead,
-        "browsers": _browsers_in_words(request, selection, users, ahead) if found.browsers else "",
+        "browsers": browsers,
         "long": _takes_long(selection, found),
         "form": form,
         "proof": proof,
-        "proposes": revocation.needs_approval(actor=request.user, selection=selection, found=found),
+        "proposes": proposes,
         "address": _address(request, selection),
         "selection": selection,
         "listed": request.POST.get("listed"),
@@ -244,18 +248,19 @@ def _is_ahead(request: HttpRequest) -> bool:
     return before is not None and before > clock.now() + timedelta(seconds=1)
 
 
-def _browsers_in_words(request: HttpRequest, selection: Selection, users: str, ahead: bool) -> str:
+def _reaches_own_browser(request: HttpRequest, selection: Selection) -> bool:
+    return selection.everybody or request.user.pk in selection.users
+
+
+def _browsers_in_words(selection: Selection, users: str, ahead: bool) -> str:
     """Describe which browser sessions end. They aren't counted, so there may be none."""
     before = selection.issued_before
     if users:
-        words = _("This ends any browser sessions of %s.") % users
-    elif before is not None and not ahead:
+        return _("This ends any browser sessions of %s.") % users
+    if before is not None and not ahead:
         at = date_format(timezone.localtime(before), "Y-m-d H:i:s T")
-        words = _("This ends any browser sessions opened before %s.") % at
-    else:
-        words = _("This ends any browser sessions.")
-    own = selection.everybody or request.user.pk in selection.users
-    return f"{words} {_('The one you are using stays.')}" if own else words
+        return _("This ends any browser sessions opened before %s.") % at
+    return _("This ends any browser sessions.")
 
 
 def read_selection(query: QueryDict) -> Selection:
