@@ -350,6 +350,55 @@ def test_million_sessions_are_proposed_by_count(ann, alice, three):
     assert (proposal.job.expected, proposal.job.people) == (3, 1)
 
 
+def test_limit_above_what_a_review_counts_is_reached_there(
+    ann, alice, three, settings, monkeypatch
+):
+    monkeypatch.setattr("tokens.revocation.reviews.CAP", 3)
+    settings.TWO_PERSON_OVER = 5
+    assert WAITS in browser_of(ann).get(f"/staff/revoke/?user={alice.pk}").text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sent_twice_at_once_it_is_one_proposal(ann, alice, three):
+    clients = [browser_of(ann) for _ in range(4)]
+    start = Barrier(len(clients))
+
+    def send(client: Client) -> str:
+        try:
+            start.wait()
+            return client.post(f"/staff/revoke/?user={alice.pk}", REASON)["Location"]
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(clients)) as pool:
+        assert set(pool.map(send, clients)) == {page_of(Proposal.objects.get())}
+
+
+def test_browser_of_the_proposer_ends_too_and_the_review_does_not_deny_it(sam, alice):
+    open_session(user=alice)
+    boss = User.objects.create_superuser("boss", password=PASSWORD)
+    query = f"everybody=1&before={clock.now() + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
+    client = browser_of(sam)
+    review = client.get(f"/staff/revoke/?{query}").text
+    assert "This ends any browser sessions" in review
+    assert "The one you are using stays" not in review
+    assert "except this one" not in client.get("/admin/tokens/cutoff/add/").text
+    proposal = proposed_by(sam, query, typed="1")
+    with later(minutes=1):
+        assert_approved(boss, proposal)
+        assert client.get("/staff/").status_code == 302
+
+
+def test_act_in_the_name_of_the_proposer_has_no_address_of_the_approver(ann, ben, alice, three):
+    browser_of(alice)
+    proposal = proposed_by(ann, f"user={alice.pk}")
+    browser_of(ben).post(page_of(proposal), {"act": "approve"}, REMOTE_ADDR="198.51.100.9")
+    approval = Event.objects.get(kind=Kind.PROPOSAL_APPROVED)
+    act = Event.objects.get(kind=Kind.REVOKE_BROWSERS)
+    assert (approval.actor, approval.ip) == (ben, "198.51.100.9")
+    assert (act.actor, act.ip, act.request_id) == (ann, None, approval.request_id)
+
+
 @pytest.mark.parametrize("path", ["/staff/proposals/0/", "/staff/proposals/999999/"])
 def test_unknown_proposal_is_not_found(ann, path):
     assert browser_of(ann).get(path).status_code == 404

@@ -7,6 +7,7 @@ has ended in between.
 
 from datetime import timedelta
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Q
 
@@ -25,7 +26,7 @@ from tokens.models import (
     RevocationTarget,
     Session,
 )
-from tokens.origin import Actor, is_staff, may
+from tokens.origin import Actor, Origin, acting_from, current_origin, is_staff, may
 from tokens.permissions import CUT_OFF, REVOKE, REVOKE_SUPERUSER
 from tokens.revocation.batches import lock_selected_users
 from tokens.revocation.instants import cutoff_instant
@@ -36,6 +37,7 @@ from tokens.revocation.reviews import (
     preview,
     within_authority,
 )
+from tokens.revocation.sessions import lock_user
 
 LIFETIME = timedelta(hours=24)
 KINDS = {
@@ -50,6 +52,9 @@ def propose(*, selection: Selection, found: Preview, actor: Actor, reason: str) 
     """Propose an act. If the form was sent twice, return the proposal of the first time."""
     selection = within_authority(actor=actor, selection=selection)
     with transaction.atomic():
+        if isinstance(actor, AbstractBaseUser):
+            # The same form, sent twice at once, is one proposal.
+            lock_user(user=actor)
         decided = cutoff_instant()
         for proposal in open_proposals().filter(job__actor=actor.pk if actor is not None else None):
             if holds_all_of(job=proposal.job, selection=selection):
@@ -76,7 +81,9 @@ def approve(*, proposal: Proposal, actor: Actor) -> bool:
         lock_selected_users(selection=selection)
         job.finished_at = None
         job.save(update_fields=["finished_at"])
-        begin_job(job=job, selection=frozen(job=job, selection=selection), actor=job.actor)
+        # The proposer, in whose name these events are, is not where the approver is.
+        with acting_from(Origin(request_id=current_origin().request_id)):
+            begin_job(job=job, selection=frozen(job=job, selection=selection), actor=job.actor)
         return True
 
 
