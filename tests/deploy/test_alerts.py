@@ -108,6 +108,7 @@ def refresh(server, token):
     return server.call("POST", "/api/refresh", json={"refresh": token}).status_code
 
 
+@pytest.mark.once
 def test_alerts_about_clients_fire(serve, alice, bob, tmp_path):
     server = serve(WEB_CONCURRENCY="1", LOGIN_ATTEMPTS="10", REFRESH_GRACE_SECONDS="0")
     for name in ("login", "refresh"):
@@ -124,6 +125,7 @@ def test_alerts_about_clients_fire(serve, alice, bob, tmp_path):
     provoked.fires("PortalReuse", "PortalRefreshesRefused")
 
 
+@pytest.mark.once
 def test_alerts_about_a_server_without_room_fire(serve, alice, tmp_path):
     server = serve(WEB_CONCURRENCY="1", WEB_THREADS="2", LOGIN_HASHES="1", LOGIN_WAITING="0")
     tokens = [pair_of(alice).refresh for _ in range(4)]

@@ -52,6 +52,7 @@ def sort_of(line):
     return 0 if line.startswith('{"id"') else 1 if "ms " in line or "tokens.access" in line else 2
 
 
+@pytest.mark.once
 def test_every_line_is_an_object_in_json(serve, alice):
     server = serve(REFRESH_GRACE_SECONDS="0", LOG_FORMAT="json", WEB_CONCURRENCY="1")
     request_id = reuse(server, alice).headers["X-Request-ID"]
@@ -107,6 +108,7 @@ def test_tokens_in_addresses_are_redacted_in_both_forms(serve, alice, form):
     assert signature not in server.log.read_text()
 
 
+@pytest.mark.once
 def test_invalid_trace_is_left_out_and_no_trace_is_a_request_id(serve, alice):
     server = serve(LOG_FORMAT="json", WEB_CONCURRENCY="1")
     body = {"username": "alice", "password": PASSWORD}

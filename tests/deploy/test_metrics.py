@@ -60,6 +60,7 @@ def test_logins_events_and_refusals_are_counted_in_all_workers(serve, alice):
         assert increase(before, after, "portal_tokens_refused_total", check=check) == number, check
 
 
+@pytest.mark.once
 def test_versions_are_told_once(portal_server):
     found = [key for key in scrape(portal_server) if key[0] == "portal_build_info"]
     assert [dict(labels) for _name, labels in found] == [
@@ -71,6 +72,7 @@ def test_versions_are_told_once(portal_server):
     ]
 
 
+@pytest.mark.once
 def test_labels_are_few_whatever_clients_send(portal_server, alice):
     for number in range(20):
         portal_server.call("GET", f"/nothing/{number}", headers={"X-Client": f"c{number}"})
@@ -85,6 +87,7 @@ def test_labels_are_few_whatever_clients_send(portal_server, alice):
         assert not any("name-" in value or "c1" in value for _label, value in labels)
 
 
+@pytest.mark.once
 def test_counts_outlive_a_worker_and_its_gauges_do_not(serve, alice):
     server = serve(WEB_CONCURRENCY="1", WEB_THREADS="3")
     login(server)
@@ -101,6 +104,7 @@ def test_counts_outlive_a_worker_and_its_gauges_do_not(serve, alice):
         assert scrape(server).of("portal_logins_total", outcome="accepted") == 2 + number
 
 
+@pytest.mark.once
 def test_busy_threads_and_waiting_requests_are_gauges(serve, alice):
     server = serve(WEB_CONCURRENCY="1", WEB_THREADS="2")
     tokens = [pair_of(alice).refresh for _ in range(4)]
@@ -118,6 +122,7 @@ def test_busy_threads_and_waiting_requests_are_gauges(serve, alice):
     wait_for(server, lambda found: found.of("portal_threads_busy", group="requests") == 0)
 
 
+@pytest.mark.once
 def test_hashing_lane_is_watched(serve, alice):
     server = serve(WEB_CONCURRENCY="1", WEB_THREADS="3", LOGIN_HASHES="1", LOGIN_WAITING="1")
     with ThreadPoolExecutor(6) as pool:
@@ -319,6 +324,7 @@ def test_figure_that_takes_too_long_is_left_out(serve, alice):
         assert found.of("portal_unsealed_events") == 1
 
 
+@pytest.mark.once
 def test_scrapes_share_what_was_read(serve, alice):
     server = serve(WEB_CONCURRENCY="1")
     wait_for(server, lambda found: found.of("portal_live_sessions") == 0)

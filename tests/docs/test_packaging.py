@@ -13,6 +13,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from tests.support.words import ROOT, tracked_files
+from tokens import VERSION
 
 
 def build(kind, folder):
@@ -100,6 +101,10 @@ def test_wheel_holds_nothing_but_the_app(wheel):
 )
 def test_metadata_states_the_supported_versions(wheel, line):
     assert line in wheel[1].splitlines()
+
+
+def test_version_that_the_app_tells_is_that_of_the_wheel(wheel):
+    assert f"\nVersion: {VERSION}\n" in wheel[1]
 
 
 def test_metadata_names_every_library_that_the_app_imports(wheel):
