@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.test import Client
 
+from tests.support.legacy import legacy_pair
 from tests.support.tokens import later
 from tests.support.users import PASSWORD, make_staff
 from tokens.db import clock
@@ -397,6 +398,19 @@ def test_act_in_the_name_of_the_proposer_has_no_address_of_the_approver(ann, ben
     act = Event.objects.get(kind=Kind.REVOKE_BROWSERS)
     assert (approval.actor, approval.ip) == (ben, "198.51.100.9")
     assert (act.actor, act.ip, act.request_id) == (ann, None, approval.request_id)
+
+
+@pytest.mark.parametrize("query", ["user={0.pk}", "matching=tokens&q={0.username}"])
+def test_tokens_without_a_session_are_counted(ann, ben, alice, crowd, query):
+    for _ in range(4):
+        legacy_pair(alice)
+    proposal = proposed_by(ann, query.format(alice))
+    page = browser_of(ben).get(page_of(proposal))
+    assert page.context["tokens"] == 4
+    assert "ann proposes a revocation." in browser_of(ben).get("/staff/").text
+    assert_approved(ben, proposal)
+    work_off(ben, proposal)
+    assert Event.objects.get(kind=Kind.REVOKE_MATCHING).count == 4
 
 
 @pytest.mark.parametrize("path", ["/staff/proposals/0/", "/staff/proposals/999999/"])

@@ -143,6 +143,16 @@ def proposer_still_may(proposal: Proposal) -> bool:
     return active and not missing_for_approval(proposal=proposal, actor=proposer)
 
 
+def tokens_of(proposal: Proposal) -> int:
+    """Return how many tokens a proposal ends: one of each session, and those without a session."""
+    job, selection = proposal.job, selection_of(proposal.job)
+    tokens: int = job.expected if job.listed is None else job.listed
+    if job.listed is None and selection is not None:
+        without = selected_foreign_tokens(selection=frozen(job=job, selection=selection))
+        tokens += without.count()
+    return tokens
+
+
 def sample_of(proposal: Proposal) -> list[Session]:
     """Return a few of the sessions that a proposal ends."""
     job, selection = proposal.job, selection_of(proposal.job)

@@ -73,6 +73,7 @@ def _page(request: HttpRequest, found: Proposal, **what: object) -> HttpResponse
         "late": waits and found.expires_at <= clock.now(),
         "selection": selection,
         "parts": selection.labelled_parts() if selection is not None and named else [],
+        "tokens": proposals.tokens_of(found) if waits else None,
         "sample": proposals.sample_of(found) if named and waits else [],
         **what,
     }
