@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from tests.notices.test_killed import change_password, end_leases, process, wait_until
@@ -13,6 +14,7 @@ from tests.notices.test_trail import sent
 from tests.support.tokens import later
 from tests.support.users import make_user
 from tokens.models import Notice, NoticeState
+from tokens.notices.trail import read_trail
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -153,3 +155,23 @@ def test_text_of_a_mail_arrives_as_it_was_written(sink, alice):
     assert mail["To"] == "alice@example.com"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["Message-ID"] == f"<{Notice.objects.get().pk}@portal.example.com>"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        '"\x0b\x0bno header"@example.com',
+        '"\x1cBcc:other@example.com"@example.com',
+        "\u017fam@example.com",
+        f"alice@{'ü' * 62}.example.com",
+    ],
+)
+def test_address_that_no_header_can_hold_gets_no_mail_and_delays_no_other(
+    sink, alice, bob, address
+):
+    change_password([alice, bob])
+    for _mails in read_trail():
+        pass
+    User.objects.filter(pk=alice.pk).update(email=address)
+    said, failed = outcome()
+    assert (said["sent"], said["failed"], failed) == (1, 1, False)

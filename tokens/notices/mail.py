@@ -40,13 +40,18 @@ class Line:
 
 
 def address_of(user: AbstractBaseUser) -> str:
-    """Return the address of an account; empty if it has none, or is deactivated."""
+    """Return the address of an account, in ASCII; empty if it has none, or is deactivated.
+
+    Django's check allows characters in quotes that would end the line of a header.
+    """
     found = email_of(user)
+    local, _at, domain = found.rpartition("@")
     try:
         validate_email(found)
-    except ValidationError:
+        written = f"{local}@{domain.encode('idna').decode()}"
+    except (ValidationError, UnicodeError):
         return ""
-    return found if user.is_active else ""
+    return written if user.is_active and written.isascii() and written.isprintable() else ""
 
 
 def build(notice: Notice, *, to: str) -> EmailMessage:
