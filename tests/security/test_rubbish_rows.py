@@ -13,8 +13,10 @@ from django.utils import timezone
 from tests.security.test_odd_addresses import routes
 from tests.support.rubbish import spoil
 from tests.support.tokens import pair_of
+from tokens.listing.browsers import browser_sessions
 from tokens.models import (
     BrowserCutoff,
+    BrowserSession,
     Cutoff,
     EventTarget,
     EventWindow,
@@ -59,6 +61,13 @@ def rows(user: Any, session: Any) -> dict[str, models.Model]:
         "feed": FeedEntry(at=now, transaction=1, session_id=session.pk),
         "cutoff": Cutoff(user=user, not_before=now - timedelta(days=9), reason="x"),
         "browsers": BrowserCutoff(not_before=now - timedelta(days=9)),
+        "browser": BrowserSession(
+            user=user,
+            opened_at=now,
+            valid_from=now,
+            last_used_at=now,
+            ends_at=now + timedelta(hours=1),
+        ),
         "throttle": LoginThrottle(key="0" * 64, resets_at=now),
         "refusal": Refusal(slot=1, request_id="request", at=now, check_name="expired", user=user),
         "origin": SessionOrigin(
@@ -75,7 +84,7 @@ def rows(user: Any, session: Any) -> dict[str, models.Model]:
 
 NAMES = [
     "job", "target", "view", "service", "feed", "cutoff", "browsers", "throttle", "refusal",
-    "origin", "rollup", "reader", "notice", "language", "window", "event target",
+    "origin", "rollup", "reader", "notice", "language", "window", "event target", "browser",
 ]  # fmt: skip
 
 
@@ -95,6 +104,9 @@ def test_rubbish_in_a_table_is_not_a_server_error(client, sam, alice, name):
     basic = b64encode(f"reader:{service.secret}".encode()).decode()
     for path, headers in (
         (f"/staff/users/{alice.pk}/", {}),
+        (f"/staff/users/{sam.pk}/", {}),
+        (f"/admin/auth/user/{sam.pk}/change/", {}),
+        *((f"/account/sessions/{one.pk}/end/", {}) for one in browser_sessions(user=sam)),
         (f"/staff/sessions/{session.pk}/", {}),
         (f"/admin/tokens/session/{session.pk}/change/", {}),
         *((f"/staff/revoke/{job.pk}/", {}) for job in RevocationJob.objects.only("pk")),

@@ -131,7 +131,7 @@ def _own(request: HttpRequest) -> OwnSessions:
 
 def _is_this_device(session: Session | BrowserSession) -> bool:
     if isinstance(session, BrowserSession):
-        return session.pk == this_browser()
+        return bool(session.pk == this_browser())
     return is_here(session, current_origin())
 
 

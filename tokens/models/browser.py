@@ -13,6 +13,7 @@ from tokens.models.readable import (
     ReadableForeignKey,
     ReadableListField,
     ReadableTimeField,
+    ReadableUUIDField,
 )
 from tokens.origin import USER_AGENT_LENGTH
 
@@ -23,7 +24,7 @@ class BrowserSession(models.Model):
     The cookie session holds the id of its row. Nothing in the row opens it.
     """
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = ReadableUUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = ReadableForeignKey(
         settings.AUTH_USER_MODEL,
         # A row that outlives its user is of no use.
