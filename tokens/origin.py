@@ -20,6 +20,8 @@ from ipaddress import (
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.contrib.auth.models import AnonymousUser
     from django.contrib.sessions.backends.base import SessionBase
@@ -122,10 +124,14 @@ def may(user: Actor, *permissions: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """Hold the browser session of a request, and its user. The middleware has checked both."""
+    """Hold the browser session of a request, its user and the id of its row.
+
+    The middleware has checked them. The session no longer has the id once a login has replaced it.
+    """
 
     user: "AbstractBaseUser"
     session: "SessionBase"
+    row: "UUID"
 
 
 _browser: ContextVar[Browser | None] = ContextVar("tokens_browser", default=None)

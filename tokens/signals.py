@@ -32,7 +32,7 @@ from tokens.models.reasons import Reason
 from tokens.notices.language import note_language
 from tokens.origin import current_actor
 from tokens.revocation import revoke_user
-from tokens.revocation.browsers import end_browser_session
+from tokens.revocation.browsers import end_browser_session, end_replaced_browser
 from tokens.sessions.browsers import open_browser_session
 from tokens.validation.browser import belongs_to
 
@@ -117,7 +117,9 @@ def note_opening(
     """Note that a browser session was opened. Some APIs send the signal without a session."""
     session = getattr(request, "session", None)
     if session is not None and belongs_to(session, user):
-        with _ended_by_fault(session):
+        with _ended_by_fault(session), transaction.atomic():
+            if former := end_replaced_browser(session=session, user=user):
+                audit.record(kind=Kind.LOGOUT, actor=former, subject=former, data=BROWSER)
             open_browser_session(session=session, user=user)
 
 

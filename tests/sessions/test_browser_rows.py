@@ -154,6 +154,20 @@ def test_copy_of_the_cookie_opens_nothing_after_its_end(engine, alice, leave):
     assert not is_open(copy)
 
 
+@pytest.mark.parametrize("page", ["/staff/login/", "/admin/login/"])
+def test_login_of_another_user_ends_the_one_before(engine, bob, sam, page):
+    held = browser(bob)
+    copy = Client()
+    copy.cookies["sessionid"] = held.cookies["sessionid"].value
+    held.post(page, {"username": "sam", "password": PASSWORD})
+    assert held.session[SESSION_KEY] == str(sam.pk)
+    assert len(browser_sessions(user=sam)) == 1
+    assert browser_sessions(user=bob) == []
+    assert not is_open(copy)
+    event = Event.objects.get(kind=Kind.LOGOUT)
+    assert (event.actor, event.subject, event.data) == (bob, bob, {"what": "browser session"})
+
+
 def test_missing_row_means_over(engine, alice):
     held = browser(alice)
     BrowserSession.objects.all().delete()

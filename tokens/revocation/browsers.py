@@ -60,6 +60,17 @@ def end_browser_session(*, session: SessionBase, user: AbstractBaseUser) -> None
         _end(row_id(session), user)
 
 
+def end_replaced_browser(*, session: SessionBase, user: AbstractBaseUser) -> Actor:
+    """End what another user had open in the cookie session in which ``user`` has just logged in.
+
+    Return that user, or None. Django has emptied the session, but that ends no copy of its cookie.
+    """
+    browser = acting_browser()
+    if browser is None or browser.session is not session or browser.user.pk == user.pk:
+        return None
+    return browser.user if _end(browser.row, browser.user) else None
+
+
 def _end(row: UUID, user: AbstractBaseUser) -> bool:
     """Return whether ``user`` had such a browser session, and it had not ended before."""
     unended = BrowserSession.objects.filter(pk=row, user=user.pk, revoked_at=None)

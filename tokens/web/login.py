@@ -36,6 +36,11 @@ def login_url(own: str) -> str:
     return project_login_url() or reverse(own)
 
 
+def note_who_is_here(request: HttpRequest) -> None:
+    """Load the user of a request before a login, which ends what another user has open here."""
+    request.user.is_authenticated  # noqa: B018  (the user is loaded at the first use)
+
+
 def login_needed(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Send visitors without a login to the login page, and back after it."""
 
@@ -70,6 +75,7 @@ class PageLoginView(LoginView):
         if url := project_login_url():
             wanted = request.GET.get("next") or self.get_default_redirect_url()
             return redirect_to_login(wanted, url)
+        note_who_is_here(request)
         return super().dispatch(request, *args, **kwargs)
 
 

@@ -232,7 +232,7 @@ def _user_of_open_session(
     if not browser.is_over(session=request.session, user=user):
         if browser.has_news(session=request.session, user=user):
             keep_browser_session(session=request.session, user=user)
-        enter_browser(Browser(user, request.session))
+        enter_browser(Browser(user, request.session, browser.row_id(request.session)))
         return user
     request.session.flush()
     anonymous = AnonymousUser()

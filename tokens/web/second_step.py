@@ -22,7 +22,7 @@ from tokens.models import FactorKind
 from tokens.origin import is_staff, parse_address
 from tokens.validation.browser import mark_proved
 from tokens.validation.token_context import password_mark
-from tokens.web.login import address_of
+from tokens.web.login import address_of, note_who_is_here
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -73,6 +73,7 @@ def complete(request: HttpRequest, *, user: AbstractBaseUser) -> None:
     """Log in the user whose login waits here, or note a fresh proof of who is logged in."""
     kept = request.session.pop(PENDING, None)
     if kept is not None:
+        note_who_is_here(request)
         login(request, cast("User", user), backend=kept["backend"])
     note_proof(request)
 
