@@ -34,6 +34,7 @@ from tokens.validation.legacy import transition_end
 
 MIN_SECRET_KEY_CHARS = 50
 MAX_GRACE_SECONDS = 60
+CONSOLE = "django.core.mail.backends.console.EmailBackend"
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 SESSION_STORE = "tokens.web.session_store"
 REQUEST_CONTEXT = "tokens.web.middleware.RequestContextMiddleware"
@@ -212,7 +213,7 @@ def check_webhook(**_: object) -> list[CheckMessage]:
 
 @register("tokens")
 def check_notices(**_: object) -> list[CheckMessage]:
-    """Check what mails to owners need (E043 to E045)."""
+    """Check what mails to owners need (E043 to E045, W046)."""
     found: list[CheckMessage] = []
     url = app_settings.PORTAL_URL.rstrip("/")
     if url and not (
@@ -221,6 +222,10 @@ def check_notices(**_: object) -> list[CheckMessage]:
         message = "PORTAL_URL is not an address without a path, such as https://portal.example.com."
         hint = "Set it to what people type to reach the site, or leave it empty."
         found.append(Error(message, hint=hint, id="tokens.E043"))
+    if url and settings.EMAIL_BACKEND == CONSOLE and not settings.DEBUG:
+        message = "EMAIL_BACKEND prints mails, and with them the links that end sessions."
+        hint = "Set EMAIL_URL in the portal, or EMAIL_BACKEND in a project, to a mail server."
+        found.append(CheckWarning(message, hint=hint, id="tokens.W046"))
     if app_settings.NOTICES_PER_DAY < 0:
         found.append(Error("NOTICES_PER_DAY must be 0 or more.", id="tokens.E044"))
     path = app_settings.NOTICE_LANGUAGE

@@ -117,6 +117,9 @@ ROWS = [
     Row("E043", "PORTAL_URL", {"PORTAL_URL": "'https://shop.example/path'"}),
     Row("E044", "NOTICES_PER_DAY", {"NOTICES_PER_DAY": "-1"}),
     Row("E045", "NOTICE_LANGUAGE", {"NOTICE_LANGUAGE": "'shop.missing'"}),
+    Row("W046", "EMAIL_BACKEND", {
+        "PORTAL_URL": "'https://shop.example'",
+        "EMAIL_BACKEND": "'django.core.mail.backends.console.EmailBackend'"}),
     Row("E050", "TRUSTED_PROXIES", {"TRUSTED_PROXIES": "['proxy.example']"}),
     Row("W060", "MIDDLEWARE", without("MIDDLEWARE", MIDDLEWARE["W060"])),
     Row("I061", "SESSION_ENGINE", {"SESSION_ENGINE": "'django.contrib.sessions.backends.db'"}),

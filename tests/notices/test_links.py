@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from tests.notices.test_trail import HOME, PHONE, log_in, sent
 from tests.support.database.snapshot import snapshot
@@ -39,7 +40,7 @@ def test_prefetching_the_link_changes_nothing(link, alice):
     for method in ("get", "head"):
         answer = getattr(Client(), method)(link, headers={"purpose": "prefetch"})
         assert answer.status_code == 200
-        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Referrer-Policy"] == "strict-origin"
         assert "no-store" in answer.headers["Cache-Control"]
     assert snapshot() == before
     page = Client().get(link).text
@@ -169,6 +170,23 @@ def test_link_is_in_no_log(portal_server, link, alice):
     assert '"GET /account/notices/"' in log
     assert secret not in log
     assert secret not in str(list(Event.objects.values()))
+
+
+def test_link_works_in_a_browser(page, link, alice):
+    heard = []
+    page.on("request", lambda request: heard.append(request.all_headers().get("referer", "")))
+    page.goto(link)
+    page.get_by_role("button", name="Log out everywhere").click()
+    expect(page.get_by_role("heading", name="Logged out everywhere")).to_be_visible()
+    page.goto(link_in(sent()[0][0]))
+    page.get_by_label("New password", exact=True).fill(NEW)
+    page.get_by_label("New password confirmation").fill(NEW)
+    page.get_by_role("button", name="Change password").click()
+    expect(page).to_have_url(re.compile("/account/login/$"))
+    expect(page.get_by_text("The password is changed.")).to_be_visible()
+    assert "link=" not in str(heard)
+    alice.refresh_from_db()
+    assert alice.check_password(NEW)
 
 
 def test_old_mails_are_deleted_with_the_rest(link, alice):

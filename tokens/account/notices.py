@@ -30,8 +30,9 @@ def _opened_by(link: Link) -> Callable[[Callable[..., HttpResponse]], Callable[.
         def opened(request: HttpRequest) -> HttpResponse:
             notice = find(request.GET.get(PARAMETER, ""), link)
             response = _over(request) if notice is None else view(request, notice)
-            # The next page must not learn the link.
-            response.headers["Referrer-Policy"] = "no-referrer"
+            # No log of a proxy learns the link from the next request. With "no-referrer", browsers
+            # would also send the form without its origin, and Django would refuse it.
+            response.headers["Referrer-Policy"] = "strict-origin"
             return response
 
         guarded = require_http_methods(["GET", "HEAD", "POST"])(opened)
