@@ -17,9 +17,13 @@ BODY = {"reason": "lost"}
 
 
 @pytest.fixture
-def call(sam):
+def client():
+    return APIClient()
+
+
+@pytest.fixture
+def call(client, sam):
     """Return a function that posts with a bearer token of a session that is some minutes old."""
-    client = APIClient()
     pair = client.post("/api/login", {"username": "sam", "password": PASSWORD}, format="json")
     access = pair.json()["access"]
 
@@ -88,3 +92,29 @@ def test_limit_of_none_asks_for_each_session_of_others(call, alice, sam, setting
     assert_asks(call(f"tokens/{jti(issued.refresh)}", minutes=11))
     assert call(f"sessions/{own.pk}", minutes=60).status_code == 200
     assert call(f"sessions/{issued.session.pk}", minutes=1).status_code == 200
+
+
+class ReadUser:
+    """Be a middleware that looks at the user of each request, as some of a project do."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        return self.get_response(request)
+
+    def process_view(self, request, *_view):
+        str(request.user)
+
+
+@pytest.fixture
+def eager(settings):
+    kept = [name for name in settings.MIDDLEWARE if not name.endswith("ApiSkipsPageMiddleware")]
+    settings.MIDDLEWARE = [*kept, f"{__name__}.ReadUser"]
+
+
+def test_browser_session_of_another_person_is_no_proof(eager, client, call, alice):
+    for _ in range(26):
+        open_session(user=alice)
+    client.force_login(User.objects.create_user("mallory", password=PASSWORD))
+    assert_asks(call(f"users/{alice.pk}", minutes=11))
