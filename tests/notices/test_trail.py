@@ -7,6 +7,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from tests.support.factors import with_app
 from tests.support.tokens import later
@@ -14,6 +16,7 @@ from tests.support.users import PASSWORD
 from tokens.accounts import factors
 from tokens.audit import record
 from tokens.models import Event, Kind, Notice, TrailReader
+from tokens.notices.trail import read_trail
 from tokens.origin import Origin, acting_from
 from tokens.revocation import Selection, cut_off, revoke_matching, revoke_session, revoke_user
 from tokens.sessions.issue import open_session
@@ -255,3 +258,18 @@ def test_row_of_a_mail_has_neither_text_nor_link(settled):
     assert link.split("%3A")[1] not in row
     assert "http" not in row
     assert link not in str(list(Event.objects.values()))
+
+
+def test_act_upon_many_needs_no_statement_for_each_of_them(db, sam):
+    def statements(number):
+        names = [f"user{number}-{one}" for one in range(number)]
+        rows = [User(username=name, email=f"{name}@example.com") for name in names]
+        users = User.objects.bulk_create(rows)
+        for user in users:
+            record(kind=Kind.REVOKE_USER, actor=sam, subject=user, reason="x", count=1)
+        with CaptureQueriesContext(connection) as seen:
+            assert sum(read_trail()) == number
+        return len(seen)
+
+    sent()
+    assert statements(18) == statements(3)

@@ -123,30 +123,37 @@ def _logins_before(event: Event) -> list[Place]:
 
 
 def _add_mails(found: Mapping[UserKey, list[Event]]) -> int:
-    keys, mails = sorted(found, key=str), 0
-    for start in range(0, len(keys), USERS):
-        chunk = keys[start : start + USERS]
-        users = get_user_model()._base_manager.filter(pk__in=chunk)
-        mails += sum(_add_mail(user, found[user.pk]) for user in users)
-    return mails
+    keys = sorted(found, key=str)
+    chunks = (keys[start : start + USERS] for start in range(0, len(keys), USERS))
+    return sum(_add_mails_to(chunk, found) for chunk in chunks)
 
 
-def _add_mail(user: AbstractBaseUser, events: Sequence[Event]) -> bool:
-    """Add the events to the user's mail that waits, or to a new one. Return True for a new one."""
-    news = [one for one in events if _is_news(one, user)]
-    if not news or not address_of(user):
-        return False
-    mails = Notice.objects.filter(user=user.pk, for_password=False)
-    waiting = mails.select_for_update().filter(state=NoticeState.WAITING, attempts=0).first()
-    mail = waiting or Notice(user_id=user.pk, only_logins=True)
-    for event in news:
-        _add_event(mail, event)
+def _add_mails_to(keys: Sequence[UserKey], found: Mapping[UserKey, list[Event]]) -> int:
+    """Add the events to each user's mail that waits, or to a new one. Return how many are new."""
     now = clock.now()
-    recent = mails.filter(due_at__gt=now - DAY).exclude(state=NoticeState.FAILED)
-    times = recent.exclude(pk=mail.pk).order_by("-due_at").values_list(F("due_at"), flat=True)
-    mail.due_at = _when_due(list(times[: app_settings.NOTICES_PER_DAY]), mail.only_logins, now)
-    mail.save()
-    return waiting is None
+    new: list[Notice] = []
+    mails = Notice.objects.filter(user__pk__in=keys, for_password=False)
+    untried = mails.select_for_update().filter(state=NoticeState.WAITING, attempts=0)
+    waiting = {mail.user_id: mail for mail in untried.order_by("pk")}
+    others = mails.exclude(pk__in=[mail.pk for mail in waiting.values()])
+    recent = others.filter(due_at__gt=now - DAY).exclude(state=NoticeState.FAILED)
+    times: dict[UserKey, list[datetime]] = defaultdict(list)
+    for user_id, due_at in recent.order_by("-due_at").values_list("user", F("due_at")):
+        times[user_id].append(due_at)
+    for user in get_user_model()._base_manager.filter(pk__in=keys):
+        news = [one for one in found[user.pk] if _is_news(one, user)]
+        if not news or not address_of(user):
+            continue
+        mail = waiting.get(user.pk) or Notice(user_id=user.pk, only_logins=True)
+        for event in news:
+            _add_event(mail, event)
+        mail.due_at = _when_due(times[user.pk], mail.only_logins, now)
+        if user.pk in waiting:
+            mail.save()
+        else:
+            new.append(mail)
+    Notice.objects.bulk_create(new)
+    return len(new)
 
 
 def _is_news(event: Event, user: AbstractBaseUser) -> bool:
