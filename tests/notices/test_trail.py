@@ -273,3 +273,11 @@ def test_act_upon_many_needs_no_statement_for_each_of_them(db, sam):
 
     sent()
     assert statements(18) == statements(3)
+
+
+def test_mail_counts_events_that_are_purged_before_it_is_sent(settled):
+    log_in(settled, PHONE)
+    assert sum(read_trail()) == 1
+    Notice.objects.update(events=[2**40])
+    (message,) = sent()[0]
+    assert "… and 1 more." in message.body

@@ -63,7 +63,8 @@ def build(notice: Notice, *, to: str) -> EmailMessage:
             "name": _visible(notice.user.get_username()),
             "site": app_settings.SITE_TITLE,
             "lines": lines,
-            "more": notice.left_out,
+            # A purge may have deleted events since.
+            "more": notice.left_out + len(notice.events) - len(lines),
             "link": address(notice, Link.PASSWORD if notice.for_password else Link.NOT_ME),
         }
         return EmailMessage(
