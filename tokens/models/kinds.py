@@ -488,3 +488,24 @@ OWNER_WORDS: dict[str, str | Promise] = {
     Kind.RECOVERY_CODE_USED: _("A recovery code was used"),
     Kind.USER_DEACTIVATED: _("The account was deactivated"),
 }
+
+# What it means for the account, or the thing that the event names, that a restored backup lacks it.
+REVERTED: dict[str, str] = {
+    Kind.PASSWORD_CHANGED: "the password from before works again: set a new one",
+    Kind.USER_DEACTIVATED: "the account is active again: deactivate it",
+    Kind.USER_DELETED: "the account is there again: delete it",
+    Kind.FACTOR_ADDED: "the new second factor is gone: add it again",
+    Kind.FACTOR_REMOVED: "the removed second factor works again: remove it",
+    Kind.FACTORS_RESET: "the second factors from before are asked again: reset them",
+    Kind.RECOVERY_CODES: "the recovery codes from before work again: make new ones",
+    Kind.RECOVERY_CODE_USED: "the used recovery code works again: make new ones",
+    Kind.SERVICE_ADDED: "the service is unknown: add it again",
+    Kind.SERVICE_ROTATED: "the secret from before works again: rotate it",
+    Kind.SERVICE_REMOVED: "the service is there again: remove it",
+    Kind.KEY_ADDED: "the signing key is gone: add another",
+    Kind.KEY_PROMOTED: "the signing key from before signs again: promote another",
+    Kind.KEY_RETIRED: "the retired signing key verifies again: retire it",
+}
+
+# How a login ended, for metrics.
+LOGIN_OUTCOMES: dict[str, str] = {Kind.LOGIN: "accepted", Kind.LOGIN_REFUSED: "refused"}

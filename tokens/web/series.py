@@ -16,6 +16,7 @@ from tokens.counted import (
     token_refused,
 )
 from tokens.models import Kind
+from tokens.models.kinds import LOGIN_OUTCOMES
 from tokens.validation import CHECKS
 
 # Seconds: a bearer call is at the start, a password hash in the middle, an outage at the end.
@@ -34,8 +35,6 @@ HASHES = Gauge(
     ("state",),
     multiprocess_mode="livesum",
 )
-ACCEPTED, DENIED = "accepted", "refused"
-OUTCOMES: dict[str, str] = {Kind.LOGIN: ACCEPTED, Kind.LOGIN_REFUSED: DENIED}
 OTHER = "other"
 
 
@@ -49,7 +48,7 @@ def begin() -> None:
     token_refused.connect(count_refusal)
     for kind in Kind:
         EVENTS.labels(kind.value)
-    for outcome in (ACCEPTED, DENIED, LOCKED, BUSY, FACTOR_NEEDED):
+    for outcome in (*LOGIN_OUTCOMES.values(), LOCKED, BUSY, FACTOR_NEEDED):
         LOGINS.labels(outcome)
     for check in CHECKS:
         REFUSED.labels(check)
@@ -63,7 +62,7 @@ def sample() -> None:
 
 def count_event(kind: str, **_: object) -> None:
     EVENTS.labels(kind if kind in Kind else OTHER).inc()
-    if outcome := OUTCOMES.get(kind):
+    if outcome := LOGIN_OUTCOMES.get(kind):
         LOGINS.labels(outcome).inc()
 
 

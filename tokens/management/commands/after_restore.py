@@ -10,27 +10,11 @@ from django.db.models import Min
 
 from tokens.listing.search import is_storable
 from tokens.management.base import TokensCommand
-from tokens.models import Event, Kind
+from tokens.models import Event
+from tokens.models.kinds import REVERTED
 from tokens.revocation import cut_off
 
 SOME = 1000
-# What a lost event of a kind means for the account or the thing that it names.
-REVERTED = {
-    Kind.PASSWORD_CHANGED: "the password from before works again: set a new one",
-    Kind.USER_DEACTIVATED: "the account is active again: deactivate it",
-    Kind.USER_DELETED: "the account is there again: delete it",
-    Kind.FACTOR_ADDED: "the new second factor is gone: add it again",
-    Kind.FACTOR_REMOVED: "the removed second factor works again: remove it",
-    Kind.FACTORS_RESET: "the second factors from before are asked again: reset them",
-    Kind.RECOVERY_CODES: "the recovery codes from before work again: make new ones",
-    Kind.RECOVERY_CODE_USED: "the used recovery code works again: make new ones",
-    Kind.SERVICE_ADDED: "the service is unknown: add it again",
-    Kind.SERVICE_ROTATED: "the secret from before works again: rotate it",
-    Kind.SERVICE_REMOVED: "the service is there again: remove it",
-    Kind.KEY_ADDED: "the signing key is gone: add another",
-    Kind.KEY_PROMOTED: "the signing key from before signs again: promote another",
-    Kind.KEY_RETIRED: "the retired signing key verifies again: retire it",
-}
 
 
 class Command(TokensCommand):
