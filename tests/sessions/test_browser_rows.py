@@ -241,8 +241,8 @@ def test_page_of_a_used_browser_session_needs_one_more_statement_a_minute(
         held.get("/account/password/")
 
 
+@pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no such transactions")
 def test_browser_session_goes_on_where_the_database_takes_no_writes(alice, settings):
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     known, older = browser(alice), browser(alice)
