@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -91,7 +91,9 @@ class Cluster:
         parent = self._server.pid
         os.kill(parent, number)
         for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-            os.kill(int(child), number)
+            # A process that goes on may end at once, because its client has left.
+            with suppress(ProcessLookupError):
+                os.kill(int(child), number)
 
 
 def _programs() -> Path:
