@@ -7,15 +7,13 @@ rule reads as many rows as it may.
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
 from bench import report
-from bench.peers import ROOT, Peer
+from bench.peers import Peer
 
 ROUNDS = 9
 # Rows for the rules that read events and addresses, which the filled tables lack.
@@ -45,21 +43,10 @@ def main() -> None:
         peer.manage("migrate", "--verbosity", "0")
         shape = ("--days", "2", "--cohorts", "1", "--rounds", "1", "--heavy", "5000")
         print(peer.manage("fill", options.sessions, *shape), end="", flush=True)
-        done = subprocess.run(
-            [sys.executable, "-c", "from bench.attention import measure; measure()"],
-            env={
-                **peer.environment,
-                "DJANGO_SETTINGS_MODULE": peer.settings,
-                "LOG_LEVEL": "CRITICAL",
-            },
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
+        facts = peer.call("bench.attention", "measure")
     finally:
         peer.drop()
-    text = _part(json.loads(done.stdout.splitlines()[-1]))
+    text = _part(facts)
     print(text)
     if not options.no_report:
         report.write({"bench attention": text})

@@ -4,6 +4,7 @@ Each has a database of its own with the same rows. The same server runs both wit
 except for the class of its workers.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -85,6 +87,22 @@ class Peer:
             command, env=self.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
         )
         return done.stdout
+
+    def call(self, module: str, function: str) -> Any:
+        """Call a function in a process with the peer's settings. Return the JSON it prints last."""
+        done = subprocess.run(
+            [sys.executable, "-c", f"from {module} import {function}; {function}()"],
+            env={
+                **self.environment,
+                "DJANGO_SETTINGS_MODULE": self.settings,
+                "LOG_LEVEL": "CRITICAL",
+            },
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return json.loads(done.stdout.splitlines()[-1])
 
     # --- The database.
 

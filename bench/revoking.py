@@ -43,7 +43,7 @@ def main() -> None:
         peer.manage("migrate", "--verbosity", "0")
         shape = ("--days", "5", "--cohorts", "1", "--rounds", "1", "--heavy", str(HELD))
         print(peer.manage("fill", options.sessions, *shape), end="", flush=True)
-        users = _one_user(peer)
+        users = peer.call("bench.revoking", "revoke_users")
         peer.start(workers=2, threads=4)
         many = _many(peer, options.interrupt_after)
     finally:
@@ -55,20 +55,7 @@ def main() -> None:
         report.write({"bench revoking": text})
 
 
-# --- Revoke all of one user in a process of its own: see `_revoke_users`.
-
-
-def _one_user(peer: Peer) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", "from bench.revoking import revoke_users; revoke_users()"],
-        env={**peer.environment, "DJANGO_SETTINGS_MODULE": peer.settings, "LOG_LEVEL": "CRITICAL"},
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+# --- Revoke all of one user, in a process of its own.
 
 
 def revoke_users() -> None:

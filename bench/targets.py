@@ -7,14 +7,12 @@ one run.
 
 import json
 import statistics
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 from bench import report
-from bench.peers import ROOT, Peer
+from bench.peers import Peer
 
 SESSIONS = "100k"
 
@@ -27,23 +25,11 @@ def main() -> None:
         peer.manage("migrate", "--verbosity", "0")
         shape = ("--days", "5", "--cohorts", "1", "--rounds", "1", "--heavy", "100")
         print(peer.manage("fill", SESSIONS, *shape), end="", flush=True)
-        done = subprocess.run(
-            [sys.executable, "-c", "from bench.targets import measure; measure()"],
-            env={
-                **peer.environment,
-                "DJANGO_SETTINGS_MODULE": peer.settings,
-                "LOG_LEVEL": "CRITICAL",
-            },
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
+        facts = peer.call("bench.targets", "measure")
     finally:
         peer.drop()
-    text = done.stdout.splitlines()[-1]
-    print(text)
-    report.write({"bench targets": _part(json.loads(text))})
+    print(facts)
+    report.write({"bench targets": _part(facts)})
 
 
 def measure() -> None:

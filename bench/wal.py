@@ -8,14 +8,12 @@ measured: calls right after a checkpoint, and calls on pages that were logged be
 
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from bench import report
-from bench.peers import ROOT, Peer
+from bench.peers import Peer
 
 TOKENS, CALLS = "1M", 3000
 LARGEST = 12
@@ -29,23 +27,11 @@ def main() -> None:
     try:
         peer.manage("migrate", "--verbosity", "0")
         print(peer.manage("fill", TOKENS), end="", flush=True)
-        done = subprocess.run(
-            [sys.executable, "-c", "from bench.wal import measure; measure()"],
-            env={
-                **peer.environment,
-                "DJANGO_SETTINGS_MODULE": peer.settings,
-                "LOG_LEVEL": "CRITICAL",
-            },
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
+        facts = peer.call("bench.wal", "measure")
     finally:
         peer.drop()
-    text = done.stdout.splitlines()[-1]
-    print(text)
-    report.write({"bench wal": _part(json.loads(text))})
+    print(facts)
+    report.write({"bench wal": _part(facts)})
 
 
 def measure() -> None:
