@@ -28,6 +28,7 @@ from drf_spectacular.utils import (
 from tokens import VERSION
 from tokens.api import examples, serializers
 from tokens.api.fields import Schema
+from tokens.api.permissions import ProofNeeded
 from tokens.conf import app_settings
 from tokens.validation.validator import bearer_refusal
 
@@ -62,10 +63,7 @@ RETRY = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimu
 CHALLENGE = {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}}
 ALLOW = {"Allow": {"required": True, "schema": {"type": "string"}}}
 NO_TOKEN = {"detail": "Authentication credentials were not provided."}
-LOGIN_TOO_OLD = {
-    "detail": "This call needs a newer login. Log in again and repeat it.",
-    "code": "insufficient_user_authentication",
-}
+LOGIN_TOO_OLD = {"detail": ProofNeeded.default_detail, "code": ProofNeeded.default_code}
 WRONG_CREDENTIAL = {"detail": "Wrong name or secret of a service."}
 OUTLIVED = "The cursor is not known here, or too old. Start again without one."
 MALFORMED = {"detail": "JSON parse error - Expecting value: line 1 column 1 (char 0)"}
