@@ -233,7 +233,9 @@ CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 
 # --- Mail: on the console unless EMAIL_URL says otherwise.
 _email = env.email("EMAIL_URL", default="consolemail://")
-EMAIL_BACKEND, EMAIL_FILE_PATH = _email["EMAIL_BACKEND"], _email["EMAIL_FILE_PATH"]
+EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+# The path of an address has lost its slash.
+EMAIL_FILE_PATH = f"/{_email['EMAIL_FILE_PATH']}"
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_USER"], _email["EMAIL_HOST_PASSWORD"]
 EMAIL_USE_TLS, EMAIL_USE_SSL = (
     _email.get("EMAIL_USE_TLS", False),

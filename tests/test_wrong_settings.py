@@ -140,6 +140,14 @@ RIGHT = [
 ]
 
 
+@pytest.mark.once
+def test_mails_go_to_the_folder_that_is_named(environ):
+    show = "from django.conf import settings; print(settings.EMAIL_FILE_PATH)"
+    words = ("manage.py", "shell", "--verbosity", "0", "-c", show)
+    _status, said, _cpu = start(environ, *words, EMAIL_URL="filemail:///tmp/mails")
+    assert said.splitlines()[-1] == "/tmp/mails"
+
+
 def start(environ, *words, **changes):
     """Run a command of the portal. Returns its status, its output and its seconds of CPU.
 
