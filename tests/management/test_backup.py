@@ -129,6 +129,15 @@ def test_restore_ends_what_came_back_and_names_what_reverted(tmp_path):
     assert run(copy, "shell", "--verbosity", "0", "-c", check).strip() == "revoked"
 
 
+@pytest.mark.parametrize("text", ["", "id,at,kind\n1,2026-11-28T10:00:00Z,login\n", "[]\n", "{}"])
+def test_trail_without_an_event_changes_nothing(db, tmp_path, text):
+    trail = tmp_path / "trail"
+    trail.write_text(text)
+    with pytest.raises(CommandError, match="holds no event"):
+        call_command("after_restore", trail=str(trail))
+    assert not Event.objects.exists()
+
+
 def test_missing_trail_changes_nothing(db, tmp_path):
     with pytest.raises(CommandError, match="No such file"):
         call_command("after_restore", trail=str(tmp_path / "none"))

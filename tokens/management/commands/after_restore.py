@@ -1,7 +1,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,14 @@ class Command(TokensCommand):
 
 
 def _lost(trail: str) -> list[Mapping[str, Any]]:
-    """Return the events of a file that the restored trail lacks."""
+    """Return the events of a file that the restored trail lacks. A file without any is an error."""
     try:
         with Path(trail).open(encoding="utf-8", errors="replace") as lines:
-            return list(_unknown(filter(None, map(_event_of, lines))))
+            events = filter(None, map(_event_of, lines))
+            first = next(events, None)
+            if first is None:
+                raise CommandError(f"{trail} holds no event as a JSON line. Nothing was changed.")
+            return list(_unknown(chain([first], events)))
     except OSError as error:
         raise CommandError(f"{trail}: {error.strerror}") from error
 
