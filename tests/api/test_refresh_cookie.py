@@ -26,6 +26,21 @@ def log_in(client, headers=HERE, **more):
     return call(client, "login", {"username": "alice", "password": PASSWORD}, headers, **more)
 
 
+@pytest.mark.parametrize("wish", ["Cookie", "COOKIE", " cookie "])
+def test_header_is_read_in_any_case(client, alice, wish):
+    answer = log_in(client, {**HERE, "X-Token-Transport": wish})
+    assert set(answer.json()) == {"access"}
+
+
+@pytest.mark.parametrize("path", ["login", "refresh", "logout"])
+@pytest.mark.parametrize("wish", ["cookies", "cookie, cookie", "é"])
+def test_misspelled_header_is_refused(client, alice, path, wish):
+    body = {"username": "alice", "password": PASSWORD, "refresh": "x"}
+    answer = call(client, path, body, {**HERE, "X-Token-Transport": wish})
+    assert answer.status_code == 400
+    assert answer.json() == {"detail": "X-Token-Transport is neither “cookie” nor “body”."}
+
+
 def test_refresh_token_is_in_the_cookie_and_in_no_body(client, alice):
     answer = log_in(client)
     assert set(answer.json()) == {"access"}
@@ -160,8 +175,8 @@ def test_rubbish_in_the_cookie_is_a_401_and_a_logout_of_nothing(client, alice, r
     assert call(client, "logout").json() == {}
 
 
-@pytest.mark.parametrize("transport", ["", "body", "Cookie", "cookie, cookie", "é"])
-def test_other_transports_are_the_body(client, alice, transport):
+@pytest.mark.parametrize("transport", ["", "body", "Body"])
+def test_without_a_wish_it_is_the_body(client, alice, transport):
     answer = log_in(client, {"X-Token-Transport": transport})
     assert set(answer.json()) == {"access", "refresh"}
     assert NAME not in client.cookies

@@ -4,7 +4,7 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
-from rest_framework.exceptions import NotAuthenticated
+from rest_framework.exceptions import NotAuthenticated, ParseError
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
@@ -44,9 +44,15 @@ def _pair(pair: IssuedPair) -> HttpResponse:
 
 
 def _uses_cookie(request: Request) -> bool:
-    """Return whether the client keeps its refresh token in the cookie. Raises `ForeignPage`."""
-    if request.META.get("HTTP_X_TOKEN_TRANSPORT") != refresh_cookie.COOKIE:
+    """Return whether the client keeps its refresh token in the cookie. Raises `ForeignPage`.
+
+    A misspelled wish must not put the token where scripts can read it.
+    """
+    wish = request.META.get("HTTP_X_TOKEN_TRANSPORT", "").strip().lower()
+    if wish in ("", "body"):
         return False
+    if wish != refresh_cookie.COOKIE:
+        raise ParseError("X-Token-Transport is neither “cookie” nor “body”.")
     refresh_cookie.require_own_page(request._request)
     return True
 
