@@ -49,6 +49,7 @@ def test_changed_password_ends_everything_but_this_browser(own, alice, bob):
         ({"new": "password", "again": "password"}, "too common"),
         ({"new": "r7#kQ2z", "again": "r7#kQ2z"}, "too short"),
         ({"new": "", "again": ""}, "This field is required"),
+        ({"new": "x1" * 2049, "again": "x1" * 2049}, "at most 4096 characters"),
         ({"new": PASSWORD, "again": PASSWORD}, "differs from the old one"),
     ],
 )

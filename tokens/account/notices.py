@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.forms import SetPasswordForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -13,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from tokens.account.password import NewPasswordForm
 from tokens.models import Notice
 from tokens.notices.links import PARAMETER, Link, find
 from tokens.notices.report import choose_password, report_not_me
@@ -63,15 +62,6 @@ def new_password(request: HttpRequest, notice: Notice) -> HttpResponse:
         return _over(request)
     messages.success(request, _("The password is changed. Log in with it."))
     return redirect(login_url("tokens_account:login"))
-
-
-class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
-    """Ask for a new password, twice, with the checks of AUTH_PASSWORD_VALIDATORS."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.widget.attrs["class"] = "input"
 
 
 def _over(request: HttpRequest) -> HttpResponse:

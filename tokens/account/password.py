@@ -4,8 +4,9 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.views import PasswordChangeView
+from django.core.validators import MaxLengthValidator
 from django.db import transaction
 from django.http import HttpResponse
 from django.urls import reverse_lazy
@@ -14,13 +15,18 @@ from django.utils.translation import gettext as _
 from tokens.accounts import passwords
 
 
-class OwnPasswordForm(PasswordChangeForm):
-    """Check the old password as a login does: attempts are throttled, and refusals recorded."""
+class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
+    """Ask for a new password, twice, with the checks of AUTH_PASSWORD_VALIDATORS."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.widget.attrs["class"] = "input"
+            field.validators.append(MaxLengthValidator(passwords.LONGEST))
+
+
+class OwnPasswordForm(NewPasswordForm, PasswordChangeForm):
+    """Check the old password as a login does: attempts are throttled, and refusals recorded."""
 
     def clean_old_password(self) -> str:
         old: str = self.cleaned_data["old_password"]

@@ -23,7 +23,9 @@ from tokens.models import Kind
 from tokens.models.reasons import Reason
 from tokens.validation.token_context import password_mark
 
-__all__ = ["LoginBusy", "LoginLocked", "check", "unlock"]
+__all__ = ["LONGEST", "LoginBusy", "LoginLocked", "check", "unlock"]
+# Characters of a password. Every way to set one and to log in has this limit.
+LONGEST = 4096
 
 
 def check(

@@ -13,6 +13,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
+from tokens.accounts import passwords
 from tokens.api import examples
 from tokens.api.fields import (
     AnyField,
@@ -49,7 +50,7 @@ class LoginSerializer(serializers.Serializer[None]):
     example = examples.CREDENTIALS
 
     username = TextField(max_length=NAME_LENGTH)
-    password = TextField(max_length=4096, trim_whitespace=False, write_only=True)
+    password = TextField(max_length=passwords.LONGEST, trim_whitespace=False, write_only=True)
     code = TextField(
         max_length=100,
         required=False,

@@ -26,7 +26,10 @@ class PasswordField(forms.CharField):
     def __init__(self) -> None:
         widget = forms.PasswordInput({"class": "input", "autocomplete": "current-password"})
         super().__init__(
-            label=gettext_lazy("Your password"), strip=False, max_length=4096, widget=widget
+            label=gettext_lazy("Your password"),
+            strip=False,
+            max_length=passwords.LONGEST,
+            widget=widget,
         )
 
 
