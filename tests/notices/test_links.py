@@ -198,6 +198,12 @@ def test_old_mails_are_deleted_with_the_rest(link, alice):
     assert not Notice.objects.exists()
 
 
+def test_language_switch_keeps_the_link(page, link):
+    page.goto(link)
+    page.get_by_role("button", name="Deutsch").click()
+    expect(page.get_by_role("button", name="Überall abmelden")).to_be_visible()
+
+
 def test_page_is_german_for_germans(link):
     page = Client().get(link, headers={"accept-language": "de"}).text
     assert "Das war ich nicht" in page
