@@ -141,7 +141,8 @@ def test_page_without_factors_says_so(own):
 def test_app_is_added_and_the_recovery_codes_are_shown_once(own, alice):
     page = own.get(f"{FACTORS}app/")
     key, sealed = shown_key(page.text)
-    assert "otpauth://totp/" in html.unescape(page.text)
+    assert "otpauth://totp/Token%20Portal:alice?" in html.unescape(page.text)
+    assert "issuer=Token%20Portal" in html.unescape(page.text)
     form = {"name": "phone", "code": code_of(key), "password": PASSWORD, "key": sealed}
     answer = own.post(f"{FACTORS}app/", form)
     codes = re.findall(r"<code>([a-z2-7-]{27})</code>", answer.text)

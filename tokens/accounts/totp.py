@@ -43,7 +43,8 @@ def key_from(text: str) -> bytes:
 
 def address(key: bytes, *, user: AbstractBaseUser, issuer: str) -> str:
     """Return the ``otpauth:`` address that an app reads from a picture."""
-    return _totp(key).get_provisioning_uri(user.get_username(), issuer)
+    # Some apps show a plus where it means a space.
+    return _totp(key).get_provisioning_uri(user.get_username(), issuer).replace("+", "%20")
 
 
 def protect(key: bytes, *, user: AbstractBaseUser, purpose: str = STORED) -> bytes:
