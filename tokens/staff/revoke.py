@@ -81,7 +81,7 @@ class RevokeForm(forms.Form):
 
     def clean(self) -> None:
         cleaned = self.cleaned_data
-        if cleaned.get("reason") == OTHER and not cleaned.get("detail"):
+        if cleaned.get("reason") == OTHER and cleaned.get("detail") == "":
             self.add_error("detail", _("Describe the reason in a few words."))
         if self.expected is not None and cleaned.get("typed") != str(self.expected):
             self.add_error("typed", _("Type the number of sessions: %s") % self.expected)
