@@ -106,8 +106,7 @@ def test_one_proposes_and_another_approves(ann, ben, alice, three):
     assert "alice" in page
     assert "lost device" in page
     assert_approved(ben, proposal)
-    work_off(ben, proposal)
-    assert live(alice) == 0
+    assert live(alice) == 0  # a small act is done at once
     first, last = (Event.objects.get(kind=k) for k in (Kind.PROPOSED, Kind.PROPOSAL_APPROVED))
     assert (first.actor, first.reason, first.count) == (ann, "lost device", 3)
     assert (last.actor, last.reason, last.count) == (ben, "lost device", 3)
@@ -253,8 +252,10 @@ def test_approver_needs_the_permissions_for_all_of_it(sam, ben, alice, three):
         open_session(user=root)
     proposal = proposed_by(sam, f"user={root.pk}")
     assert "you have no permission for all of it" in browser_of(ben).get(page_of(proposal)).text
-    assert decide(ben, proposal).status_code == 403
+    for act in ("approve", "refuse"):
+        assert decide(ben, proposal, act).status_code == 403
     assert Event.objects.filter(kind=Kind.PERMISSION_DENIED, actor=ben).exists()
+    assert state_of(proposal) == "open"
     assert live(root) == 3
 
 
@@ -301,6 +302,23 @@ def test_overview_lists_what_waits(ann, ben, viewer, alice, three):
     assert words not in browser_of(viewer).get("/staff/").text
     decide(ben, proposal, "refuse")
     assert words not in browser_of(ben).get("/staff/").text
+
+
+def test_overview_names_no_proposal_that_its_reader_may_not_open(sam, ann, alice):
+    open_session(user=alice)
+    at = f"{clock.now() + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
+    proposal = proposed_by(sam, f"everybody=1&before={at}", typed="1")
+    assert browser_of(ann).get(page_of(proposal)).status_code == 403
+    assert "sam proposes" not in browser_of(ann).get("/staff/").text
+    assert "sam proposes" in browser_of(sam).get("/staff/").text
+
+
+def test_page_names_browser_sessions_that_end_too(ann, ben, alice, three):
+    words = "It also ends browser sessions that were opened before."
+    whole = proposed_by(ann, f"user={alice.pk}")
+    assert words in browser_of(ben).get(page_of(whole)).text
+    some = proposed_by(ann, "matching=sessions&q=alice")
+    assert words not in browser_of(ben).get(page_of(some)).text
 
 
 def test_job_page_of_a_proposal_leads_to_it(ann, ben, alice, three):

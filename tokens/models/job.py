@@ -81,6 +81,11 @@ class RevocationJob(models.Model):
         return bool(self.selection.get("everybody"))
 
     @property
+    def for_everybody(self) -> bool:
+        """Return True for a revocation of everybody's sessions, however it was selected."""
+        return self.everybody or self.reaches_everybody
+
+    @property
     def percent(self) -> int:
         """Return the progress; 100 only when the job is finished."""
         if self.finished_at is not None:

@@ -118,8 +118,7 @@ def missing_for_approval(*, proposal: Proposal, actor: Actor) -> str:
     spared = within_authority(actor=actor, selection=selection) != selection
     if spared and _reaches_superuser(proposal.job, selection):
         return REVOKE_SUPERUSER
-    everybody = proposal.job.everybody or proposal.job.reaches_everybody
-    return CUT_OFF if everybody and not may(actor, CUT_OFF) else ""
+    return CUT_OFF if proposal.job.for_everybody and not may(actor, CUT_OFF) else ""
 
 
 def _reaches_superuser(job: RevocationJob, selection: Selection) -> bool:

@@ -25,8 +25,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(RevocationJob, pk=pk)
     if not revocation.may_read_job(job=found, actor=request.user):
         denied(request, VIEW_SESSIONS)
-    everybody = found.everybody or found.reaches_everybody
-    if everybody and not request.user.has_perm(CUT_OFF):
+    if found.for_everybody and not request.user.has_perm(CUT_OFF):
         denied(request, CUT_OFF)
     if found.finished_at is not None and found.worked_at is None:
         # Nothing has worked on it: it may be a proposal.

@@ -167,8 +167,13 @@ def _readable_proposals(user: AbstractUser | AnonymousUser) -> list[Proposal]:
     """Return the open proposals, which there are only with TWO_PERSON_OVER."""
     if not app_settings.TWO_PERSON_OVER:
         return []
-    waiting = open_proposals().iterator()
-    return list(islice((one for one in waiting if may_read_job(job=one.job, actor=user)), SHOWN))
+    cuts_off = user.has_perm(CUT_OFF)
+    readable = (
+        one
+        for one in open_proposals().iterator()
+        if may_read_job(job=one.job, actor=user) and (cuts_off or not one.job.for_everybody)
+    )
+    return list(islice(readable, SHOWN))
 
 
 def _key_until(now: datetime) -> datetime | None:

@@ -12,6 +12,7 @@ from tokens.models import Proposal, ProposalState
 from tokens.permissions import CUT_OFF, REVOKE, VIEW_SESSIONS
 from tokens.revocation import proposals
 from tokens.staff.guards import denied, staff_may
+from tokens.staff.jobs import POLL_SECONDS
 from tokens.web.proof import proof_needed
 
 APPROVE, REFUSE, WITHDRAW = "approve", "refuse", "withdraw"
@@ -24,28 +25,32 @@ def proposal(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Proposal.objects.select_related("job__actor"), pk=pk)
     if not revocation.may_read_job(job=found.job, actor=request.user):
         denied(request, VIEW_SESSIONS)
-    if (found.job.everybody or found.job.reaches_everybody) and not request.user.has_perm(CUT_OFF):
+    if found.job.for_everybody and not request.user.has_perm(CUT_OFF):
         denied(request, CUT_OFF)
     own = found.job.actor_id == request.user.pk
     act = request.POST.get("act")
     if act == WITHDRAW and own:
         return _close(request, found, ProposalState.WITHDRAWN, _("The proposal is withdrawn."))
+    missing = "" if own else proposals.missing_for_approval(proposal=found, actor=request.user)
+    if act in (APPROVE, REFUSE) and missing:
+        denied(request, missing)
     if act == REFUSE and not own:
         return _close(request, found, ProposalState.REFUSED, _("The proposal is refused."))
-    missing = "" if own else proposals.missing_for_approval(proposal=found, actor=request.user)
-    if act == APPROVE and missing:
-        denied(request, missing)
     void = not proposals.proposer_still_may(found)
     may_approve = not (own or missing or void)
     proof = proof_needed(request, sent=act == APPROVE) if may_approve else None
     if act == APPROVE and may_approve and proof is None:
         return _approve(request, found)
-    return _page(request, found, own=own, void=void, may_approve=may_approve, proof=proof)
+    return _page(
+        request, found, own=own, missing=missing, void=void, may_approve=may_approve, proof=proof
+    )
 
 
 def _approve(request: HttpRequest, found: Proposal) -> HttpResponse:
     if not proposals.approve(proposal=found, actor=request.user):
         return _decided_before(request, found)
+    # A small act is done at once, and the page of the job goes on with a large one.
+    revocation.work_off(job=found.job, seconds=POLL_SECONDS)
     messages.success(request, _("The proposal is approved."))
     return redirect("tokens_staff:revoke-job", pk=found.job_id)
 
