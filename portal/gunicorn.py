@@ -6,12 +6,11 @@ the environment variables.
 
 import logging
 import os
-import subprocess
 import sys
 import tempfile
 from typing import Any
 
-from portal import metrics_folder
+from portal import handover, metrics_folder
 from portal.dotenv import log_format
 from portal.drain import drain_before_stop
 from portal.environment import Environment
@@ -52,14 +51,8 @@ metrics_folder.prepare(metrics)
 
 def on_starting(server: Any) -> None:
     """Refuse to start with wrong settings, and keep tokens out of gunicorn's log."""
-    # In a process of its own: what the arbiter imports, its workers could not reload on HUP.
-    checked = subprocess.run(
-        [sys.executable, "-m", "portal.startup"],
-        check=False,
-        env={name: value for name, value in os.environ.items() if name != metrics_folder.VARIABLE},
-    )
-    if checked.returncode:
-        sys.exit(checked.returncode)
+    if status := handover.settings_check():
+        sys.exit(status)
     # A listening socket that is handed over is in use, as it must be.
     if not os.environ.keys() & {"GUNICORN_FD", "LISTEN_FDS"}:
         for address in server.cfg.address:
@@ -68,12 +61,18 @@ def on_starting(server: Any) -> None:
     from tokens.web.logging import RedactTokens
 
     logging.getLogger("gunicorn.error").addFilter(RedactTokens())
+    handover.reload_without_gap(server)
     if drain_seconds:
         drain_before_stop(server, drain_seconds)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
     metrics_folder.give_place(worker, others=list(server.WORKERS.values()))
+    handover.watch(worker)
+
+
+def post_worker_init(worker: Any) -> None:
+    handover.note_serving(worker)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -122,17 +122,20 @@ def nginx_files(folder: Path, upstream: str, *, http: int, https: int, prefix: s
     return main
 
 
-def haproxy_file(folder: Path, upstream: str, *, http: int, https: int) -> Path:
-    """Write deploy/haproxy/haproxy.cfg for this machine."""
+def haproxy_file(folder: Path, *upstreams: str, http: int, https: int) -> Path:
+    """Write deploy/haproxy/haproxy.cfg for this machine, with a server for each upstream."""
     key, public = certificate(folder)
     pem = folder / "portal.pem"
     pem.write_text(public.read_text() + key.read_text())
+    servers = "\n".join(
+        f"    server portal{number} {upstream}" for number, upstream in enumerate(upstreams)
+    )
     text = replaced(
         (DEPLOY / "haproxy" / "haproxy.cfg").read_text(),
         ("log /dev/log local0", "log stdout format raw local0"),
         ("bind :80\n", f"bind 127.0.0.1:{http}\n"),
         ("bind :443 ", f"bind 127.0.0.1:{https} "),
-        ("server portal 127.0.0.1:8000", f"server portal {upstream}"),
+        ("    server portal 127.0.0.1:8000", servers),
         ("portal.example.com", "localhost"),
         ("/etc/haproxy/token-portal.pem", str(pem)),
     )
@@ -151,9 +154,9 @@ def nginx(folder: Path, upstream: str, *, prefix: str = "") -> Iterator[Front]:
 
 
 @contextmanager
-def haproxy(folder: Path, upstream: str) -> Iterator[Front]:
+def haproxy(folder: Path, *upstreams: str) -> Iterator[Front]:
     http, https = free_port(), free_port()
-    path = haproxy_file(folder, upstream, http=http, https=https)
+    path = haproxy_file(folder, *upstreams, http=http, https=https)
     command = [tool("haproxy"), "-db", "-f", str(path)]
     with _running(command, folder, Front(http, https, folder / "portal.crt")) as front:
         yield front

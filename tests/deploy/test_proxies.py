@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.support.users import PASSWORD
 # What a proxy passes on does not depend on the database.
 pytestmark = pytest.mark.once
 
-PROXIES = {"nginx": nginx, "haproxy": haproxy}
+PROXIES: dict[str, Any] = {"nginx": nginx, "haproxy": haproxy}
 PROBES = ("/healthz", "/readyz", "/metrics")
 
 

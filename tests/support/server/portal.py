@@ -19,6 +19,8 @@ from django.db import connection
 
 ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS = 90
+# As long as systemd waits: some servers announce first that they stop, for 5 seconds.
+STOP_SECONDS = 35
 # A line of gunicorn's access log, or of an event, as opposed to a fault.
 ANSWERED = re.compile(r'" [1-4]\d\d |^\{"id": ')
 # time-machine replaces each function of Python that reads the clock; the workers inherit that.
@@ -118,15 +120,21 @@ def collect_static() -> None:
 
 @contextmanager
 def serving(
-    folder: Path, *, socket_path: Path | None = None, clock_ahead: int = 0, **overrides: str
+    folder: Path,
+    *,
+    port: int = 0,
+    socket_path: Path | None = None,
+    clock_ahead: int = 0,
+    **overrides: str,
 ) -> Iterator[PortalServer]:
     """Serve until the block ends; ``overrides`` are environment variables of the portal.
 
-    The clock of the server's processes is ``clock_ahead`` seconds ahead; negative: behind.
+    The server listens on ``port``, or on a free one. The clock of its processes is ``clock_ahead``
+    seconds ahead; negative: behind.
     """
     if "STATIC_ROOT" not in overrides:
         collect_static()
-    port = free_port()
+    port = port or free_port()
     log = folder / f"portal-{port}.log"
     # What `make` exports to a test run must not choose the port of a portal of its own.
     env = environment(**{"WEB_CONCURRENCY": "2", **overrides, "PORT": str(port)})
@@ -154,7 +162,7 @@ def serving(
             served.remove(server)
         process.terminate()
         try:
-            process.wait(timeout=25)
+            process.wait(timeout=STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
