@@ -3,6 +3,18 @@
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.db.migrations import (
+    AddField,
+    AddIndex,
+    AlterField,
+    CreateModel,
+    Migration,
+    RemoveField,
+    RunPython,
+    RunSQL,
+    SeparateDatabaseAndState,
+)
+from django.db.models import Index, TextField
 
 from tokens.audit import guards
 from tokens.db import revocation_feed, session_origins
@@ -10,6 +22,8 @@ from tokens.models import Event, EventTarget, Seal, Session
 from tokens.revocation import deactivation
 
 INSTALLERS = [guards, session_origins, deactivation, revocation_feed]
+# The guards of the trail name no column.
+DROPPED = [session_origins, deactivation, revocation_feed]
 TABLES = [model._meta.db_table for model in (Event, EventTarget, Seal, Session, User)]
 TRIGGERS = {
     "postgresql": "SELECT oid, xmin::text, tgname FROM pg_trigger WHERE NOT tgisinternal",
@@ -59,6 +73,63 @@ def test_missing_triggers_are_created(installed, module):
     module.install(connection)
     after = {row[-1] if connection.vendor == "postgresql" else row[1:] for row in triggers()}
     assert after == before
+
+
+def plan(operation, *, app="tokens", backwards=False):
+    migration = Migration("next", app)
+    migration.operations = [operation]
+    return [(migration, backwards)]
+
+
+ADDS = [
+    AddField("session", "note", TextField(null=True)),
+    AddIndex("session", Index(fields=["ip"], name="tokens_session_next")),
+    CreateModel("Next", []),
+    RunPython(RunPython.noop),
+    SeparateDatabaseAndState(database_operations=[AddField("session", "note", TextField())]),
+    SeparateDatabaseAndState(state_operations=[RemoveField("session", "ip")]),
+]
+CHANGES = [
+    AlterField("session", "ip", TextField()),
+    RemoveField("session", "ip"),
+    RunSQL("ALTER TABLE tokens_session ALTER ip TYPE text"),
+    SeparateDatabaseAndState(database_operations=[RemoveField("session", "ip")]),
+]
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("module", DROPPED)
+@pytest.mark.parametrize("operation", ADDS, ids=lambda adds: type(adds).__name__)
+def test_migration_that_only_adds_leaves_the_triggers(installed, module, operation):
+    before = triggers()
+    module.before_migrate(using="default", plan=plan(operation))
+    assert triggers() == before
+
+
+@pytest.mark.parametrize("module", DROPPED)
+@pytest.mark.parametrize("operation", CHANGES, ids=lambda changes: type(changes).__name__)
+def test_triggers_are_dropped_for_a_migration_that_changes_a_column(installed, module, operation):
+    before = triggers()
+    module.before_migrate(using="default", plan=plan(operation))
+    assert len(triggers()) < len(before)
+    module.after_migrate(using="default")
+    assert len(triggers()) == len(before)
+
+
+@pytest.mark.parametrize("module", DROPPED)
+def test_triggers_are_dropped_for_the_way_back(installed, module):
+    before = triggers()
+    module.before_migrate(using="default", plan=plan(ADDS[0], backwards=True))
+    assert len(triggers()) < len(before)
+    module.after_migrate(using="default")
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("module", DROPPED)
+def test_migration_of_another_app_leaves_the_triggers(installed, module):
+    before = triggers()
+    module.before_migrate(using="default", plan=plan(CHANGES[0], app="sessions"))
+    assert triggers() == before
 
 
 @pytest.mark.postgresql

@@ -7,6 +7,8 @@ from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connection
+from django.db.migrations import AlterField, Migration
+from django.db.models import BooleanField
 from django.db.models.signals import post_migrate, pre_migrate
 from django.test import Client
 
@@ -237,7 +239,8 @@ def has_trigger() -> bool:
 @pytest.mark.django_db
 def test_trigger_is_dropped_before_a_migration_and_created_after_it():
     assert has_trigger()
-    migration = type("M", (), {"app_label": "auth"})
+    migration = Migration("changes_a_column", "auth")
+    migration.operations = [AlterField("user", "is_active", BooleanField())]
     config = apps.get_app_config("tokens")
     sent = {"sender": config, "app_config": config, "using": "default"}
     pre_migrate.send(plan=[], **sent)

@@ -9,7 +9,8 @@ tables, `QuerySet.update`, plain SQL, and hosts of an earlier release.
 - A cutoff is set; an account that is deactivated gets one (`tokens.revocation.deactivation`).
 - The stored password changes, also without Django's signals.
 
-`manage.py migrate` drops the triggers before it changes tables, and creates them again afterwards.
+`manage.py migrate` drops the triggers before it changes what they name, and creates them again
+afterwards. Other migrations leave them, for hosts that serve at the same time.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ from django.db import connection, connections, transaction
 from django.db.migrations import Migration
 from django.db.models import Q
 
-from tokens.db.triggers import ensure_trigger
+from tokens.db.triggers import ensure_trigger, must_go
 from tokens.models import BlacklistedToken, Cutoff, FeedEntry, Session
 
 if TYPE_CHECKING:
@@ -94,12 +95,9 @@ END"""
 
 
 def before_migrate(*, using: str, plan: Iterable[tuple[Migration, bool]] = (), **_: object) -> None:
-    """Drop the triggers if a migration may change a table that they use."""
+    """Drop the triggers if a migration may change what they name."""
     connection = connections[using]
-    changed = {migration.app_label for migration, _backwards in plan}
-    apps = {model._meta.app_label for model in (get_user_model(), *USED)}
-    # SQLite changes a table by copying it, which fails while a trigger names a missing table.
-    if changed and (connection.vendor == "sqlite" or changed & apps):
+    if must_go(connection, plan, (get_user_model(), *USED)):
         drop(connection)
 
 

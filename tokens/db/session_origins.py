@@ -4,7 +4,8 @@ A trigger writes `tokens.models.SessionOrigin` when a session's address or devic
 refresh from the same address runs no more statements, and hosts of an earlier release, which don't
 know the table, fill it too. Another trigger deletes the rows with their session.
 
-`manage.py migrate` drops the triggers before it changes tables, and creates them again afterwards.
+`manage.py migrate` drops the triggers before it changes what they name, and creates them again
+afterwards. Other migrations leave them, for hosts that serve at the same time.
 """
 
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from django.db import connections, transaction
 from django.db.migrations import Migration
 
-from tokens.db.triggers import ensure_trigger
+from tokens.db.triggers import ensure_trigger, must_go
 from tokens.models import Session, SessionOrigin
 
 if TYPE_CHECKING:
@@ -46,11 +47,9 @@ END"""
 
 
 def before_migrate(*, using: str, plan: Iterable[tuple[Migration, bool]] = (), **_: object) -> None:
-    """Drop the triggers if a migration may change a table that they use."""
+    """Drop the triggers if a migration may change what they name."""
     connection = connections[using]
-    changed = {migration.app_label for migration, _backwards in plan}
-    # SQLite changes a table by copying it, which fails while a trigger names a missing table.
-    if changed and (connection.vendor == "sqlite" or Session._meta.app_label in changed):
+    if must_go(connection, plan, (Session,)):
         drop(connection)
 
 

@@ -6,16 +6,32 @@ a trigger only if that is missing, was disabled or has changed.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.db.migrations import Migration, operations
+from django.db.migrations.operations.base import Operation
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models import Model
 
 # PostgreSQL stores a trigger in a form of its own, so a comment keeps the digest of the statement.
 PG_UNCHANGED = """SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = %s::regclass
 AND tgenabled = 'O' AND obj_description(oid, 'pg_trigger') = %s"""
+# These change no column that a trigger may name.
+ADDITIVE = (
+    operations.AddConstraint,
+    operations.AddField,
+    operations.AddIndex,
+    operations.AlterModelManagers,
+    operations.AlterModelOptions,
+    operations.CreateModel,
+    operations.RemoveConstraint,
+    operations.RemoveIndex,
+    operations.RunPython,
+)
 SQLITE_KEPT = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = %s"
 
 
@@ -40,3 +56,31 @@ def ensure_trigger(
         if cursor.fetchone() != (statement,):
             cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
             cursor.execute(statement)
+
+
+def must_go(
+    connection: "BaseDatabaseWrapper",
+    plan: Iterable[tuple[Migration, bool]],
+    models: Iterable[type["Model"]],
+) -> bool:
+    """Return whether the triggers on these models' tables have to be dropped for the migrations.
+
+    SQLite changes a table by copying it, which fails while a trigger names a missing table.
+    PostgreSQL changes and drops no column that a trigger names. Otherwise the triggers stay: a
+    portal that serves during `migrate` needs them.
+    """
+    steps = list(plan)
+    if connection.vendor != "postgresql":
+        return bool(steps)
+    apps = {model._meta.app_label for model in models}
+    return any(
+        backwards or not all(map(_is_additive, migration.operations))
+        for migration, backwards in steps
+        if migration.app_label in apps
+    )
+
+
+def _is_additive(operation: Operation) -> bool:
+    if isinstance(operation, operations.SeparateDatabaseAndState):
+        return all(map(_is_additive, operation.database_operations))
+    return isinstance(operation, ADDITIVE)

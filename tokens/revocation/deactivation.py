@@ -4,7 +4,8 @@
 then sets a cutoff and writes the event, so a reactivated account gets no token and no browser
 session back. It does nothing if the receivers in `tokens.signals` have ended everything before.
 
-`manage.py migrate` drops the trigger before it changes tables, and creates it again afterwards.
+`manage.py migrate` drops the trigger before it changes what it names, and creates it again
+afterwards. Other migrations leave it, for hosts that serve at the same time.
 """
 
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from django.db import connections
 from django.db.migrations import Migration
 from django.db.models import AutoField, BooleanField, Field, Model
 
-from tokens.db.triggers import ensure_trigger
+from tokens.db.triggers import ensure_trigger, must_go
 from tokens.models import BlacklistedToken, Cutoff, Event, Kind, OutstandingToken, Session
 from tokens.models.reasons import Reason
 
@@ -72,15 +73,9 @@ END"""
 
 
 def before_migrate(*, using: str, plan: Iterable[tuple[Migration, bool]] = (), **_: object) -> None:
-    """Drop the trigger if a migration may change a table that it uses.
-
-    SQLite changes a table by copying it, which fails while a trigger names a missing table.
-    PostgreSQL changes no column that a trigger names.
-    """
+    """Drop the trigger if a migration may change what it names."""
     connection = connections[using]
-    changed = {migration.app_label for migration, _backwards in plan}
-    apps = {model._meta.app_label for model in (get_user_model(), *USED)}
-    if changed and (connection.vendor == "sqlite" or changed & apps):
+    if must_go(connection, plan, (get_user_model(), *USED)):
         drop(connection)
 
 
