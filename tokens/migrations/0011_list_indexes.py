@@ -8,58 +8,9 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import migrations, models
 
+from tokens.db.operations import AddIndexGently, is_valid_index, without_limits
+
 TOKENS = "token_blacklist_outstandingtoken"
-
-
-def quietly(schema_editor):
-    """Lift the timeouts, which are meant for requests and are too short to build an index."""
-    if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute("SET statement_timeout = 0")
-        schema_editor.execute("SET lock_timeout = 0")
-
-
-def drop_invalid(schema_editor, name):
-    if schema_editor.connection.vendor != "postgresql":
-        return
-    with schema_editor.connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
-            " WHERE relname = %s AND NOT indisvalid",
-            [name],
-        )
-        if cursor.fetchone():
-            schema_editor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"')
-
-
-def restore(schema_editor):
-    if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute("RESET statement_timeout")
-        schema_editor.execute("RESET lock_timeout")
-
-
-class AddIndexGently(migrations.AddIndex):
-    """Add an index to a table of this app, concurrently on PostgreSQL."""
-
-    def database_forwards(self, app_label, schema_editor, from_state, to_state):
-        model = to_state.apps.get_model(app_label, self.model_name)
-        if not self.allow_migrate_model(schema_editor.connection.alias, model):
-            return
-        if schema_editor.connection.vendor != "postgresql":
-            schema_editor.add_index(model, self.index)
-            return
-        quietly(schema_editor)
-        drop_invalid(schema_editor, self.index.name)
-        schema_editor.add_index(model, self.index, concurrently=True)
-        restore(schema_editor)
-
-    def database_backwards(self, app_label, schema_editor, from_state, to_state):
-        model = from_state.apps.get_model(app_label, self.model_name)
-        if not self.allow_migrate_model(schema_editor.connection.alias, model):
-            return
-        if schema_editor.connection.vendor != "postgresql":
-            schema_editor.remove_index(model, self.index)
-        else:
-            schema_editor.remove_index(model, self.index, concurrently=True)
 
 
 def elsewhere(name, columns, table=TOKENS):
@@ -76,10 +27,12 @@ def elsewhere(name, columns, table=TOKENS):
         if not target or not what:
             return
         how = "CONCURRENTLY " if vendor == "postgresql" else ""
-        quietly(schema_editor)
-        drop_invalid(schema_editor, name)
-        schema_editor.execute(f'CREATE INDEX {how}IF NOT EXISTS "{name}" ON "{target}" ({what})')
-        restore(schema_editor)
+        with without_limits(schema_editor):
+            if vendor == "postgresql" and is_valid_index(schema_editor, name):
+                return
+            schema_editor.execute(
+                f'CREATE INDEX {how}IF NOT EXISTS "{name}" ON "{target}" ({what})'
+            )
 
     def drop(apps, schema_editor):
         how = "CONCURRENTLY " if schema_editor.connection.vendor == "postgresql" else ""

@@ -4,11 +4,9 @@ Most events are refreshes, and a list of them is found by walking the trail. A r
 into one index less, and the index shrinks to a seventh of its size.
 """
 
-from importlib import import_module
-
 from django.db import migrations, models
 
-AddIndexGently = import_module("tokens.migrations.0011_list_indexes").AddIndexGently
+from tokens.db.operations import AddIndexGently
 
 
 class Migration(migrations.Migration):

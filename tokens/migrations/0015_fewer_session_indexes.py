@@ -5,26 +5,11 @@ serves queries for sessions that were opened before an instant. At a million ses
 68 MB, and every refresh wrote into each of them.
 """
 
-from importlib import import_module
-
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-quietly = import_module("tokens.migrations.0011_list_indexes").quietly
-
-
-class RemoveIndexGently(migrations.RemoveIndex):
-    def database_forwards(self, app_label, schema_editor, from_state, to_state):
-        if schema_editor.connection.vendor != "postgresql":
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
-            return
-        model = from_state.apps.get_model(app_label, self.model_name)
-        if not self.allow_migrate_model(schema_editor.connection.alias, model):
-            return
-        quietly(schema_editor)
-        index = from_state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
-        schema_editor.remove_index(model, index, concurrently=True)
+from tokens.db.operations import RemoveIndexGently
 
 
 def drop_own_index(apps, schema_editor):

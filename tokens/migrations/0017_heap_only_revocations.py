@@ -5,12 +5,9 @@ row version in the same page. Pages that are already full get that room as sessi
 or at once by VACUUM FULL.
 """
 
-from importlib import import_module
-
 from django.db import migrations, models
 
-AddIndexGently = import_module("tokens.migrations.0011_list_indexes").AddIndexGently
-RemoveIndexGently = import_module("tokens.migrations.0015_fewer_session_indexes").RemoveIndexGently
+from tokens.db.operations import AddIndexGently, RemoveIndexGently
 
 
 def keep_room(apps, schema_editor):

@@ -1,10 +1,8 @@
 """Find the events of a request by its id. Refreshes, which are most events, are left out."""
 
-from importlib import import_module
-
 from django.db import migrations, models
 
-AddIndexGently = import_module("tokens.migrations.0011_list_indexes").AddIndexGently
+from tokens.db.operations import AddIndexGently
 
 
 class Migration(migrations.Migration):
