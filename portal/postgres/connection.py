@@ -5,11 +5,14 @@ server never sends. A pooler may not pass them on.
 """
 
 import time
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, Self
 
 import psycopg
 from psycopg import errors
 from psycopg.pq import TransactionStatus
+
+from portal.postgres.hosts import hosts_of, silent_hosts
 
 # How often at most all connections are replaced because one of them could not write.
 RENEWAL_SECONDS = 1.0
@@ -35,6 +38,23 @@ class Connection(psycopg.Connection[Any]):
         super().__init__(*args, **kwargs)
         self._born = time.monotonic()
         self._commits = False
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **options: Any) -> Self:
+        """Connect to the first host that accepts it, and leave out those that do not answer."""
+        hosts = hosts_of(options)
+        if len(hosts) == 1:
+            return super().connect(conninfo, **options)
+        failures = []
+        for host in hosts:
+            if host not in silent_hosts:
+                options |= {"host": host.name, "port": host.port}
+                connect = partial(super().connect, conninfo, **options)
+                try:
+                    return silent_hosts.try_host(host, connect)  # type: ignore[no-any-return]
+                except psycopg.OperationalError as error:
+                    failures.append(f"{host.name}:{host.port}: {error}")
+        raise psycopg.OperationalError("; ".join(failures) or "none of the hosts answers")
 
     def is_outdated(self) -> bool:
         """Return whether a later connection may be able to write although this one could not."""

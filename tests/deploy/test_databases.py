@@ -88,6 +88,28 @@ def test_connection_that_began_read_only_is_replaced(serve, alice):
         assert log_in(server).status_code == 200
 
 
+def test_host_that_does_not_answer_is_left_out_until_it_does(transactional_db):
+    with cluster() as first, cluster() as second:
+        hosts = {"host": "127.0.0.1,127.0.0.1", "port": f"{first.port},{second.port}"}
+
+        def connect():
+            began = time.monotonic()
+            with Connection.connect(user="postgres", connect_timeout=2, **hosts) as opened:
+                return opened.info.port, time.monotonic() - began
+
+        assert connect()[0] == first.port
+        with first.frozen():
+            assert connect()[0] == second.port
+            for _ in range(3):
+                port, seconds = connect()
+                assert port == second.port
+                assert seconds < 1.5
+        until = time.monotonic() + 20
+        while connect()[0] != first.port:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+
 @pytest.fixture
 def lost(transactional_db, monkeypatch):
     """Connect through a proxy that then passes nothing on."""
