@@ -11,10 +11,12 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache, lru_cache
+from ipaddress import ip_address
 from typing import TypeAlias
+from uuid import UUID
 
 from django.db import connection
-from django.db.models import IntegerField
+from django.db.models import IntegerField, UUIDField
 
 from tokens.db.printable import DEEPEST, LONGEST, is_printable, json_size, octets
 from tokens.models import Event
@@ -26,6 +28,8 @@ COLUMNS = (
 )  # fmt: skip
 SESSION, ADDRESS, COUNT = map(COLUMNS.index, ("session_id", "ip", "count"))
 USERS = tuple(map(COLUMNS.index, ("actor_id", "subject_id")))
+# A line begins with the id and the time.
+FIRST_COLUMN = 2
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # COPY escapes these characters.
 ESCAPES = str.maketrans(
@@ -75,6 +79,37 @@ def _copy_lines(after: int, through: int, limit: int) -> Iterator[CanonicalLine]
                 else:
                     readable = at[-1:].isdigit() and _holds_object(line)
                     yield int(event_id), _readable(int(at)) if readable else None, line
+
+
+def respell(line: CanonicalLine) -> CanonicalLine:
+    """Return the line as the other database writes it, for a trail that was moved from there.
+
+    SQLite stores a UUID as 32 digits, and PostgreSQL prints it with hyphens. Each also has its own
+    spelling of a few addresses; in SQLite, those that PostgreSQL printed are stored as they were.
+    """
+    event_id, at, text = line
+    fields = text.split(b"\t")
+    for place in _places_of_uuids():
+        fields[place] = _other_uuid(fields[place])
+    if connection.vendor == "postgresql":
+        address = fields[FIRST_COLUMN + ADDRESS].decode()
+        if ":" in address and is_address(address):
+            fields[FIRST_COLUMN + ADDRESS] = str(ip_address(address)).encode()
+    return event_id, at, b"\t".join(fields)
+
+
+def _other_uuid(field: bytes) -> bytes:
+    if connection.vendor == "postgresql":
+        return field.replace(b"-", b"")
+    return str(UUID(field.decode())).encode() if _is_hexadecimal(field) else field
+
+
+@cache
+def _places_of_uuids() -> tuple[int, ...]:
+    """Return which fields of a line are UUIDs: the session, and accounts with such a key."""
+    key = Event._meta.get_field("actor").target_field
+    users = USERS if isinstance(key, UUIDField) else ()
+    return tuple(FIRST_COLUMN + place for place in (SESSION, *users))
 
 
 def _holds_object(line: bytes) -> bool:

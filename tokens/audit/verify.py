@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
-from tokens.audit.canonical import read_lines
+from tokens.audit.canonical import read_lines, respell
 from tokens.audit.chain import (
     LINK_BYTES,
     SealingKey,
@@ -181,15 +181,10 @@ def _check_events(seal: Seal, key: SealingKey, *, removed: int) -> Iterator[Tamp
         yield from _check_targets(seal, declaring=[], unproven=set())
         return
     limit = max(2 * seal.count, PAGE)
-    declaring = []
-    found = start_stretch(key=key, number=seal.number, previous=seal.previous, version=seal.version)
-    for line in read_lines(after=seal.after_id, through=seal.through_id, limit=limit):
-        found.add(line)
-        if DECLARES in line[2]:
-            declaring.append(line[0])
+    found, declaring = _read_stretch(seal, key, limit=limit)
     unproven: set[int] = set()
-    if found.tip.hex() != seal.tip or len(found.ids) != seal.count:
-        for difference in _differences(seal, found):
+    if not _matches(seal, found):
+        for difference in _fewer_differences(seal, key, found, limit=limit):
             unproven.update(difference.events)
             yield difference
     unreadable = (event for event in found.unreadable if event not in unproven)
@@ -197,6 +192,37 @@ def _check_events(seal: Seal, key: SealingKey, *, removed: int) -> Iterator[Tamp
     yield from _check_targets(seal, declaring=declaring, unproven=unproven)
     if len(found.ids) == limit:
         yield from _added_events(seal, after=found.ids[-1])
+
+
+def _read_stretch(
+    seal: Seal, key: SealingKey, *, limit: int, respelled: bool = False
+) -> tuple[Stretch, list[int]]:
+    """Return the chain over the events under ``seal``, and which may declare targets."""
+    declaring = []
+    found = start_stretch(key=key, number=seal.number, previous=seal.previous, version=seal.version)
+    for line in read_lines(after=seal.after_id, through=seal.through_id, limit=limit):
+        found.add(respell(line) if respelled else line)
+        if DECLARES in line[2]:
+            declaring.append(line[0])
+    return found, declaring
+
+
+def _matches(seal: Seal, found: Stretch) -> bool:
+    return found.tip.hex() == seal.tip and len(found.ids) == seal.count
+
+
+def _fewer_differences(
+    seal: Seal, key: SealingKey, found: Stretch, *, limit: int
+) -> list[Tampered]:
+    """Return how the events differ; none if the trail was moved after the other database sealed it.
+
+    If an event of a moved trail was changed, only the spelling that was sealed tells which.
+    """
+    other, _declaring = _read_stretch(seal, key, limit=limit, respelled=True)
+    if _matches(seal, other):
+        return []
+    both = (list(_differences(seal, one)) for one in (found, other))
+    return min(both, key=lambda one: sum(len(difference.events) for difference in one))
 
 
 def _added_events(seal: Seal, *, after: int) -> Iterator[Tampered]:
