@@ -174,60 +174,64 @@ TEMPLATES = [
 DATABASES = {
     "default": env.database("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}"),
 }
-_database = DATABASES["default"]
-_database.setdefault("OPTIONS", {})
-if _database["ENGINE"] == "django.db.backends.sqlite3":
-    _database["OPTIONS"] |= {
-        # IMMEDIATE takes the write lock at BEGIN: a transaction that reads first and writes
-        # later can then never fail half-way with SQLITE_BUSY.
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-    }
-else:
-    _database["ENGINE"] = "portal.postgres"
-    # A transaction pooler hands each transaction another connection, so nothing may be kept on it,
-    # and takes no start-up options. The role then has the timeouts: see docs/deploying.md.
-    _pooler = env.boolean("DATABASE_POOLER", False)
-    _database["DISABLE_SERVER_SIDE_CURSORS"] = _pooler
-    _prepares = env.boolean("DATABASE_PREPARE", not _pooler)
-    # What DATABASE_URL says comes first.
-    _database["OPTIONS"] = {
-        # Statements that tokens.db.statements binds on the server are prepared when they
-        # come up again.
-        "prepare_threshold": 2 if _prepares else None,
-        # For each of several hosts.
-        "connect_timeout": 3,
-        # A host that is cut off is given up after 10 seconds. The kernel would take 15 minutes.
-        "tcp_user_timeout": 10_000,
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        **_database["OPTIONS"],
-    }
-    _timeout = env.integer("DATABASE_TIMEOUT", 30, 1, 3600)
-    # The server's own error says more, so the portal gives up a little later.
-    _database["WAIT_SECONDS"] = _timeout + 2
-    if not _pooler:
-        _database["OPTIONS"].setdefault(
-            "options",
-            f"-c statement_timeout={_timeout}s -c lock_timeout=10s "
-            "-c idle_in_transaction_session_timeout=60s",
-        )
-    if pool_size := env.integer("DATABASE_POOL_SIZE", _threads + LOGIN_THREADS):
-        # The pool stops reconnecting after a second. The next request then tries again, and does
-        # not wait for a back-off that has grown in the meantime.
-        _database["OPTIONS"]["pool"] = {
-            "min_size": 1,
-            "max_size": pool_size,
-            "timeout": 5,
-            "reconnect_timeout": 1,
+if env.text("TARGET_DATABASE_URL"):
+    # `move_database` moves everything there.
+    DATABASES["target"] = env.database("TARGET_DATABASE_URL", default="sqlite://:memory:")
+for _alias, _database in DATABASES.items():
+    _database.setdefault("OPTIONS", {})
+    if _database["ENGINE"] == "django.db.backends.sqlite3":
+        _database["OPTIONS"] |= {
+            # IMMEDIATE takes the write lock at BEGIN: a transaction that reads first and writes
+            # later can then never fail half-way with SQLITE_BUSY.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
-        _database["POOL_SERVES_ALL"] = pool_size >= _threads + LOGIN_THREADS
     else:
-        # One connection for each thread, kept, and looked at before it is used.
-        _database["CONN_MAX_AGE"] = None
-        _database["CONN_HEALTH_CHECKS"] = True
+        _database["ENGINE"] = "portal.postgres"
+        # A transaction pooler hands each transaction another connection, so nothing may be kept on
+        # it, and takes no start-up options. The role then has the timeouts: see docs/deploying.md.
+        _pooler = env.boolean("DATABASE_POOLER", False)
+        _database["DISABLE_SERVER_SIDE_CURSORS"] = _pooler
+        _prepares = env.boolean("DATABASE_PREPARE", not _pooler)
+        # What DATABASE_URL says comes first.
+        _database["OPTIONS"] = {
+            # Statements that tokens.db.statements binds on the server are prepared when they
+            # come up again.
+            "prepare_threshold": 2 if _prepares else None,
+            # For each of several hosts.
+            "connect_timeout": 3,
+            # A host that is cut off is given up after 10 seconds. The kernel would take 15 minutes.
+            "tcp_user_timeout": 10_000,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            **_database["OPTIONS"],
+        }
+        _timeout = env.integer("DATABASE_TIMEOUT", 30, 1, 3600)
+        # The server's own error says more, so the portal gives up a little later.
+        _database["WAIT_SECONDS"] = _timeout + 2
+        if not _pooler:
+            _database["OPTIONS"].setdefault(
+                "options",
+                f"-c statement_timeout={_timeout}s -c lock_timeout=10s "
+                "-c idle_in_transaction_session_timeout=60s",
+            )
+        _pool_size = env.integer("DATABASE_POOL_SIZE", _threads + LOGIN_THREADS)
+        if _pool_size and _alias == "default":
+            # The pool stops reconnecting after a second. The next request then tries again, and
+            # does not wait for a back-off that has grown in the meantime.
+            _database["OPTIONS"]["pool"] = {
+                "min_size": 1,
+                "max_size": _pool_size,
+                "timeout": 5,
+                "reconnect_timeout": 1,
+            }
+            _database["POOL_SERVES_ALL"] = _pool_size >= _threads + LOGIN_THREADS
+        else:
+            # One connection for each thread, kept, and looked at before it is used.
+            _database["CONN_MAX_AGE"] = None
+            _database["CONN_HEALTH_CHECKS"] = True
 
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 

@@ -3,6 +3,7 @@
 `manage.py` calls this before a command, and gunicorn runs it in a process of its own.
 """
 
+import logging
 import os
 import socket
 import sys
@@ -37,8 +38,9 @@ def check_settings() -> None:
     """Load the settings and use them, as the system checks of `tokens` do."""
     load_settings()
     from django.core.checks import ERROR, run_checks
+    from django.db import DEFAULT_DB_ALIAS
 
-    found = run_checks(tags=TAGS)
+    found = run_checks(tags=TAGS, databases=[DEFAULT_DB_ALIAS])
     if errors := [message for message in found if message.is_serious(ERROR)]:
         said = (" ".join(filter(None, (error.msg, error.hint))) for error in errors)
         exit_with(f"{text} ({error.id})" for text, error in zip(said, errors, strict=True))
@@ -106,4 +108,6 @@ def cause_of(error: DatabaseError) -> str:
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    # A database that is away is no mistake of the settings.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     check_settings()

@@ -4,7 +4,7 @@ The checks find keys that protect nothing, and simplejwt settings that would bre
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from importlib import import_module
 from inspect import signature
@@ -20,12 +20,15 @@ from django.core.cache import caches
 from django.core.cache.backends.db import DatabaseCache
 from django.core.checks import CheckMessage, Error, Info, register
 from django.core.checks import Warning as CheckWarning
+from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import Error as DatabaseError
 from django.utils.module_loading import import_string
 from rest_framework_simplejwt import settings as simplejwt
 from rest_framework_simplejwt.settings import DEFAULTS
 
 from tokens.accounts import factors
 from tokens.conf import AppSettings, app_settings, key_text
+from tokens.db.unfinished_move import is_unfinished
 from tokens.jwt.algorithms import ALGORITHMS, Algorithm
 from tokens.jwt.keys import make_key
 from tokens.jwt.signing import ACCESS
@@ -433,3 +436,25 @@ def _database_holds_cookies() -> bool:
             return True
     digested = any(base.__module__ == SESSION_STORE for base in store.__mro__)
     return issubclass(store, db.SessionStore) and not digested
+
+
+@register("tokens")
+def check_move(*, databases: Collection[str] | None = None, **_: object) -> list[CheckMessage]:
+    """Check that `move_database` is not still filling the database (E082).
+
+    A database that is away is no mistake of the settings.
+    """
+    if DEFAULT_DB_ALIAS not in (databases or ()):
+        return []
+    try:
+        unfinished = is_unfinished(connection)
+    except DatabaseError:
+        return []
+    if not unfinished:
+        return []
+    message = "The database is the target of a move that has not ended."
+    hint = (
+        "Set DATABASE_URL, or DATABASES in a project, to the source again, and run move_database "
+        "until it has ended."
+    )
+    return [Error(message, hint=hint, id="tokens.E082")]

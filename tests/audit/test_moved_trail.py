@@ -60,7 +60,7 @@ def test_session_of_a_moved_trail_can_not_be_exchanged():
 
 
 @pytest.mark.sqlite
-def test_session_in_the_spelling_of_the_other_database_is_not_one_of_ours():
+def test_session_in_the_spelling_of_the_other_database_is_unreadable():
     write_some(3)
     seal_elsewhere()
     with unguarded(), connection.cursor() as cursor:

@@ -68,6 +68,11 @@ def test_probes_tell_the_truth_while_the_database_comes_and_goes(serve, alice):
         database.sql("UPDATE django_migrations SET app = 'tokens' WHERE app = 'x'")
         becomes(server, ready=True)
 
+        database.sql("CREATE TABLE tokens_unfinished_move ()")
+        assert becomes(server, ready=False, database="not moved yet").status_code == 503
+        database.sql("DROP TABLE tokens_unfinished_move")
+        becomes(server, ready=True)
+
         database.stop()
         becomes(server, ready=False, database="away")
         database.start()

@@ -21,6 +21,7 @@ ELSEWHERE = {
     "after_restore",
     "backup_database",
     "migrate",
+    "move_database",
     "quickstart",
     "rotate_signing_key",
     "seed_demo",

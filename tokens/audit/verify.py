@@ -208,7 +208,7 @@ def _read_stretch(
 
 
 def _matches(seal: Seal, found: Stretch) -> bool:
-    return found.tip.hex() == seal.tip and len(found.ids) == seal.count
+    return bool(found.tip.hex() == seal.tip and len(found.ids) == seal.count)
 
 
 def _fewer_differences(

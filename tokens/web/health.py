@@ -32,7 +32,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(
     request: HttpRequest, *, is_draining: Callable[[], bool] = lambda: False
 ) -> HttpResponse:
-    """Answer 200 if the database takes writes and its migrations are applied, else 503.
+    """Answer 200 if the database is whole, migrated and takes writes, else 503.
 
     The cache is reported, but not needed. A host that is about to stop is not ready.
     """

@@ -20,7 +20,10 @@ from django.db import Error, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
+from tokens.db.unfinished_move import is_unfinished
+
 OK, AWAY, UNWRITABLE, NOT_MIGRATED = "ok", "away", "not writable", "not migrated"
+MOVING = "not moved yet"
 # Seconds. Probes share the result of a check for a moment, which bounds what a flood of them costs.
 FRESH = 0.25
 PATIENCE = 0.5
@@ -118,6 +121,8 @@ class DatabaseCheck:
                 cursor.execute("SELECT app, name FROM django_migrations")
                 if not _migrations().issubset(cursor.fetchall()):
                     return NOT_MIGRATED
+            if is_unfinished(self._connection):
+                return MOVING
         except Error:
             return AWAY
         try:

@@ -1,0 +1,1 @@
+"""Move all rows between SQLite and PostgreSQL."""
