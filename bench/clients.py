@@ -27,6 +27,7 @@ class Client:
     verify: str | bool
     username: str
     password: str
+    pause: float = 0.0  # seconds between two calls
     calls: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     slowest: float = 0.0
@@ -66,6 +67,7 @@ class Client:
         expected: int = 200,
     ) -> dict[str, str]:
         """Return the body of the response; nothing if the call failed."""
+        time.sleep(self.pause)
         self.calls[name] += 1
         began = time.monotonic()
         sent: dict[str, object] = {"data": body} if form else {"json": body}

@@ -51,6 +51,8 @@ class Peer:
     port: int = 0
     started_in: float = 0.0
     extra: dict[str, str] = field(default_factory=dict)
+    root: Path = ROOT
+    """The checkout whose code runs."""
 
     @property
     def database(self) -> str:
@@ -73,7 +75,7 @@ class Peer:
             **SECRETS,
             "DATABASE_URL": self.database_url,
             "HTTPS": "0",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(self.root),
             "STATIC_ROOT": str(Path(tempfile.gettempdir()) / "bench_static"),
             # Every login of the load has the same address.
             "LOGIN_ATTEMPTS": "1000000",
@@ -84,7 +86,12 @@ class Peer:
         command = [sys.executable, "-m", "django", *args]
         command += ["--settings", settings or self.settings]
         done = subprocess.run(
-            command, env=self.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+            command,
+            env=self.environment,
+            cwd=self.root,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
         )
         return done.stdout
 
@@ -97,7 +104,7 @@ class Peer:
                 "DJANGO_SETTINGS_MODULE": self.settings,
                 "LOG_LEVEL": "CRITICAL",
             },
-            cwd=ROOT,
+            cwd=self.root,
             stdout=subprocess.PIPE,
             text=True,
             check=True,
@@ -171,7 +178,7 @@ class Peer:
                 self.wsgi,
             ],
             env=environment,
-            cwd=ROOT,
+            cwd=self.root,
             stdout=subprocess.DEVNULL,
             stderr=(Path(tempfile.gettempdir()) / f"{self.database}.log").open("wb"),
             start_new_session=True,
