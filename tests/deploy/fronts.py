@@ -88,14 +88,18 @@ def replaced(text: str, *changes: tuple[str, str]) -> str:
     return text
 
 
-def nginx_files(folder: Path, upstream: str, *, http: int, https: int, prefix: str = "") -> Path:
-    """Write deploy/nginx/token-portal.conf for this machine; return the nginx.conf around it."""
+def nginx_files(folder: Path, *upstreams: str, http: int, https: int, prefix: str = "") -> Path:
+    """Write deploy/nginx/token-portal.conf for this machine, with a server for each upstream.
+
+    Return the nginx.conf around it.
+    """
     key, public = certificate(folder)
+    servers = "\n".join(f"    server {upstream};" for upstream in upstreams)
     text = replaced(
         (DEPLOY / "nginx" / "token-portal.conf").read_text(),
         ("listen 80 ", f"listen 127.0.0.1:{http} "),
         ("listen 443 ", f"listen 127.0.0.1:{https} "),
-        ("server 127.0.0.1:8000;", f"server {upstream};"),
+        ("    server 127.0.0.1:8000;", servers),
         ("portal.example.com", "localhost"),
         ("/etc/nginx/tls/token-portal.crt", str(public)),
         ("/etc/nginx/tls/token-portal.key", str(key)),
@@ -106,6 +110,7 @@ def nginx_files(folder: Path, upstream: str, *, http: int, https: int, prefix: s
         text = replaced(
             text,
             ("location / {", f"location {prefix}/ {{"),
+            ("location /static/ {", f"location {prefix}/static/ {{"),
             ("location ~ ^/(", f"location ~ ^{prefix}/("),
         )
     (folder / "token-portal.conf").write_text(text)
@@ -145,9 +150,9 @@ def haproxy_file(folder: Path, *upstreams: str, http: int, https: int) -> Path:
 
 
 @contextmanager
-def nginx(folder: Path, upstream: str, *, prefix: str = "") -> Iterator[Front]:
+def nginx(folder: Path, *upstreams: str, prefix: str = "") -> Iterator[Front]:
     http, https = free_port(), free_port()
-    path = nginx_files(folder, upstream, http=http, https=https, prefix=prefix)
+    path = nginx_files(folder, *upstreams, http=http, https=https, prefix=prefix)
     command = [tool("nginx"), "-c", str(path), "-e", str(folder / "error.log")]
     with _running(command, folder, Front(http, https, folder / "portal.crt")) as front:
         yield front

@@ -1,5 +1,7 @@
 """A host is reloaded, or stopped and started again, and no call of a client fails."""
 
+import os
+import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,14 +12,15 @@ from threading import Event
 import pytest
 
 from bench.clients import Client, load
-from tests.deploy.fronts import haproxy
+from tests.deploy.fronts import haproxy, nginx
 from tests.support.effort import times
-from tests.support.server.portal import free_port, serving
+from tests.support.server.portal import collect_static, free_port, serving
 from tests.support.users import PASSWORD, make_user
 from tokens.jwt.signing import read
 from tokens.models import Session
 
 CLIENTS = 6
+PAUSE_SECONDS = 0.01
 BEHIND_PROXY = {
     "HTTPS": "on",
     "TRUSTED_PROXIES": "127.0.0.1",
@@ -73,7 +76,7 @@ def clients(url, verify=False):
     names = [f"client{number}" for number in range(CLIENTS)]
     for name in names:
         make_user(name)
-    return [Client(url, verify, name, PASSWORD) for name in names]
+    return [Client(url, verify, name, PASSWORD, PAUSE_SECONDS) for name in names]
 
 
 @pytest.mark.postgresql
@@ -96,6 +99,22 @@ def test_rolling_restart_fails_no_call(start_host, tmp_path):
             time.sleep(NOTICED_SECONDS)
         running.wait_for(times(1500))
     assert running.failures == []
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("proxy", [haproxy, nginx])
+def test_static_file_of_one_release_is_found_on_its_hosts(proxy, start_host, tmp_path):
+    collect_static()
+    roots = [tmp_path / name for name in ("old", "new")]
+    for root in roots:
+        shutil.copytree(os.environ["STATIC_ROOT"], root)
+        (root / f"{root.name}.css").write_text(root.name)
+    hosts = [start_host(**BEHIND_PROXY, STATIC_ROOT=str(root)) for root in roots]
+    with proxy(tmp_path, *(f"127.0.0.1:{host.port}" for host in hosts)) as front:
+        for name in ("old", "new") * 4:
+            answer = front.call("GET", f"/static/{name}.css")
+            assert (answer.status_code, answer.text) == (200, name)
+        assert front.call("GET", "/static/none.css").status_code == 404
 
 
 # --- HUP, without a proxy.
