@@ -121,7 +121,12 @@ LINES = {
         "(useradd|chmod|systemctl) .*": "changes the machine; test_artefacts.py checks the units",
         "DATABASE_URL=.*": "tests/deploy/test_databases.py connects to such hosts",
         "psql .*timeouts.sql": "tests/deploy/test_pgbouncer.py",
+        "curl .*": "tests/deploy/test_rolling.py waits for the same",
         "(podman|cd) .*": "needs a container engine; test_artefacts.py checks the files",
+    },
+    "docs/operating.md": {
+        "systemctl .*": "changes the machine; tests/deploy/test_rolling.py does it with processes",
+        "curl .*": "tests/deploy/test_rolling.py waits for the same",
     },
     "docs/releasing.md": {"(?s).*": "publishes; tests/docs/test_packaging.py builds and reads"},
 }

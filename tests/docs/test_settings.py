@@ -13,11 +13,11 @@ from tokens.conf import AppSettings
 
 # A span that is a setting, with or without a value.
 SETTING = re.compile(r"([A-Z][A-Z_]{3,})(?:=.*)?")
-# Variables of the tests, the README, gunicorn and the image; statements of SQL; a log level; an
-# option of a database. simplejwt's settings are known too.
+# Variables of the tests, the README, gunicorn, libpq and the image; statements of SQL; a log level;
+# an option of a database. simplejwt's settings are known too.
 OTHERS = {
     "PG_TEST_URL", "REDIS_TEST_URL", "TEST_EFFORT", "PASSWORD", "COMMIT", "INSERT", "UPDATE",
-    "DELETE", "HEAD", "TRUNCATE", "INFO", "SCRIPT_NAME", "BASE", "BUILD_PACKAGES",
+    "DELETE", "HEAD", "TRUNCATE", "INFO", "SCRIPT_NAME", "PGOPTIONS", "BASE", "BUILD_PACKAGES",
     "ATOMIC_REQUESTS", *DEFAULTS,
 }  # fmt: skip
 
