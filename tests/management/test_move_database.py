@@ -389,10 +389,20 @@ def test_rubbish_in_sqlite_stops_a_move_that_goes_on_after_the_repair(people, fi
         with closing(sqlite3.connect(file)) as to:
             to.execute(f"UPDATE tokens_session SET user_agent = {value} WHERE id = ?", [sid])
             to.commit()
-        line = refusal(source=source, target=empty_database)
-        assert f"tokens_session, id '{sid}': user_agent {why}. Repair" in line
+        tried = manage("move_database", "--dry-run", source=source, target=NOWHERE)
+        named, last = tried.stderr.splitlines()
+        assert named.startswith(f"tokens_session, id '{sid}': user_agent {why}. Repair")
+        assert last == "CommandError: Rows that can't be moved: 1."
+    assert f"id '{sid}': user_agent " in refusal(source=source, target=empty_database)
     with closing(sqlite3.connect(file)) as to:
         to.execute("UPDATE tokens_session SET user_agent = '' WHERE id = ?", [sid])
+        to.execute("PRAGMA ignore_check_constraints = ON")
+        to.execute("UPDATE tokens_session SET rotations = -1 WHERE id = ?", [sid])
+        to.commit()
+    line = refusal(source=source, target=empty_database)
+    assert "refuses a row because of tokens_session_rotations_check (CheckViolation)." in line
+    with closing(sqlite3.connect(file)) as to:
+        to.execute("UPDATE tokens_session SET rotations = 1")
         to.execute("UPDATE tokens_sessiontoken SET session_id = ?", [uuid4().hex])
         to.commit()
     line = refusal(source=source, target=empty_database)
@@ -432,6 +442,22 @@ def test_wrong_target_is_one_line(migrated_file, target, line):
     found = refusal(source=f"sqlite:///{migrated_file}", target=target)
     assert line in found
     assert "hidden" not in found
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("db")
+def test_role_without_rights_on_the_target_is_one_line(migrated_file, empty_database):
+    role = f"mover_{uuid4().hex}"
+    with psycopg.connect(database_url(), autocommit=True) as to:
+        to.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'hidden'".encode())
+    try:
+        target = empty_database.replace("//postgres", f"//{role}:hidden")
+        line = refusal(source=f"sqlite:///{migrated_file}", target=target)
+        assert "No table can be created in the target: permission denied" in line
+        assert "hidden" not in line
+    finally:
+        with psycopg.connect(database_url(), autocommit=True) as to:
+            to.execute(f"DROP ROLE {role}".encode())
 
 
 @pytest.mark.once

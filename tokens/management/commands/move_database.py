@@ -110,6 +110,10 @@ def _ends() -> tuple[Any, Any]:
     for name, one in (("source", source), ("target", target)):
         if one.vendor not in OTHER_WAYS:
             raise CommandError(f"The {name} is neither SQLite nor PostgreSQL.")
+        if one.vendor == "sqlite" and one.timezone_name != "UTC":
+            raise CommandError(
+                f"The {name} keeps its times in {one.timezone_name}. Only UTC can be moved."
+            )
     if source.vendor == target.vendor:
         raise CommandError(OTHER_WAYS[source.vendor])
     return source, target

@@ -50,6 +50,15 @@ def _is_in_memory(name: str) -> bool:
     return name == ":memory:" or name.startswith("file:")
 
 
+def mark(target: "BaseDatabaseWrapper") -> None:
+    """Mark the target as one that is not whole."""
+    try:
+        unfinished_move.begin(target)
+    except Error as error:
+        said = str(error).splitlines()[0]
+        raise CommandError(f"No table can be created in the target: {said}") from error
+
+
 @contextmanager
 def locked(source: "BaseDatabaseWrapper", tables: Iterable[Table]) -> Iterator[None]:
     """Let nothing write to the source until the block ends."""

@@ -69,7 +69,7 @@ class Move:
                     "to it has ended, or it is another database."
                 )
             with ends.writing(self.target):
-                unfinished_move.begin(self.target)
+                ends.mark(self.target)
                 self._begin_again(fingerprint)
             return ""
         if unfinished_move.kept(self.target).get(SOURCE) == fingerprint:

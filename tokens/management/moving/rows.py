@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.core.management.base import CommandError
+from django.db import DataError, IntegrityError
 
 from tokens.db.event_ids import HIGHEST
 from tokens.management.moving.tables import Column, Table
@@ -84,11 +85,10 @@ def read(
             why = _what_is_wrong(table, parsers, values)
             problem = unmovable(table, key_of(table, values), why)
         else:
-            number = key_of(table, row)
-            if highest is None or number <= [highest]:
+            if highest is None or key_of(table, row) <= [highest]:
                 yield row
                 continue
-            problem = unmovable(table, number, "SQLite could number no later row")
+            problem = unmovable(table, key_of(table, row), "SQLite could number no later row")
         if refused is None:
             raise problem
         refused(problem)
@@ -174,6 +174,19 @@ def batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 def write(connection: "BaseDatabaseWrapper", table: Table, rows: list[Row]) -> None:
     """Insert rows. The caller is in a transaction."""
+    try:
+        _write(connection, table, rows)
+    except (DataError, IntegrityError) as error:
+        # The text of the driver repeats values of the row.
+        cause = error.__cause__
+        by = getattr(getattr(cause, "diag", None), "constraint_name", None)
+        raise CommandError(
+            f"{table.name}: the target refuses a row{f' because of {by}' if by else ''} "
+            f"({type(cause).__name__}). Repair it in the source, and run move_database again."
+        ) from error
+
+
+def _write(connection: "BaseDatabaseWrapper", table: Table, rows: list[Row]) -> None:
     quote = connection.ops.quote_name
     names = ", ".join(quote(column.name) for column in table.columns)
     if connection.vendor == "sqlite":

@@ -139,9 +139,11 @@ def _time_of_day(stored: Any) -> str:
 
 def _json(stored: Any) -> str:
     """Return JSON as Django writes it, with sorted members: PostgreSQL doesn't keep their order."""
+    if stored == "{}":
+        return "{}"
     try:
-        value = json.loads(_decoded(stored), parse_constant=_no_number, parse_float=_finite_of_text)
-        text = json.dumps(value, sort_keys=True)
+        value = _DECODER.decode(_decoded(stored))
+        text = _ENCODER.encode(value)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -170,6 +172,10 @@ def _finite(number: float) -> float:
     if not math.isfinite(number):
         raise ValueError("it is infinite, or no number")
     return number
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite_of_text, parse_constant=_no_number)
+_ENCODER = json.JSONEncoder(sort_keys=True)
 
 
 def _float(stored: Any) -> float:
