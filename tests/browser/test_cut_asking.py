@@ -223,7 +223,7 @@ def test_lost_staff_link_works_when_it_is_followed_again(
 ) -> None:
     complaints.allow(CUT)
     short = {
-        f"short_{key}": f"{str(names[key])[:4]}…{str(names[key])[-4:]}" for key in ("jti", "sid")
+        f"short_{key}": f"{str(names[key])[:8]}…{str(names[key])[-4:]}" for key in ("jti", "sid")
     }
     follow(enter(sam, SCRIPTS).page, STAFF, names | short)
     # Once by the link, and before and after the loss of the next one; not for what did not come.

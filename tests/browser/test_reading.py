@@ -38,7 +38,7 @@ def panel(person: Person, name: str):
 def test_token_page_shows_claims_and_validation(staff: Person, ended: IssuedPair) -> None:
     jti = ended.session.current.jti
     staff.open("/staff/tokens/")
-    short = f"{jti[:4]}…{jti[-4:]}"
+    short = f"{jti[:8]}…{jti[-4:]}"
     staff.press(staff.page.get_by_role("link", name=short))
     for name in ("Header", "Claims", "Validation"):
         expect(panel(staff, name)).to_be_visible()
@@ -54,7 +54,7 @@ def test_token_page_shows_claims_and_validation(staff: Person, ended: IssuedPair
 def test_session_page_tells_the_session_from_login_to_end(staff: Person, ended: IssuedPair) -> None:
     staff.open("/staff/sessions/")
     sid = str(ended.session.pk)
-    staff.press(staff.page.get_by_role("link", name=f"{sid[:4]}…{sid[-4:]}"))
+    staff.press(staff.page.get_by_role("link", name=f"{sid[:8]}…{sid[-4:]}"))
     steps = staff.page.get_by_role("listitem")
     for text in ("logged in", "session revoked"):
         expect(steps.filter(has_text=text).first).to_be_visible()

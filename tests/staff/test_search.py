@@ -39,9 +39,9 @@ def test_exact_match_leads_straight_to_it(staff, pair, alice):
         (f"#{alice.pk}", f"/staff/users/{alice.pk}/"),
         (session, f"/staff/sessions/{session}/"),
         (session.upper(), f"/staff/sessions/{session}/"),
-        (f"{session[:4]}…{session[-4:]}", f"/staff/sessions/{session}/"),
-        (f"{session[:4].upper()}...{session[-4:]}", f"/staff/sessions/{session}/"),
-        (f"{token[:4]}…{token[-4:]}", f"/staff/tokens/{token}/"),
+        (f"{session[:8]}…{session[-4:]}", f"/staff/sessions/{session}/"),
+        (f"{session[:8].upper()}...{session[-4:]}", f"/staff/sessions/{session}/"),
+        (f"{token[:8]}…{token[-4:]}", f"/staff/tokens/{token}/"),
         (token, f"/staff/tokens/{token}/"),
         (OFFICE.request_id, f"/staff/events/?request_id={OFFICE.request_id}"),
     ):
@@ -68,7 +68,7 @@ def test_text_that_may_mean_several_things_shows_all_of_them(staff, pair):
     page = staff.get(SEARCH, {"q": "bert"})
     assert len(page.context["found"].users) == 10
     assert "/staff/users/?q=bert" in page.text
-    (token,) = staff.get(SEARCH, {"q": jti(pair.refresh)[:6]}).context["found"].tokens
+    (token,) = staff.get(SEARCH, {"q": jti(pair.refresh)[:20]}).context["found"].tokens
     assert token.jti == jti(pair.refresh)
 
 
@@ -76,14 +76,14 @@ def test_start_of_a_session_id_finds_the_session_in_lists_too(staff, pair):
     session = str(pair.session.pk)
     found = staff.get(SEARCH, {"q": session[:13]}).context["found"]
     assert [row.pk for row in found.sessions] == [pair.session.pk]
-    for text in (session[:6], f"{session[:4]}…{session[-4:]}"):
+    for text in (session[:6], f"{session[:8]}…{session[-4:]}"):
         for of in ("sessions", "tokens"):
             for status in ("", "active"):
                 page = staff.get(f"/staff/{of}/", {"q": text, "status": status}).context["page"]
                 assert page.rows, (of, text, status)
         review = staff.get("/staff/revoke/", {"matching": "tokens", "q": text}).context["found"]
         assert review.sessions == 1
-    other = staff.get("/staff/sessions/", {"q": f"{session[:4]}…zzzz"}).context["page"]
+    other = staff.get("/staff/sessions/", {"q": f"{session[:8]}…zzzz"}).context["page"]
     assert not other.rows
 
 

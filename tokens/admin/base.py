@@ -218,8 +218,3 @@ def session_link(pk: UUID | None) -> str:
     if pk is None:
         return "–"
     return format_html('<a href="{}">{}</a>', reverse("admin:tokens_session_change", args=[pk]), pk)
-
-
-def short(text: str, keep: int = 4) -> str:
-    """Return the start and the end of ``text``."""
-    return text if len(text) <= 2 * keep + 1 else f"{text[:keep]}…{text[-keep:]}"

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tokens.admin.base import get_or_post, session_link, short, timeline_of, user_link
+from tokens.admin.base import get_or_post, session_link, timeline_of, user_link
 from tokens.admin.filters import list_filters
 from tokens.admin.revocable import RevocableAdmin
 from tokens.admin.revoking import Review, review
@@ -19,7 +19,7 @@ from tokens.listing.status import Status
 from tokens.listing.tokens import TokenQuery, token_row
 from tokens.models import OutstandingToken
 from tokens.revocation import Selection, may_revoke, revoke_token
-from tokens.templatetags.tokens import device
+from tokens.templatetags.tokens import device, short_id
 from tokens.validation.details import describe_token
 from tokens.web.login import address_of
 
@@ -67,7 +67,7 @@ class OutstandingTokenAdmin(RevocableAdmin[OutstandingToken]):
         return {
             "details": describe_token(token.token),
             "timeline": timeline_of(timeline),
-            "title": _("Token %(jti)s") % {"jti": short(token.jti)},
+            "title": _("Token %(jti)s") % {"jti": short_id(token.jti)},
             "subtitle": None,
             "revoke_url": reverse("admin:token_blacklist_outstandingtoken_revoke", args=[token.pk])
             if revocable
@@ -85,7 +85,7 @@ class OutstandingTokenAdmin(RevocableAdmin[OutstandingToken]):
             raise Http404
         jti = token.jti
         what = Review(
-            title=_("Revoke token %(jti)s") % {"jti": short(jti)},
+            title=_("Revoke token %(jti)s") % {"jti": short_id(jti)},
             selection=Selection(jtis=(jti,)),
             act=lambda reason: revoke_token(jti=jti, actor=request.user, reason=reason),
             back=reverse("admin:token_blacklist_outstandingtoken_change", args=[token.pk]),
@@ -103,7 +103,7 @@ class OutstandingTokenAdmin(RevocableAdmin[OutstandingToken]):
 
     @admin.display(description="jti")
     def short_jti_shown(self, token: OutstandingToken) -> str:
-        return short(token.jti, 6)
+        return short_id(token.jti)
 
     @admin.display(description=gettext_lazy("user"))
     def user_shown(self, token: OutstandingToken) -> str:

@@ -13,7 +13,7 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tokens.admin.base import get_or_post, short, timeline_of, user_link
+from tokens.admin.base import get_or_post, timeline_of, user_link
 from tokens.admin.filters import list_filters
 from tokens.admin.revocable import RevocableAdmin
 from tokens.admin.revoking import Review, review
@@ -23,7 +23,7 @@ from tokens.listing.sessions import SessionQuery, add_origins, session_row
 from tokens.listing.status import Status
 from tokens.models import Session
 from tokens.revocation import Selection, may_revoke, revoke_session
-from tokens.templatetags.tokens import device, exact_time, reason
+from tokens.templatetags.tokens import device, exact_time, reason, short_id
 from tokens.web.login import address_of
 
 
@@ -60,7 +60,7 @@ class SessionAdmin(RevocableAdmin[Session]):
             )
             is_live = getattr(session, "status", None) == Status.ACTIVE
             extra |= {
-                "title": _("Session %(sid)s") % {"sid": short(str(session.pk))},
+                "title": _("Session %(sid)s") % {"sid": short_id(session.pk)},
                 "subtitle": None,
                 "timeline": timeline_of(events_of(session.pk, is_live=is_live)),
                 "revoke_url": reverse("admin:tokens_session_revoke", args=[session.pk])
@@ -81,7 +81,7 @@ class SessionAdmin(RevocableAdmin[Session]):
             raise Http404
         target = session
         what = Review(
-            title=_("Revoke session %(sid)s") % {"sid": short(str(target.pk))},
+            title=_("Revoke session %(sid)s") % {"sid": short_id(target.pk)},
             selection=Selection(sessions=(target.pk,)),
             act=lambda why: revoke_session(session=target, actor=request.user, reason=why),
             back=reverse("admin:tokens_session_change", args=[target.pk]),
@@ -97,7 +97,7 @@ class SessionAdmin(RevocableAdmin[Session]):
 
     @admin.display(description=gettext_lazy("session"))
     def sid_shown(self, session: Session) -> str:
-        return short(str(session.pk))
+        return short_id(session.pk)
 
     @admin.display(description=gettext_lazy("user"))
     def user_shown(self, session: Session) -> str:

@@ -33,7 +33,7 @@ class SearchResults:
     """Hold what a text names, up to `SHOWN` rows of each kind.
 
     ``exact`` is the only row that the whole text names, if there is one. A shortened id such as
-    "d3b0…380a" names a row; the id of a request names its refusal, or its first event.
+    "01a221ff…380a" names a row; the id of a request names its refusal, or its first event.
     ``network`` is the address or network that the text is; ``sessions`` were then seen there.
     ``more`` has the kinds of which there are more rows.
     """

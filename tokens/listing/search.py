@@ -33,10 +33,11 @@ TOKENS = 100
 # A shorter text is not read as the start of a jti.
 JTI_START = re.compile(r"[0-9A-Za-z_-]{4,255}")
 SID_START = re.compile(r"[0-9a-f-]{4,36}", re.IGNORECASE)
-# An id as pages shorten it: its first and its last four characters.
-SHORT_ID = re.compile(r"([0-9A-Za-z_-]{4})(?:…|\.{3})([0-9A-Za-z_-]{4})")
-# How many sessions whose ids start alike are read to find those that also end alike.
-ALIKE = 1000
+# An id as pages shorten it: its first eight and its last four characters.
+SHORT_ID = re.compile(r"([0-9A-Za-z_-]{8})(?:…|\.{3})([0-9A-Za-z_-]{4})")
+# How many rows whose ids start alike are read to find those that also end alike. The ids of about
+# a minute do.
+ALIKE = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

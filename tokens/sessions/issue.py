@@ -21,6 +21,7 @@ from tokens.jwt.signing import (
     new_refresh,
     refresh_lifetime,
     sign,
+    time_ordered_id,
 )
 from tokens.models import Event, Kind, OutstandingToken, Session, SessionToken
 from tokens.origin import Origin, acting_from, current_origin
@@ -110,6 +111,7 @@ def plan_session(
     session is opened after it, but lasts from ``now``.
     """
     session = Session(
+        id=time_ordered_id(now),
         user_id=account.pk,
         username=name_of(account),
         password_mark=password_mark(account),

@@ -11,7 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from tokens import audit
 from tokens.audit.record import name_of
 from tokens.jwt.claims import Claims, redact
-from tokens.jwt.signing import datetime_claim
+from tokens.jwt.signing import datetime_claim, time_ordered_id
 from tokens.models import Kind, Session, SessionToken
 from tokens.origin import current_origin
 from tokens.revocation.presented import record_token
@@ -48,6 +48,7 @@ def _write_session(claims: Claims, token: str, account: AbstractBaseUser, now: d
     if began is None:
         raise LookupError("a legacy token without iat passed the validation")
     session = Session(
+        id=time_ordered_id(now),
         user_id=account.pk,
         username=name_of(account),
         password_mark=password_mark(account),

@@ -103,9 +103,12 @@ def as_json(value: object) -> str:
 
 @register.filter
 def short_id(value: object) -> str:
-    """Shorten an id to its first and last four characters."""
+    """Shorten an id to its first eight and last four characters.
+
+    Ids grow with time: within a minute, only the end tells them apart.
+    """
     text = str(value)
-    return text if len(text) <= 12 else f"{text[:4]}…{text[-4:]}"
+    return text if len(text) <= 13 else f"{text[:8]}…{text[-4:]}"
 
 
 @register.simple_tag
