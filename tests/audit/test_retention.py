@@ -35,7 +35,7 @@ def test_purge_removes_sealed_events_and_keeps_their_seals(later):
 
 def test_purge_keeps_younger_and_unsealed_events(later):
     write(5)
-    assert removable_seals(before=timezone.now() - timedelta(days=1)).numbers == []
+    assert removable_seals(before=timezone.now() - timedelta(days=1)).seals == []
     list(remove_events(before=later + timedelta(days=1), actor=None, reason="x"))
     assert Event.objects.filter(kind=Kind.REFRESH).count() == 5
 

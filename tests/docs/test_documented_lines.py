@@ -22,6 +22,7 @@ ELSEWHERE = {
     "backup_database",
     "migrate",
     "move_database",
+    "partition_events",
     "quickstart",
     "rotate_signing_key",
     "seed_demo",

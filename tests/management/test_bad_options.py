@@ -20,6 +20,7 @@ FAR = "9999-12-31T23:59:59-14:00"
     [
         ("purge_events", "--days", "9999999"),
         ("purge_events", "--days", "0"),
+        ("partition_events", "--events", "99999"),
         ("purge_tokens", "--days", "9" * 20, "--dry-run"),
         ("purge_tokens", "--days", "-1"),
         ("rotate_signing_key", "--keep", "-1", "--dry-run"),

@@ -4,6 +4,7 @@ They protect against accidents, bugs and every path through the app. A role that
 schema can drop them; the seals reveal what it does.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ EVENTS, TARGETS, SEALS = "tokens_event", "tokens_eventtarget", "tokens_seal"
 TABLES = (EVENTS, TARGETS, SEALS)
 # Retention deletes from these.
 REMOVABLE = (EVENTS, TARGETS)
+# A table with some of the events, see `tokens.audit.partitions`. A statement that names it does
+# not meet the trigger of the whole table.
+PARTITION = re.compile(rf"{EVENTS}_(first|rest|from_\d+)")
 REFUSAL = "the audit trail is append-only"
 # SQLite has no transaction variables, so a row in this table permits the deletion. The
 # transaction that adds the row removes it before it commits, so no other connection sees it.
@@ -46,15 +50,14 @@ END $$
 def install(connection: "BaseDatabaseWrapper") -> None:
     """Create the triggers that are missing or have changed, on the tables that exist."""
     with connection.cursor() as cursor:
-        present = set(connection.introspection.table_names(cursor))
+        present = set(connection.introspection.table_names(cursor, include_views=True))
         if present.isdisjoint(TABLES):
             return
         cursor.execute(PG_FUNCTION if connection.vendor == "postgresql" else SQLITE_PERMISSION)
-    for table in TABLES:
-        if table in present:
-            names = _names(connection.vendor, table)
-            for name, definition in zip(names, _definitions(connection.vendor, table), strict=True):
-                ensure_trigger(connection, name=name, table=table, definition=definition)
+    for table in _guarded(present):
+        names = _names(connection.vendor, table)
+        for name, definition in zip(names, _definitions(connection.vendor, table), strict=True):
+            ensure_trigger(connection, name=name, table=table, definition=definition)
 
 
 def after_migrate(*, using: str, **_: object) -> None:
@@ -65,10 +68,8 @@ def after_migrate(*, using: str, **_: object) -> None:
 def drop(connection: "BaseDatabaseWrapper") -> None:
     """Drop the triggers."""
     with connection.cursor() as cursor:
-        present = set(connection.introspection.table_names(cursor))
-        for table in TABLES:
-            if table not in present:
-                continue
+        present = set(connection.introspection.table_names(cursor, include_views=True))
+        for table in _guarded(present):
             for name in _names(connection.vendor, table):
                 on = f" ON {table}" if connection.vendor == "postgresql" else ""
                 cursor.execute(f"DROP TRIGGER IF EXISTS {name}{on}")
@@ -82,6 +83,11 @@ def remove(connection: "BaseDatabaseWrapper") -> None:
             cursor.execute("DROP FUNCTION IF EXISTS tokens_append_only()")
         else:
             cursor.execute(f"DROP TABLE IF EXISTS {PERMISSION}")
+
+
+def _guarded(present: set[str]) -> list[str]:
+    """Return the tables with triggers, of those that exist."""
+    return sorted(t for t in present if t in TABLES or PARTITION.fullmatch(t))
 
 
 def _names(vendor: str, table: str) -> tuple[str, ...]:

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db.backends.utils import CursorWrapper
+
 from tokens.audit.chain import SealingKey, known_keys
 from tokens.audit.delivery.webhook import READER as WEBHOOK
 from tokens.audit.guards import deletion_allowed
+from tokens.audit.partitions import Partition, add_ahead, drop, partitions, patiently
 from tokens.audit.record import record
 from tokens.audit.rollup import roll_up
 from tokens.audit.seal import lock_seals, seal_removal
@@ -26,17 +29,29 @@ class NotYet(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Removable:
-    """Hold the numbers of the seals whose events can be removed, oldest first.
+class SealedRange:
+    """Describe what a seal covers: ``count`` events with ids above ``after``, up to ``through``."""
 
-    ``events`` is how many they cover, the last one with the id ``through_id``. ``forged`` says what
-    is wrong with the seals that none of our keys made.
+    number: int
+    after: int
+    through: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Removable:
+    """Hold the seals whose events can be removed, oldest first.
+
+    ``forged`` says what is wrong with the seals that none of our keys made.
     """
 
-    numbers: list[int] = field(default_factory=list)
-    events: int = 0
-    through_id: int = 0
+    seals: list[SealedRange] = field(default_factory=list)
     forged: list[Tampered] = field(default_factory=list)
+
+    @property
+    def events(self) -> int:
+        """Return how many events the seals cover."""
+        return sum(seal.count for seal in self.seals)
 
 
 def removable_seals(*, before: datetime) -> Removable:
@@ -45,39 +60,45 @@ def removable_seals(*, before: datetime) -> Removable:
     They end at the first seal with a younger event, so that the trail has one beginning. A forged
     seal counts for nothing: otherwise a role that may insert rows could stop retention.
     """
-    chain = Chain(known_keys())
-    numbers: list[int] = []
-    forged: list[Tampered] = []
-    events = through_id = 0
+    chain, found = Chain(known_keys()), Removable()
     rest = in_order().filter(number__gt=removed_through(chain.keys), removed_through=None)
     for seal in in_pages(rest):
         if (wrong := chain.check(seal)) is not None:
-            forged.append(wrong)
+            found.forged.append(wrong)
             continue
         # No event is younger than its seal, whatever time it claims.
         if min(seal.last_at or seal.sealed_at, seal.sealed_at) >= before:
             break
-        numbers.append(seal.number)
-        events, through_id = events + seal.count, seal.through_id
-    return Removable(numbers, events, through_id, forged)
+        sealed = SealedRange(seal.number, seal.after_id, seal.through_id, seal.count)
+        found.seals.append(sealed)
+    return found
 
 
 def remove_events(*, before: datetime, actor: Actor, reason: str) -> Iterator[int]:
     """Remove the events of `removable_seals`, and yield the number of each batch.
 
-    Each batch commits together with a seal that testifies to the removal, and with an event.
+    Each batch commits together with a seal that testifies to the removal, and with an event. Where
+    the table has partitions, a batch is a partition that has nothing else, and is dropped. Each run
+    also adds the partitions for what comes next.
 
     Raises `tokens.audit.tampered.Tampered` at a seal or a stretch that was changed, which stays as
-    evidence, `tokens.audit.seal.ReplacedKey`, `tokens.audit.seal.SealsLocked` and `NotYet`.
+    evidence, `tokens.audit.seal.ReplacedKey`, `tokens.audit.seal.SealsLocked`,
+    `tokens.audit.partitions.EventsLocked` and `NotYet`.
     """
     for _reached in roll_up():
         pass
+    add_ahead()
     found = removable_seals(before=before)
-    if found.numbers:
-        _check_delivered(through=found.through_id)
-    for at in range(0, len(found.numbers), BATCH):
-        numbers = found.numbers[at : at + BATCH]
-        yield _remove(numbers, forged=found.forged, actor=actor, reason=reason)
+    rest = found.seals
+    if rest:
+        _check_delivered(through=rest[-1].through)
+    for partition in partitions():
+        inside = _filling(partition, rest)
+        if inside and _are_genuine(inside, found.forged):
+            yield _drop(partition, inside, actor=actor, reason=reason)
+            rest = rest[len(inside) :]
+    for at in range(0, len(rest), BATCH):
+        yield _remove(rest[at : at + BATCH], forged=found.forged, actor=actor, reason=reason)
 
 
 def _check_delivered(*, through: int) -> None:
@@ -86,29 +107,91 @@ def _check_delivered(*, through: int) -> None:
         raise NotYet("The webhook has not received these events yet: run deliver_events first.")
 
 
-def _remove(numbers: list[int], *, forged: list[Tampered], actor: Actor, reason: str) -> int:
+def _filling(partition: Partition, seals: list[SealedRange]) -> list[SealedRange]:
+    """Return the first of ``seals``, up to the end of the partition; none if they don't reach it.
+
+    Its events are then all under them, or were removed before.
+    """
+    last = partition.end - 1
+    if not seals or seals[0].after >= last or seals[-1].through < last:
+        return []
+    ends = next(at for at, seal in enumerate(seals) if seal.through >= last)
+    return seals[: ends + 1]
+
+
+def _are_genuine(seals: list[SealedRange], forged: list[Tampered]) -> bool:
+    """Return whether the events are those that were sealed.
+
+    This takes as long as reading them, so no lock is held. A change that comes
+    later only changes what is dropped.
+    """
+    try:
+        for sealed in seals:
+            _check(sealed, forged)
+    except Tampered:
+        # `_remove` removes what is before it, and says so.
+        return False
+    return True
+
+
+def _drop(partition: Partition, seals: list[SealedRange], *, actor: Actor, reason: str) -> int:
+    """Drop a partition. The first and the last seal may cover events in its neighbours too."""
+    after, through = seals[0].after, seals[-1].through
+    in_neighbours = (
+        Event.objects.filter(pk__gt=after, pk__lt=partition.start),
+        Event.objects.filter(pk__gte=partition.end, pk__lte=through),
+    )
+
+    def act(cursor: CursorWrapper) -> int:
+        lock_seals()
+        drop(cursor, partition)
+        _delete_targets(after, through)
+        for events in in_neighbours:
+            events._raw_delete(events.db)
+        return _testify(seals, sum(one.count for one in seals), actor=actor, reason=reason)
+
+    return patiently(act, within=deletion_allowed)
+
+
+def _remove(seals: list[SealedRange], *, forged: list[Tampered], actor: Actor, reason: str) -> int:
     events = 0
     with deletion_allowed():
         lock_seals()
-        for number in numbers:
-            seal = Seal.objects.get(number=number)
-            check_stretch(seal, key=_check_seal(seal, forged))
-            stretch = Event.objects.filter(pk__gt=seal.after_id, pk__lte=seal.through_id)
-            targets = EventTarget.objects.filter(
-                event_id__gt=seal.after_id, event_id__lte=seal.through_id
-            )
+        for sealed in seals:
+            _check(sealed, forged)
+            _delete_targets(sealed.after, sealed.through)
             # No other model refers to an event, so Django has nothing to cascade to.
-            targets._raw_delete(targets.db)
+            stretch = Event.objects.filter(pk__gt=sealed.after, pk__lte=sealed.through)
             events += stretch._raw_delete(stretch.db)
-        testimony = seal_removal(removed_through=numbers[-1])
-        record(
-            kind=Kind.PURGED,
-            actor=actor,
-            reason=reason,
-            count=events,
-            data={"what": "events", "seals": [numbers[0], numbers[-1]], "seal": testimony.number},
-        )
+        return _testify(seals, events, actor=actor, reason=reason)
+
+
+def _delete_targets(after: int, through: int) -> None:
+    targets = EventTarget.objects.filter(event_id__gt=after, event_id__lte=through)
+    targets._raw_delete(targets.db)
+
+
+def _testify(seals: list[SealedRange], events: int, *, actor: Actor, reason: str) -> int:
+    """Write the seal and the event of a removal, and return the number of removed events."""
+    testimony = seal_removal(removed_through=seals[-1].number)
+    record(
+        kind=Kind.PURGED,
+        actor=actor,
+        reason=reason,
+        count=events,
+        data={
+            "what": "events",
+            "seals": [seals[0].number, seals[-1].number],
+            "seal": testimony.number,
+        },
+    )
     return events
+
+
+def _check(sealed: SealedRange, forged: list[Tampered]) -> None:
+    """Check a seal and the events under it. Raises `Tampered`."""
+    seal = Seal.objects.get(number=sealed.number)
+    check_stretch(seal, key=_check_seal(seal, forged))
 
 
 def _check_seal(seal: Seal, forged: list[Tampered]) -> SealingKey:

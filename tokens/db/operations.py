@@ -50,8 +50,23 @@ def is_valid_index(schema_editor: BaseDatabaseSchemaEditor, name: str) -> bool:
     return bool(found == (True,))
 
 
+def partitions_of(schema_editor: BaseDatabaseSchemaEditor, table: str) -> list[str]:
+    """Return the partitions of a table; an empty list if it has none."""
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
+            " WHERE inhparent = %s::regclass ORDER BY 1",
+            [table],
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
 class AddIndexGently(migrations.AddIndex):
-    """Add an index to a table of this app, concurrently on PostgreSQL."""
+    """Add an index to a table of this app, concurrently on PostgreSQL.
+
+    PostgreSQL can't do that for a table with partitions. So each partition gets the index first,
+    and the index of the table then takes those over without building anything.
+    """
 
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
@@ -62,9 +77,20 @@ class AddIndexGently(migrations.AddIndex):
         if schema_editor.connection.vendor != "postgresql":
             schema_editor.add_index(model, self.index)
             return
+        table = model._meta.db_table
+        partitions = partitions_of(schema_editor, table)
         with without_limits(schema_editor):
-            if not is_valid_index(schema_editor, self.index.name):
+            for partition in partitions:
+                index = self.index.clone()
+                index.name = f"{partition}{self.index.name.removeprefix(table)}"
+                if not is_valid_index(schema_editor, index.name):
+                    statement = index.create_sql(model, schema_editor, concurrently=True)
+                    statement.rename_table_references(table, partition)
+                    schema_editor.execute(statement)
+            if not partitions and not is_valid_index(schema_editor, self.index.name):
                 schema_editor.add_index(model, self.index, concurrently=True)
+        if partitions and not is_valid_index(schema_editor, self.index.name):
+            schema_editor.add_index(model, self.index)
 
     def database_backwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
@@ -75,8 +101,16 @@ class AddIndexGently(migrations.AddIndex):
         if schema_editor.connection.vendor != "postgresql":
             schema_editor.remove_index(model, self.index)
             return
-        with without_limits(schema_editor):
-            schema_editor.remove_index(model, self.index, concurrently=True)
+        remove_gently(schema_editor, model, self.index)
+
+
+def remove_gently(schema_editor: Any, model: Any, index: Any) -> None:
+    """Drop an index concurrently, or one of a table with partitions, which only takes a moment."""
+    if partitions_of(schema_editor, model._meta.db_table):
+        schema_editor.remove_index(model, index)
+        return
+    with without_limits(schema_editor):
+        schema_editor.remove_index(model, index, concurrently=True)
 
 
 class RemoveIndexGently(migrations.RemoveIndex):
@@ -92,5 +126,4 @@ class RemoveIndexGently(migrations.RemoveIndex):
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
         index = from_state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
-        with without_limits(schema_editor):
-            schema_editor.remove_index(model, index, concurrently=True)
+        remove_gently(schema_editor, model, index)

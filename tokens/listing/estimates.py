@@ -51,7 +51,9 @@ def estimate(model: type[Model]) -> Estimate:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
+                # A table without partitions is its own only leaf.
+                "SELECT sum(greatest(reltuples, 0))::bigint FROM pg_partition_tree(%s::regclass)"
+                " JOIN pg_class ON pg_class.oid = relid WHERE isleaf",
                 [connection.ops.quote_name(model._meta.db_table)],
             )
             (estimate,) = cursor.fetchone()

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.core.management.base import CommandError, CommandParser
 
+from tokens.audit.partitions import EventsLocked
 from tokens.audit.retention import NotYet, removable_seals, remove_events
 from tokens.audit.seal import ReplacedKey, SealsLocked
 from tokens.audit.tampered import Tampered
@@ -47,6 +48,6 @@ class Command(TokensCommand):
                 for step in remove_events(before=before, actor=None, reason=reason):
                     removed += step
                     bar.update(step)
-        except (Tampered, NotYet, ReplacedKey, SealsLocked, StillWriting) as error:
+        except (Tampered, NotYet, ReplacedKey, SealsLocked, EventsLocked, StillWriting) as error:
             raise CommandError(f"{error} {removed} events were removed before that.") from error
         self.tell({"removed": removed}, f"Removed {removed} events.", as_json=as_json)
