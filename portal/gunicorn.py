@@ -62,8 +62,7 @@ def on_starting(server: Any) -> None:
 
     logging.getLogger("gunicorn.error").addFilter(RedactTokens())
     handover.reload_without_gap(server)
-    if drain_seconds:
-        drain_before_stop(server, drain_seconds)
+    drain_before_stop(server, drain_seconds)
 
 
 def pre_fork(server: Any, worker: Any) -> None:

@@ -4,14 +4,24 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
+from errno import EINVAL
 from functools import partial
 from selectors import EVENT_READ
-from socket import AF_UNIX, MSG_DONTWAIT, MSG_PEEK, SO_RCVLOWAT, SOL_SOCKET, socket
+from socket import (
+    AF_UNIX,
+    MSG_DONTWAIT,
+    MSG_PEEK,
+    SHUT_RDWR,
+    SO_RCVLOWAT,
+    SOL_SOCKET,
+    socket,
+)
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from portal.drain import is_closing
 from portal.first_bytes import MAX_BYTES, login_size, probe_name
 from portal.metrics_folder import take_place
 
@@ -66,6 +76,30 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.login_paths = frozenset(reverse(name).encode() for name in LOGINS)
         self.logins = ThreadPoolExecutor(settings.LOGIN_THREADS, thread_name_prefix="logins")
         self.login_places = BoundedSemaphore(settings.LOGIN_THREADS + QUEUED_LOGINS)
+
+    def accept(self, listener: socket) -> None:
+        try:
+            super().accept(listener)
+        except OSError as error:
+            # Another worker has shut the socket down.
+            if error.errno != EINVAL:
+                raise
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive and is_closing():
+            for listener in self.sockets:
+                self._accept_waiting(listener)
+
+    def _accept_waiting(self, listener: socket) -> None:
+        """Accept the connections that wait, and have later ones refused instead of reset."""
+        listener.setblocking(False)
+        before = -1
+        while self.nr_conns > before:
+            before = self.nr_conns
+            self.accept(listener)
+        with suppress(OSError):
+            listener.shutdown(SHUT_RDWR)
 
     def enqueue_req(self, conn: TConn, seen: int = 0) -> None:
         """Hand a connection to the threads for its request, once its first bytes say which.

@@ -14,7 +14,7 @@ import pytest
 from bench.clients import Client, load
 from tests.deploy.fronts import haproxy, nginx
 from tests.support.effort import times
-from tests.support.server.portal import collect_static, free_port, serving
+from tests.support.server.portal import STOP_SECONDS, collect_static, free_port, serving
 from tests.support.users import PASSWORD, make_user
 from tokens.jwt.signing import read
 from tokens.models import Session
@@ -82,10 +82,11 @@ def clients(url, verify=False):
 @pytest.mark.postgresql
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_rolling_restart_fails_no_call(start_host, tmp_path):
+@pytest.mark.parametrize("proxy", [haproxy, nginx])
+def test_rolling_restart_fails_no_call(proxy, start_host, tmp_path):
     hosts = [start_host(**BEHIND_PROXY) for _ in range(2)]
     with ExitStack() as stack:
-        front = stack.enter_context(haproxy(tmp_path, *(f"127.0.0.1:{x.port}" for x in hosts)))
+        front = stack.enter_context(proxy(tmp_path, *(f"127.0.0.1:{x.port}" for x in hosts)))
         callers = clients(f"https://localhost:{front.https}", str(front.certificate))
         running = stack.enter_context(load(callers))
         running.wait_for(times(200))
@@ -228,3 +229,31 @@ def test_reload_announces_that_it_closes_kept_connections(start_host):
         stop.set()
     requests, connections = map(sum, zip(*(each.result() for each in callers), strict=True))
     assert requests > connections > 4
+
+
+# --- A stop, without a proxy.
+
+
+def call_until_stopped(address):
+    """Send requests on a connection each, and return how the server turns the last one away."""
+    while True:
+        with closing(HTTPConnection(address, timeout=30)) as connection:
+            try:
+                connection.request("GET", "/api/restricted")
+                assert connection.getresponse().status == 401
+            except ConnectionError as error:
+                return error
+
+
+@pytest.mark.once
+def test_server_that_stops_refuses_connections_instead_of_resetting_them(start_host):
+    host = start_host(LOG_LEVEL="ERROR")
+    with ThreadPoolExecutor(8) as pool:
+        callers = [pool.submit(call_until_stopped, f"127.0.0.1:{host.port}") for _ in range(8)]
+        time.sleep(0.5)
+        host.server.process.send_signal(signal.SIGTERM)
+        found = [each.result() for each in callers]
+    # One may arrive after the last that is accepted, and before others are refused.
+    refused = [error for error in found if isinstance(error, ConnectionRefusedError)]
+    assert len(refused) >= len(found) - 2
+    assert host.server.process.wait(timeout=STOP_SECONDS) == 0
