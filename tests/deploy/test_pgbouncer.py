@@ -1,5 +1,9 @@
-"""The portal and its commands through PgBouncer in transaction mode, with the files of deploy/."""
+"""The portal and its commands through PgBouncer in transaction mode, with the files of deploy/.
 
+``PGBOUNCER`` names the program of another version.
+"""
+
+import os
 import re
 import subprocess
 import sys
@@ -38,7 +42,8 @@ def pgbouncer(database):
     )
     path = folder / "pgbouncer.ini"
     path.write_text(text)
-    process = subprocess.Popen([tool("pgbouncer"), "-q", str(path)], user=database.user, cwd="/")
+    program = os.environ.get("PGBOUNCER") or tool("pgbouncer")
+    process = subprocess.Popen([program, "-q", str(path)], user=database.user, cwd="/")
     url = f"postgres://postgres@127.0.0.1:{port}/postgres"
     try:
         until = time.monotonic() + 30
@@ -51,7 +56,8 @@ def pgbouncer(database):
                 time.sleep(0.05)
         yield url
     finally:
-        process.terminate()
+        # From 1.23 on, SIGTERM waits until every client has left.
+        process.kill()
         process.wait(timeout=30)
 
 
