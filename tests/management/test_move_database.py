@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -355,6 +356,33 @@ def test_source_that_is_being_written_is_not_moved(alice, file):
         line = refusal(source=database_url(), target=f"sqlite:///{file}")
         assert "The source is being written. Stop the portal" in line
     assert not file.exists()
+
+
+@pytest.mark.postgresql
+@pytest.mark.slow
+def test_portal_that_was_not_stopped_is_noticed(alice, file):
+    """Its write waits for the move, and would be lost."""
+    locked = (
+        "SELECT 1 FROM pg_locks WHERE relation = 'tokens_revokedsession'::regclass"
+        " AND mode = 'ShareRowExclusiveLock' AND granted"
+    )
+    target = f"sqlite:///{file}"
+    with (
+        psycopg.connect(database_url(), autocommit=True) as portal,
+        ThreadPoolExecutor() as threads,
+    ):
+        moving = threads.submit(manage, "move_database", source=database_url(), target=target)
+        while not portal.execute(locked).fetchone():
+            assert not moving.done()
+        portal.execute("INSERT INTO tokens_revokedsession (session_id) VALUES (%s)", [uuid4()])
+        done = moving.result()
+    assert done.returncode == 1
+    assert "a portal still uses it. Stop the portal" in done.stderr
+    with closing(sqlite3.connect(file)) as to:
+        assert to.execute("SELECT count(*) FROM tokens_unfinished_move").fetchone()[0]
+    assert (
+        moved(source=database_url(), target=target)["tables"]["tokens_revokedsession"]["rows"] == 1
+    )
 
 
 @pytest.mark.slow

@@ -45,29 +45,36 @@ class Command(TokensCommand):
             self.stderr.write(f"Not moved, because no model has them: {', '.join(left)}.")
         with ExitStack() as stack:
             stack.enter_context(raw_texts(source))
-            stack.enter_context(ends.unlocked(source) if dry_run else ends.locked(source, tables))
             bar = stack.enter_context(self.bar(unit="row", unit_scale=True))
             move = Move(source, target, tables, advance=bar.update)
-            rows, fingerprint = move.fingerprint()
-            bar.total = rows if dry_run else PASSES * rows
-            ends.check_references(source, tables)
             if dry_run:
-                self._check(move, left, as_json=as_json)
-            else:
-                self._move(move, fingerprint, left, as_json=as_json)
+                with ends.unlocked(source):
+                    bar.total = move.fingerprint()[0]
+                    ends.check_references(source, tables)
+                    self._check(move, left, as_json=as_json)
+                return
+            with ends.locked(source, tables):
+                rows, fingerprint = move.fingerprint()
+                bar.total = PASSES * rows
+                ends.check_references(source, tables)
+                facts = self._copy(move, fingerprint, as_json=as_json)
+            move.check_writers(fingerprint)
+            move.finish()
+        self._conclude({**facts, "left": left}, as_json=as_json)
 
     def _check(self, move: Move, left: list[str], *, as_json: bool) -> None:
         problems: list[CommandError] = []
         sums = dict(self._told(move.check(problems.append), as_json=as_json))
         for problem in problems[:MOST_SHOWN]:
             self.stderr.write(str(problem))
-        facts = _facts(sums, left) | {"unmovable": len(problems)}
+        facts = {**_facts(sums), "unmovable": len(problems), "left": left}
         line = f"{facts['rows']:,} rows of {len(sums)} tables can be moved."
         self.tell(facts, line, as_json=as_json)
         if problems:
             raise CommandError(f"Rows that can't be moved: {len(problems):,}.")
 
-    def _move(self, move: Move, fingerprint: str, left: list[str], *, as_json: bool) -> None:
+    def _copy(self, move: Move, fingerprint: str, *, as_json: bool) -> dict[str, Any]:
+        """Do all that needs the source, and return what was moved."""
         ends.connect(move.target)
         if said := move.begin(fingerprint):
             self.stderr.write(said)
@@ -75,16 +82,15 @@ class Command(TokensCommand):
         move.copy()
         sums = dict(self._told(move.compare(), as_json=as_json))
         differences = move.verify()
-        move.finish()
-        facts = _facts(sums, left) | {"intact": not differences}
-        trail = (
-            "The audit trail verifies."
-            if not differences
-            else (f"The audit trail differs from its seals, as it did before: {differences[0]}")
-        )
+        return {**_facts(sums), "intact": not differences, "differences": differences}
+
+    def _conclude(self, facts: dict[str, Any], *, as_json: bool) -> None:
+        trail = "The audit trail verifies."
+        if differences := facts["differences"]:
+            trail = f"The audit trail differs from its seals, as it did before: {differences[0]}"
         line = (
-            f"Moved {facts['rows']:,} rows of {len(sums)} tables, which are equal in both. {trail} "
-            "Now set DATABASE_URL to the target, and start the portal."
+            f"Moved {facts['rows']:,} rows of {len(facts['tables'])} tables, which are equal in "
+            f"both. {trail} Now set DATABASE_URL to the target, and start the portal."
         )
         self.tell(facts, line, as_json=as_json)
 
@@ -119,8 +125,8 @@ def _ends() -> tuple[Any, Any]:
     return source, target
 
 
-def _facts(sums: dict[str, Sum], left: list[str]) -> dict[str, Any]:
+def _facts(sums: dict[str, Sum]) -> dict[str, Any]:
     tables = {
         name: {"rows": found.rows, "checksum": found.checksum} for name, found in sums.items()
     }
-    return {"tables": tables, "rows": sum(found.rows for found in sums.values()), "left": left}
+    return {"tables": tables, "rows": sum(found.rows for found in sums.values())}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 SOURCE, STEP = "(source)", "(step)"
 CREATING, COPYING = "creating", "copying"
 DONE = "done"
+# SQLite lets a writer that waits try ten times in a second.
+SETTLING_SECONDS = 2
 
 Advance = Callable[[int], None]
 
@@ -170,6 +173,19 @@ class Move:
         if new := [one for one in after if one not in before]:
             raise CommandError(f"The trail does not verify in the target: {new[0]}")
         return before
+
+    def check_writers(self, fingerprint: str) -> None:
+        """Find a portal that was not stopped, once the source can be written again.
+
+        What waited for the lock is written at once. Raises `CommandError`, because the target
+        lacks it. The next attempt then begins again.
+        """
+        time.sleep(SETTLING_SECONDS)
+        if self.fingerprint()[1] != fingerprint:
+            raise CommandError(
+                "The source was written as soon as it was not locked any more: a portal still uses "
+                "it. Stop the portal and its timers, and run move_database again."
+            )
 
     def finish(self) -> None:
         """Make the target a database that can be served."""
