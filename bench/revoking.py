@@ -85,11 +85,11 @@ def revoke_users() -> None:
 
 def _many(peer: Peer, interrupt_after: float) -> dict[str, Any]:
     before = datetime.now(UTC).isoformat()
-    access = _log_in(peer)
-    quiet = _calls(peer, access, seconds=5)
+    access = log_in(peer)
+    quiet = calls(peer, access, seconds=5)
     stop = threading.Event()
     busy: list[float] = []
-    caller = threading.Thread(target=lambda: busy.extend(_calls(peer, access, until=stop)))
+    caller = threading.Thread(target=lambda: busy.extend(calls(peer, access, until=stop)))
     caller.start()
     try:
         first = _command(peer, before, interrupt_after=interrupt_after)
@@ -155,7 +155,8 @@ def _peak_mib(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
-def _log_in(peer: Peer) -> str:
+def log_in(peer: Peer) -> str:
+    """Return an access token."""
     body = json.dumps({"username": "user3", "password": PASSWORD}).encode()
     request = urllib.request.Request(
         peer.url("/api/login"), body, {"Content-Type": "application/json"}
@@ -164,7 +165,7 @@ def _log_in(peer: Peer) -> str:
         return str(json.load(answer)["access"])
 
 
-def _calls(
+def calls(
     peer: Peer, access: str, seconds: float = 0.0, until: threading.Event | None = None
 ) -> list[float]:
     """Return the milliseconds of sequential bearer calls, at most a hundred in a second."""
@@ -182,7 +183,7 @@ def _calls(
             if error.code != 401:
                 raise
             # The five minutes are over.
-            access = _log_in(peer)
+            access = log_in(peer)
             request.add_header("Authorization", f"Bearer {access}")
             continue
         times.append((time.perf_counter() - started) * 1000)
@@ -202,8 +203,8 @@ def _part(sessions: str, users: dict[str, Any], many: dict[str, Any]) -> str:
         ("sessions a second", f"{rate:,.0f}"),
         ("live sessions of it left", many["left"]),
         ("peak memory of the command", f"{max(first['peak_mib'], second['peak_mib']):.0f} MiB"),
-        ("others' bearer calls before, p50 / p99", _quantiles(many["quiet"])),
-        ("others' bearer calls during it, p50 / p99", _quantiles(many["busy"])),
+        ("others' bearer calls before, p50 / p99", quantiles(many["quiet"])),
+        ("others' bearer calls during it, p50 / p99", quantiles(many["busy"])),
     ]
     return (
         "### Revoking\n\n"
@@ -213,7 +214,8 @@ def _part(sessions: str, users: dict[str, Any], many: dict[str, Any]) -> str:
     )
 
 
-def _quantiles(times: list[float]) -> str:
+def quantiles(times: list[float]) -> str:
+    """Return the median and the p99 of milliseconds, and their number, as text."""
     cuts = statistics.quantiles(times, n=100)
     return f"{cuts[49]:.1f} / {cuts[98]:.1f} ms, {len(times):,} calls"
 
