@@ -6,6 +6,7 @@ from io import StringIO
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import IntegrityError, connection, models, transaction
@@ -208,6 +209,7 @@ def test_lists_and_estimates_read_all_partitions(divided, alice):
     assert EventQuery(subject=alice.pk).rows().count() == 25
     assert page is not None
     assert estimate(Event).number == 35
+    assert estimate(User).number == 1
 
 
 def test_command_divides_once_and_adds_what_is_missing(tmp_path):

@@ -51,10 +51,11 @@ def estimate(model: type[Model]) -> Estimate:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
-                # A table without partitions is its own only leaf.
-                "SELECT sum(greatest(reltuples, 0))::bigint FROM pg_partition_tree(%s::regclass)"
-                " JOIN pg_class ON pg_class.oid = relid WHERE isleaf",
-                [connection.ops.quote_name(model._meta.db_table)],
+                # A partitioned table has no rows of its own. The tree of another one is empty.
+                "SELECT sum(greatest(reltuples, 0))::bigint FROM pg_class WHERE relkind = 'r' AND"
+                " (oid = %(table)s::regclass OR oid IN"
+                " (SELECT relid FROM pg_partition_tree(%(table)s::regclass)))",
+                {"table": connection.ops.quote_name(model._meta.db_table)},
             )
             (estimate,) = cursor.fetchone()
         if estimate > CAP:
