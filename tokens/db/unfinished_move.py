@@ -4,6 +4,7 @@ The mark is a table that exists only while the move lasts, so that no release ne
 it. It also keeps how far the move is: each row has a name and a text.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,11 +19,18 @@ EXISTS = {
 
 def is_unfinished(connection: "BaseDatabaseWrapper") -> bool:
     """Return whether the database is the target of a move that has not ended."""
-    if connection.vendor not in EXISTS:
+    if connection.vendor not in EXISTS or _is_missing_file(connection):
         return False
     with connection.cursor() as cursor:
         cursor.execute(EXISTS[connection.vendor])
         return cursor.fetchone() is not None
+
+
+def _is_missing_file(connection: "BaseDatabaseWrapper") -> bool:
+    """Tell whether to connect would create a SQLite file, which must not happen by looking."""
+    if connection.vendor != "sqlite" or connection.is_in_memory_db():  # type: ignore[attr-defined]
+        return False
+    return not Path(connection.settings_dict["NAME"]).exists()
 
 
 def begin(connection: "BaseDatabaseWrapper") -> None:
