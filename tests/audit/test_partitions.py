@@ -17,7 +17,7 @@ from tests.audit.events import ids, seal, sql, unguarded, verify, write
 from tests.support.tokens import pair_of
 from tokens.audit import partitions as parts
 from tokens.audit.partitions import FIRST, REST, add_ahead, begin, is_partitioned, partitions
-from tokens.audit.retention import remove_events
+from tokens.audit.retention import Overtaken, remove_events
 from tokens.audit.tampered import Tampered
 from tokens.db.event_ids import last_id
 from tokens.db.operations import AddIndexGently, RemoveIndexGently
@@ -137,6 +137,10 @@ def test_one_statement_drops_a_partition(divided):
     assert dropped == [f"DROP TABLE {FIRST}"]
     deletions = [one for one in statements if one.startswith('DELETE FROM "tokens_event"')]
     assert len(deletions) == 2, "those that belong to the neighbours"
+    # The lock on the whole trail is held from the drop on.
+    assert statements.index(dropped[0]) > statements.index(deletions[-1])
+    late = statements[statements.index(dropped[0]) :]
+    assert not [one for one in late if one.startswith("DELETE")]
 
 
 def test_younger_events_keep_their_partition(divided):
@@ -200,6 +204,60 @@ def test_owner_and_rights_stay():
     with pytest.raises(Exception, match="permission denied"), transaction.atomic():
         ask("SELECT * FROM tokens_event_rest")
     sql("RESET ROLE")
+
+
+def test_second_run_finds_the_work_done(divided):
+    before = partitions()
+    begin(size=20, room=6)
+    assert partitions() == before
+    assert not ask("SELECT 1 FROM pg_constraint WHERE conname = %s", parts.BOUND)
+
+
+def test_retention_removes_what_an_interrupted_run_left():
+    write(3)
+    sql(f"ALTER TABLE tokens_event ADD CONSTRAINT {parts.BOUND} CHECK (id < 10^6) NOT VALID")
+    purge()
+    assert not ask("SELECT 1 FROM pg_constraint WHERE conname = %s", parts.BOUND)
+
+
+def test_interrupted_run_is_run_again():
+    write(3)
+    sql(f"ALTER TABLE tokens_event ADD CONSTRAINT {parts.BOUND} CHECK (id < {last_id() + 1})")
+    begin(size=20, room=6)
+    assert where(write(1)[0]) == FIRST
+    assert partitions()[0].end == last_id() + 5
+
+
+def test_events_with_ids_of_the_future_hold_up_no_partition(divided):
+    newest = partitions()[-1]
+    for strange in (newest.end + 3, newest.end + 21, 2**62):
+        Event.objects.create(pk=strange, kind=Kind.LOGIN, at=timezone.now())
+    write(20)
+    assert add_ahead() == 1
+    assert partitions()[-1].start == newest.end + 22
+    assert where(write(1)[0]) in {newest.name, REST}
+
+
+def test_event_with_an_id_of_the_future_refuses_the_division():
+    write(1)
+    Event.objects.create(pk=2**62, kind=Kind.LOGIN, at=timezone.now())
+    with pytest.raises(CommandError, match="An event has an id that the portal has not given"):
+        call_command("partition_events", events=100_000)
+    assert not is_partitioned()
+    assert not ask("SELECT 1 FROM pg_constraint WHERE conname = %s", parts.BOUND)
+
+
+def test_run_that_another_one_overtakes_says_so(divided):
+    seal(size=4)
+    write(22)
+    seal(size=4)
+    slow = remove_events(before=timezone.now() + timedelta(seconds=1), actor=None, reason="x")
+    next(slow)
+    purge()
+    with pytest.raises(Overtaken, match="Another run"):
+        list(slow)
+    seal()
+    assert verify() is None
 
 
 def test_lists_and_estimates_read_all_partitions(divided, alice):

@@ -3,24 +3,26 @@
 PostgreSQL only, and only after `manage.py partition_events`. Ids are used and not times, because
 seals cover ranges of ids: a partition can be dropped when the seals of all its ids can be removed.
 
-Every change of a table waits for its lock for a second at most, again and again. A lock that is
+Every change of a table waits for its lock for a moment only, again and again. A lock that is
 waited for holds up all calls that come later.
 """
 
 import re
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models import Max
 
 from tokens.audit import guards
 from tokens.audit.guards import EVENTS
 from tokens.db.event_ids import SEQUENCE, last_id
+from tokens.models import Event
 
 T = TypeVar("T")
 # The partition of the events that were written before there were partitions, and the one of events
@@ -30,9 +32,10 @@ FIRST, REST = f"{EVENTS}_first", f"{EVENTS}_rest"
 BOUND = f"{EVENTS}_bound"
 # Ids that are left to `FIRST`, because events are written while the constraint is validated.
 ROOM = 1_000_000
-LOCK_WAIT, ATTEMPTS = "1s", 60
-# The lock was not to be had in time (PostgreSQL).
-LOCK_NOT_AVAILABLE = "55P03"
+# PostgreSQL interrupts an autovacuum that is in the way after a second, so this is longer.
+LOCK_WAIT, ATTEMPTS = "1500ms", 60
+# The lock was not to be had in time, or two runs waited for each other (PostgreSQL).
+LOCKED = ("55P03", "40P01")
 RANGE = re.compile(r"FOR VALUES FROM \((?:MINVALUE|'(\d+)')\) TO \('(\d+)'\)")
 
 # Statements, from the owner and the rights of the table and of the sequence of its ids.
@@ -91,74 +94,101 @@ def begin(*, size: int, room: int = ROOM) -> None:
     """Give the table partitions of ``size`` ids. What it holds becomes the first one.
 
     Calls go on, but for some milliseconds. Raises `EventsLocked`; the table is then as before.
+    Raises `django.db.IntegrityError` if an event has an id that the portal has not given yet.
     """
-    end = last_id() + room
     try:
-        patiently(partial(_bind, end=end))
+        patiently(partial(_bind, room=room))
         with transaction.atomic(), connection.cursor() as cursor:
-            # Reads the table, and blocks neither readers nor writers.
-            cursor.execute("SET LOCAL statement_timeout = 0")
-            cursor.execute(f"ALTER TABLE {EVENTS} VALIDATE CONSTRAINT {BOUND}")
-        patiently(partial(_swap, end=end, size=size))
+            _without_limit(cursor)
+            patiently(_keep_others_out)
+            if (end := _bound(cursor)) is not None:
+                # Reads the table, and blocks neither readers nor writers.
+                cursor.execute(f"ALTER TABLE {EVENTS} VALIDATE CONSTRAINT {BOUND}")
+                patiently(partial(_swap, end=end, size=size))
     finally:
-        if not is_partitioned():
-            patiently(_unbind)
+        tidy()
+    if not is_partitioned():
+        raise EventsLocked("another run has interrupted this one")
     add_ahead()
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        _without_limit(cursor)
         # Nothing else collects statistics of the whole table.
         cursor.execute(f"ANALYZE {EVENTS}")
+
+
+def tidy() -> None:
+    """Remove the constraint that an interrupted `begin` left, unless another run needs it.
+
+    It would refuse events as soon as the ids reach its end. While the table is locked it stays, and
+    the next run removes it.
+    """
+    with connection.cursor() as cursor:
+        left = connection.vendor == "postgresql" and _bound(cursor) is not None
+    if left:
+        with suppress(EventsLocked):
+            patiently(_unbind, attempts=5)
 
 
 def add_ahead() -> int:
     """Add partitions until none of the ids of the newest one was given. Return their number."""
     added = 0
-    while (known := partitions()) and known[-1].start <= (last := last_id()):
-        newest = known[-1]
-        size = newest.end - newest.start
-        # If none was added in time, events are in `REST`, and a partition starts after them.
-        start = newest.end if last < newest.end else last + max(1, size // 10)
-        patiently(partial(_add, start=start, size=size))
+    while _lacking() is not None and patiently(_add_lacking):
         added += 1
     return added
 
 
-def patiently(
-    act: Callable[[CursorWrapper], T],
-    *,
-    within: Callable[[], AbstractContextManager[None]] = transaction.atomic,
-) -> T:
-    """Run ``act`` in a transaction of its own, again if it can't lock a table within a second.
+def patiently(act: Callable[[CursorWrapper], T], *, attempts: int = ATTEMPTS) -> T:
+    """Run ``act`` in a transaction, again if it can't lock a table at once.
 
-    ``within`` opens the transaction. Raises `EventsLocked`.
+    Within a transaction it is a savepoint that is repeated. Raises `EventsLocked`.
     """
-    for _attempt in range(ATTEMPTS):
+    for _attempt in range(attempts):
         try:
-            with within(), connection.cursor() as cursor:
-                _wait_briefly(cursor)
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_WAIT])
                 return act(cursor)
         except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            if getattr(error.__cause__, "sqlstate", None) not in LOCKED:
                 raise
             time.sleep(1)
     raise EventsLocked("other transactions keep the events locked")
 
 
-def drop(cursor: CursorWrapper, partition: Partition) -> None:
+def drop(cursor: CursorWrapper, *, partition: Partition) -> None:
     """Drop a partition with its events, within `patiently`."""
-    _wait_briefly(cursor)
     cursor.execute(f"DROP TABLE {partition.name}")
 
 
-def _wait_briefly(cursor: CursorWrapper) -> None:
-    cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_WAIT])
+def _without_limit(cursor: CursorWrapper) -> None:
+    cursor.execute("SET LOCAL statement_timeout = 0")
 
 
-def _bind(cursor: CursorWrapper, *, end: int) -> None:
-    _unbind(cursor)
-    cursor.execute(f"ALTER TABLE {EVENTS} ADD CONSTRAINT {BOUND} CHECK (id < {end}) NOT VALID")
+def _keep_others_out(cursor: CursorWrapper) -> None:
+    """Let no other run change the table until the transaction ends. Calls go on."""
+    cursor.execute(f"LOCK TABLE {EVENTS} IN SHARE UPDATE EXCLUSIVE MODE")
+
+
+def _bound(cursor: CursorWrapper) -> int | None:
+    """Return the end of the constraint `BOUND`; None if the table has none."""
+    cursor.execute(
+        "SELECT substring(pg_get_constraintdef(oid) FROM '[0-9]+')::bigint FROM pg_constraint"
+        " WHERE conrelid = %s::regclass AND conname = %s",
+        [EVENTS, BOUND],
+    )
+    found = cursor.fetchone()
+    return int(found[0]) if found else None
+
+
+def _bind(cursor: CursorWrapper, *, room: int) -> None:
+    _keep_others_out(cursor)
+    if not is_partitioned():
+        _unbind(cursor)
+        end = last_id() + room
+        cursor.execute(f"ALTER TABLE {EVENTS} ADD CONSTRAINT {BOUND} CHECK (id < {end}) NOT VALID")
 
 
 def _unbind(cursor: CursorWrapper) -> None:
+    _keep_others_out(cursor)
     cursor.execute(f"ALTER TABLE {EVENTS} DROP CONSTRAINT IF EXISTS {BOUND}")
 
 
@@ -180,7 +210,7 @@ def _swap(cursor: CursorWrapper, *, end: int, size: int) -> None:
         f"CREATE TABLE {EVENTS} (LIKE {FIRST} INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
         " INCLUDING STORAGE) PARTITION BY RANGE (id)"
     )
-    _unbind(cursor)
+    cursor.execute(f"ALTER TABLE {EVENTS} DROP CONSTRAINT {BOUND}")
     cursor.execute(f"ALTER TABLE {EVENTS} ALTER id ADD GENERATED BY DEFAULT AS IDENTITY")
     if last:
         cursor.execute(f"SELECT setval({SEQUENCE}, %s)", [last])
@@ -198,6 +228,37 @@ def _swap(cursor: CursorWrapper, *, end: int, size: int) -> None:
     cursor.execute(f"CREATE TABLE {REST} PARTITION OF {EVENTS} DEFAULT")
     _hand_over(cursor, REST)
     _add(cursor, start=end, size=size)
+
+
+def _lacking() -> Partition | None:
+    """Return the partition that has to be added; None if the newest one is ahead of the ids."""
+    known, last = partitions(), last_id()
+    if not known or known[-1].start > last:
+        return None
+    newest = known[-1]
+    size = newest.end - newest.start
+    # If none was added in time, events are in `REST`, and a partition starts after them.
+    start = newest.end if last < newest.end else last + max(1, size // 10)
+    # It also starts after events that a role with rights on rows gave ids of the future.
+    while (found := _highest_within(start, start + size)) is not None:
+        start = found + 1
+    return Partition(f"{EVENTS}_from_{start}", start, start + size)
+
+
+def _highest_within(start: int, end: int) -> int | None:
+    found: int | None = Event.objects.filter(pk__gte=start, pk__lt=end).aggregate(id=Max("pk"))[
+        "id"
+    ]
+    return found
+
+
+def _add_lacking(cursor: CursorWrapper) -> bool:
+    """Add a partition, unless another run has done so. Return whether one was added."""
+    _keep_others_out(cursor)
+    if (partition := _lacking()) is None:
+        return False
+    _add(cursor, start=partition.start, size=partition.end - partition.start)
+    return True
 
 
 def _add(cursor: CursorWrapper, *, start: int, size: int) -> None:

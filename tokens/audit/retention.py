@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-
-from django.db.backends.utils import CursorWrapper
+from functools import partial
 
 from tokens.audit.chain import SealingKey, known_keys
 from tokens.audit.delivery.webhook import READER as WEBHOOK
 from tokens.audit.guards import deletion_allowed
-from tokens.audit.partitions import Partition, add_ahead, drop, partitions, patiently
+from tokens.audit.partitions import Partition, add_ahead, drop, partitions, patiently, tidy
 from tokens.audit.record import record
 from tokens.audit.rollup import roll_up
 from tokens.audit.seal import lock_seals, seal_removal
@@ -22,10 +21,15 @@ from tokens.origin import Actor
 
 # Stretches in one transaction.
 BATCH = 10
+OVERTAKEN = "Another run of purge_events is removing these events."
 
 
 class NotYet(Exception):
     """The webhook has still to receive events that would be removed."""
+
+
+class Overtaken(Exception):
+    """Another run has removed the events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +87,11 @@ def remove_events(*, before: datetime, actor: Actor, reason: str) -> Iterator[in
 
     Raises `tokens.audit.tampered.Tampered` at a seal or a stretch that was changed, which stays as
     evidence, `tokens.audit.seal.ReplacedKey`, `tokens.audit.seal.SealsLocked`,
-    `tokens.audit.partitions.EventsLocked` and `NotYet`.
+    `tokens.audit.partitions.EventsLocked`, `NotYet` and `Overtaken`.
     """
     for _reached in roll_up():
         pass
+    tidy()
     add_ahead()
     found = removable_seals(before=before)
     rest = found.seals
@@ -137,20 +142,17 @@ def _are_genuine(seals: list[SealedRange], forged: list[Tampered]) -> bool:
 def _drop(partition: Partition, seals: list[SealedRange], *, actor: Actor, reason: str) -> int:
     """Drop a partition. The first and the last seal may cover events in its neighbours too."""
     after, through = seals[0].after, seals[-1].through
-    in_neighbours = (
-        Event.objects.filter(pk__gt=after, pk__lt=partition.start),
-        Event.objects.filter(pk__gte=partition.end, pk__lte=through),
-    )
-
-    def act(cursor: CursorWrapper) -> int:
+    with deletion_allowed():
         lock_seals()
-        drop(cursor, partition)
+        if partition not in partitions():
+            raise Overtaken(OVERTAKEN)
         _delete_targets(after, through)
-        for events in in_neighbours:
+        for ends in ({"pk__lt": partition.start}, {"pk__gte": partition.end}):
+            events = Event.objects.filter(pk__gt=after, pk__lte=through, **ends)
             events._raw_delete(events.db)
+        # Calls wait from here on until the transaction ends, so what takes long is done.
+        patiently(partial(drop, partition=partition))
         return _testify(seals, sum(one.count for one in seals), actor=actor, reason=reason)
-
-    return patiently(act, within=deletion_allowed)
 
 
 def _remove(seals: list[SealedRange], *, forged: list[Tampered], actor: Actor, reason: str) -> int:
@@ -158,7 +160,12 @@ def _remove(seals: list[SealedRange], *, forged: list[Tampered], actor: Actor, r
     with deletion_allowed():
         lock_seals()
         for sealed in seals:
-            _check(sealed, forged)
+            try:
+                _check(sealed, forged)
+            except Tampered:
+                if removed_through(known_keys()) >= sealed.number:
+                    raise Overtaken(OVERTAKEN) from None
+                raise
             _delete_targets(sealed.after, sealed.through)
             # No other model refers to an event, so Django has nothing to cascade to.
             stretch = Event.objects.filter(pk__gt=sealed.after, pk__lte=sealed.through)

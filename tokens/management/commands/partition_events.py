@@ -1,7 +1,7 @@
 """Keep the events in partitions, which retention drops."""
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from tokens.audit.partitions import EventsLocked, add_ahead, begin, is_partitioned, partitions
 from tokens.management.base import TokensCommand, whole_number
@@ -33,6 +33,10 @@ class Command(TokensCommand):
                 add_ahead()
         except EventsLocked as error:
             raise CommandError(f"{error}. Run it again.") from error
+        except IntegrityError as error:
+            raise CommandError(
+                "An event has an id that the portal has not given. Run verify_events."
+            ) from error
         known = partitions()
         newest = known[-1]
         size = newest.end - newest.start

@@ -5,13 +5,15 @@ from datetime import timedelta
 from django.core.management.base import CommandError, CommandParser
 
 from tokens.audit.partitions import EventsLocked
-from tokens.audit.retention import NotYet, removable_seals, remove_events
+from tokens.audit.retention import NotYet, Overtaken, removable_seals, remove_events
 from tokens.audit.seal import ReplacedKey, SealsLocked
 from tokens.audit.tampered import Tampered
 from tokens.audit.watermark import StillWriting
 from tokens.db import clock
 from tokens.management.base import MAX_DAYS, TokensCommand, whole_number
 from tokens.management.filters import text
+
+STOPS = (Tampered, NotYet, Overtaken, ReplacedKey, SealsLocked, EventsLocked, StillWriting)
 
 
 class Command(TokensCommand):
@@ -48,6 +50,6 @@ class Command(TokensCommand):
                 for step in remove_events(before=before, actor=None, reason=reason):
                     removed += step
                     bar.update(step)
-        except (Tampered, NotYet, ReplacedKey, SealsLocked, EventsLocked, StillWriting) as error:
+        except STOPS as error:
             raise CommandError(f"{error} {removed} events were removed before that.") from error
         self.tell({"removed": removed}, f"Removed {removed} events.", as_json=as_json)
