@@ -206,6 +206,17 @@ def test_owner_and_rights_stay():
     sql("RESET ROLE")
 
 
+def test_role_without_the_tables_is_told_so():
+    sql("CREATE ROLE partition_reader")
+    sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO partition_reader")
+    sql("GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO partition_reader")
+    sql("SET LOCAL ROLE partition_reader")
+    with pytest.raises(CommandError, match="run the command with the role that owns the tables"):
+        call_command("partition_events", events=100_000)
+    sql("RESET ROLE")
+    assert not is_partitioned()
+
+
 def test_second_run_finds_the_work_done(divided):
     before = partitions()
     begin(size=20, room=6)

@@ -23,6 +23,8 @@ from tokens.origin import COMMAND, Origin, acting_from
 
 # A century: longer than anything is kept.
 MAX_DAYS = 36_500
+# PostgreSQL's code for a statement that the role has no right to.
+INSUFFICIENT_PRIVILEGE = "42501"
 DJANGO_OPTIONS: dict[str, dict[str, Any]] = {
     "--settings": {},
     "--pythonpath": {},
@@ -92,6 +94,11 @@ class TokensCommand(BaseCommand):
         except Error as error:
             if lacking := _lacking_tables():
                 raise CommandError(lacking) from error
+            if getattr(error.__cause__, "sqlstate", None) == INSUFFICIENT_PRIVILEGE:
+                raise CommandError(
+                    "The database role may not do this: run the command with the role that owns "
+                    "the tables. Batches that were committed before are kept."
+                ) from error
             # Print only the kind of error: a driver's message may quote parameters.
             raise CommandError(
                 f"The database failed ({type(error).__name__}). Batches that were committed before "
