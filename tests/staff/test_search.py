@@ -42,6 +42,7 @@ def test_exact_match_leads_straight_to_it(staff, pair, alice):
         (f"{session[:8]}…{session[-4:]}", f"/staff/sessions/{session}/"),
         (f"{session[:8].upper()}...{session[-4:]}", f"/staff/sessions/{session}/"),
         (f"{token[:8]}…{token[-4:]}", f"/staff/tokens/{token}/"),
+        (f"{token[:8]}...{token[-4:]}".upper(), f"/staff/tokens/{token}/"),
         (token, f"/staff/tokens/{token}/"),
         (OFFICE.request_id, f"/staff/events/?request_id={OFFICE.request_id}"),
     ):
@@ -70,6 +71,23 @@ def test_text_that_may_mean_several_things_shows_all_of_them(staff, pair):
     assert "/staff/users/?q=bert" in page.text
     (token,) = staff.get(SEARCH, {"q": jti(pair.refresh)[:20]}).context["found"].tokens
     assert token.jti == jti(pair.refresh)
+
+
+@pytest.mark.parametrize("length", [4, 8, 12, 20])
+def test_start_of_a_token_id_is_read_in_any_case(staff, pair, length):
+    start = jti(pair.refresh)[:length]
+    for text in (start, start.upper()):
+        found = staff.get(SEARCH, {"q": text}).context["found"]
+        assert jti(pair.refresh) in [token.jti for token in found.tokens]
+        assert jti(pair.refresh) in staff.get("/staff/tokens/", {"q": text}).text
+
+
+def test_upper_case_id_of_a_project_is_found_by_its_start(staff, pair):
+    token = pair.session.current
+    type(token).objects.filter(pk=token.pk).update(jti="ABCDEF01-7")
+    for text in ("ABCD", "ABCDEF01"):
+        (found,) = staff.get(SEARCH, {"q": text}).context["found"].tokens
+        assert found.jti == "ABCDEF01-7"
 
 
 def test_start_of_a_session_id_finds_the_session_in_lists_too(staff, pair):

@@ -32,6 +32,7 @@ FIRST_INSTANT, LAST_INSTANT = datetime(1, 1, 3), datetime(9999, 12, 29)  # noqa:
 TOKENS = 100
 # A shorter text is not read as the start of a jti.
 JTI_START = re.compile(r"[0-9A-Za-z_-]{4,255}")
+HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
 SID_START = re.compile(r"[0-9a-f-]{4,36}", re.IGNORECASE)
 # An id as pages shorten it: its first eight and its last four characters.
 SHORT_ID = re.compile(r"([0-9A-Za-z_-]{8})(?:…|\.{3})([0-9A-Za-z_-]{4})")
@@ -142,7 +143,12 @@ def matching_tokens(found: Match) -> "QuerySet[OutstandingToken]":
     if not found.jti_start:
         return rows.none()
     alike = starting_with(rows, F("jti"), found.jti_start)
-    return alike.filter(Q(jti__endswith=found.id_end)) if found.id_end else alike
+    end = Q(jti__endswith=found.id_end)
+    if HEXADECIMAL.fullmatch(found.jti_start):
+        # simplejwt's digits are lower case. A project's own may not be.
+        alike |= starting_with(rows, F("jti"), found.jti_start.lower())
+        end |= Q(jti__endswith=found.id_end.lower())
+    return alike.filter(end) if found.id_end else alike
 
 
 def matching_users(text: str, *, limit: int = USERS) -> tuple[UserKey, ...]:
