@@ -1,36 +1,47 @@
 """Measure what a call writes: ``python -m bench.wal``. PostgreSQL is needed.
 
-A database of a million tokens is filled. Then one process opens sessions of random users, refreshes
-them in another order, and ends them. The server's position in the write-ahead log says what each
-act wrote. After a checkpoint, the first change of each page also logs the whole page, so both are
-measured: calls right after a checkpoint, and calls on pages that were logged before.
+A database of two million tokens is filled. Then one process opens sessions of random users,
+refreshes random live sessions of the filled ones, and ends them. The server's position in the
+write-ahead log says what each act wrote; nothing else may write to the server. After a checkpoint,
+the first change of each page also logs the whole page. So the first calls after a checkpoint are
+measured, and the average of all calls until the next one.
+
+All of it is measured twice: with ids that grow with time, and with the random ids of before.
 """
 
 import json
+import os
 import random
+import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bench import report
 from bench.peers import Peer
 
-TOKENS, CALLS = "1M", 3000
+TOKENS = "2M"
+# The calls right after a checkpoint, and those of five minutes between two, at 40 a second.
+FIRST, CALLS = 2000, 12_000
 LARGEST = 12
 COMPRESSIONS = ("off", "lz4")
+IDS = {"random": ["--random-ids"], "time-ordered": []}
 
 
 def main() -> None:
-    peer = Peer("ours", "portal.wsgi", "bench.settings", "postgres", "wal")
-    peer.drop()
-    peer.create()
-    try:
-        peer.manage("migrate", "--verbosity", "0")
-        print(peer.manage("fill", TOKENS), end="", flush=True)
-        facts = peer.call("bench.wal", "measure")
-    finally:
+    facts = {}
+    for ids, options in IDS.items():
+        peer = Peer("ours", "portal.wsgi", "bench.settings", "postgres", "wal")
+        peer.extra["BENCH_IDS"] = ids
         peer.drop()
-    print(facts)
+        peer.create()
+        try:
+            peer.manage("migrate", "--verbosity", "0")
+            print(peer.manage("fill", TOKENS, *options), end="", flush=True)
+            facts[ids] = peer.call("bench.wal", "measure")
+        finally:
+            peer.drop()
+        print(ids, facts[ids])
     report.write({"bench wal": _part(facts)})
 
 
@@ -41,44 +52,63 @@ def measure() -> None:
     django.setup()
     from django.contrib.auth import get_user_model
 
+    from tokens.jwt import signing
     from tokens.models import OutstandingToken, Session
     from tokens.revocation import revoke_session
-    from tokens.sessions.issue import open_session
+    from tokens.sessions import issue
     from tokens.sessions.refresh import rotate
 
+    if os.environ["BENCH_IDS"] == "random":
+        for module in (signing, issue):
+            vars(module)["time_ordered_id"] = lambda _now: uuid.uuid4()
     facts: dict[str, Any] = {"sizes": _sizes(), "tokens": OutstandingToken.objects.count()}
     facts["sessions"] = Session.objects.count()
     people = list(get_user_model().objects.all()[:10_000])
     chance = random.Random(1)
+
+    current = OutstandingToken.objects.filter(pk__in=_live().values("current_id"))
+    live = [signing.sign(signing.stored_refresh(text=row.token)) for row in current]
+    chance.shuffle(live)
 
     def log_out(pair: Any) -> None:
         session = Session.objects.get(pk=pair.session.pk)
         revoke_session(session=session, actor=session.user, reason="bench")
 
     acts: dict[str, Callable[[Any], Any]] = {
-        "login": lambda user: open_session(user=user),
-        "refresh": lambda pair: rotate(refresh=pair.refresh),
+        "login": lambda user: issue.open_session(user=user),
+        "refresh": lambda refresh: rotate(refresh=refresh),
         "logout": log_out,
     }
     for compression in COMPRESSIONS:
         _ask("SELECT set_config('wal_compression', %s, false)", compression)
-        over: list[Any] = chance.choices(people, k=2 * CALLS)
+        # Waiting for the disk changes no byte.
+        _ask("SELECT set_config('synchronous_commit', 'off', false)")
+        pairs: list[Any] = []
         for name, act in acts.items():
+            over = {"login": chance.choices(people, k=CALLS), "logout": pairs}.get(name)
+            over = over or [live.pop() for _ in range(CALLS)]
             chance.shuffle(over)
             _ask("CHECKPOINT")
-            cold, first = _written(act, over[:CALLS])
-            warm, later = _written(act, over[CALLS:])
-            facts[f"{name} {compression}"] = [cold, warm]
-            over = first + later
+            first, pairs = _written(act, over[:FIRST])
+            rest, others = _written(act, over[FIRST:])
+            facts[f"{name} {compression}"] = [(first + rest) / CALLS, first / FIRST]
+            pairs += others
     print(json.dumps(facts))
 
 
+def _live() -> Any:
+    from tokens.models import Session
+
+    at = datetime.now(UTC) + timedelta(hours=1)
+    return Session.objects.filter(revoked_at=None, ends_at__gt=at, expires_at__gt=at)
+
+
 def _written(act: Callable[[Any], Any], over: list[Any]) -> tuple[float, list[Any]]:
-    """Return how many bytes an act wrote on average, and what the acts returned."""
+    """Return how many bytes the acts wrote, and what they returned."""
     before = _ask("SELECT pg_current_wal_insert_lsn()")
     results = [act(one) for one in over]
     written = _ask("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), %s)", before)
-    return float(written) / len(over), results
+    return float(written), results
 
 
 def _ask(sql: str, *params: object) -> Any:
@@ -103,26 +133,29 @@ def _sizes() -> list[tuple[str, int, int]]:
         return list(cursor.fetchall())
 
 
-def _part(facts: dict[str, Any]) -> str:
-    tokens = facts["tokens"]
+def _part(facts: dict[str, dict[str, Any]]) -> str:
+    last = facts["time-ordered"]
+    tokens = last["tokens"]
     lines = [
         "### What a call writes",
         "",
         f"`python -m bench.wal` on {datetime.now(UTC):%Y-%m-%d}, PostgreSQL, {tokens:,} tokens in "
-        f"{facts['sessions']:,} sessions, {CALLS:,} calls of random users each.",
+        f"{last['sessions']:,} sessions, {CALLS:,} calls after a checkpoint.",
         "",
-        "| write-ahead log, KiB a call | right after a checkpoint | later "
-        "| the same, with `wal_compression = lz4` | later |",
-        "|---|--:|--:|--:|--:|",
+        f"| write-ahead log, KiB a call | ids | all calls | the first {FIRST:,} "
+        f"| `wal_compression = lz4`: all calls | the first {FIRST:,} |",
+        "|---|---|--:|--:|--:|--:|",
     ]
     for name in ("login", "refresh", "logout"):
-        values = [value for way in COMPRESSIONS for value in facts[f"{name} {way}"]]
-        lines.append(f"| {name} | " + " | ".join(f"{value / 1024:.1f}" for value in values) + " |")
+        for ids, measured in facts.items():
+            values = [value for way in COMPRESSIONS for value in measured[f"{name} {way}"]]
+            cells = [name, ids, *(f"{value / 1024:.1f}" for value in values)]
+            lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "| table | rows, bytes a token | indexes, bytes a token |", "|---|--:|--:|"]
-    for name, rows, indexes in facts["sizes"]:
+    for name, rows, indexes in last["sizes"]:
         if rows + indexes > tokens:
             lines.append(f"| `{name}` | {rows / tokens:.0f} | {indexes / tokens:.0f} |")
-    total = sum(rows + indexes for _name, rows, indexes in facts["sizes"]) / tokens
+    total = sum(rows + indexes for _name, rows, indexes in last["sizes"]) / tokens
     return "\n".join([*lines, f"| all, rows and indexes | {total:.0f} | |"])
 
 

@@ -47,7 +47,8 @@ class Plan:
 
     ``tokens`` is rounded down to whole cohorts. ``token_base`` and ``user_base`` are the highest
     ids in use. ``header`` is the encoded header of every token. ``signature`` is stored after it:
-    empty for the portal, 43 characters for the stock peer.
+    empty for the portal, 43 characters for the stock peer. ``time_ordered`` ids grow with time, as
+    the portal's do; simplejwt's are random.
     """
 
     tokens: int
@@ -57,6 +58,7 @@ class Plan:
     password: str
     password_mark: str
     signature: str
+    time_ordered: bool
     token_base: int = 0
     user_base: int = 0
     cohorts: int = COHORTS
@@ -250,6 +252,15 @@ def _array(texts: tuple[str, ...]) -> str:
     return "ARRAY[" + ", ".join(f"'{text}'" for text in texts) + "]"
 
 
+def _id(plan: Plan, text: str, at: str) -> str:
+    """Return the hexadecimal form of the id of a row, as SQL."""
+    digest = f"md5({text})"
+    if not plan.time_ordered:
+        return digest
+    time = f"lpad(to_hex((extract(epoch FROM {at}) * 1000)::bigint), 12, '0')"
+    return f"({time} || '7' || substr({digest}, 14, 3) || 'a' || substr({digest}, 18))"
+
+
 def _tokens(plan: Plan) -> str:
     start = plan.end - timedelta(days=plan.days)
     tick = plan.days * 86_400 / plan.total
@@ -257,7 +268,8 @@ def _tokens(plan: Plan) -> str:
             least(at + interval '{REFRESH_DAYS} days',
                   opened + interval '{SESSION_DAYS} days') AS expires,
             s % 20 = 7 AS revoked,
-            md5('session {plan.token_base} ' || s)::uuid AS session_id,
+            {_id(plan, f"'session {plan.token_base} ' || s", "opened")}::uuid AS session_id,
+            {_id(plan, f"'token {plan.token_base} ' || n", "at")} AS jti,
             (CASE WHEN s % 50 = 3 THEN '{OFFICE}' ELSE '10.' || s / 65536 % 256
                 || '.' || s / 256 % 256 || '.' || s % 256 END)::inet AS ip,
             CASE WHEN s % 10007 = 5 THEN '{RARE_AGENT}'
@@ -269,7 +281,6 @@ def _tokens(plan: Plan) -> str:
         FROM (SELECT n, n / {plan.cohort} % {plan.rounds} AS round,
                 n / {plan.cohort * plan.rounds} * {plan.cohort} + n % {plan.cohort} AS s,
                 {plan.token_base + 1} + n AS token_id,
-                md5('token {plan.token_base} ' || n) AS jti,
                 timestamptz '{start.isoformat()}' + n * interval '{tick:.9f} seconds' AS at,
                 timestamptz '{start.isoformat()}' + (n / {plan.cohort * plan.rounds}
                   * {plan.cohort * plan.rounds} + n % {plan.cohort})

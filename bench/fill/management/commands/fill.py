@@ -41,11 +41,15 @@ class Command(BaseCommand):
             default="",
             help="a PostgreSQL server that makes up the rows where the database is SQLite",
         )
+        parser.add_argument(
+            "--random-ids", action="store_true", help="as before ids grew with time"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         started = time.monotonic()
         plan = make_plan(
-            **{name: options[name] for name in ("tokens", "days", "cohorts", "rounds", "heavy")}
+            random_ids=options["random_ids"],
+            **{name: options[name] for name in ("tokens", "days", "cohorts", "rounds", "heavy")},
         )
         every = [*shared(plan), *(ours(plan) if apps.is_installed("tokens") else ())]
         load(
@@ -62,7 +66,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"            {cursor.fetchone()[0]} on disk")
 
 
-def make_plan(*, tokens: int, days: float, **shape: int) -> Plan:
+def make_plan(*, tokens: int, days: float, random_ids: bool = False, **shape: int) -> Plan:
     password = make_password(PASSWORD)
     portal = apps.is_installed("tokens")
     return Plan(
@@ -74,6 +78,7 @@ def make_plan(*, tokens: int, days: float, **shape: int) -> Plan:
         password_mark=_mark(password) if portal else "",
         # The stock peer stores whole tokens. This is as long as an HS256 signature.
         signature="" if portal else "s" * 43,
+        time_ordered=portal and not random_ids,
         token_base=highest("token_blacklist_outstandingtoken"),
         user_base=highest(get_user_model()._meta.db_table),
         **shape,
