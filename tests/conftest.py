@@ -180,11 +180,20 @@ def login() -> Callable[..., dict[str, str]]:
 # --- The portal over real HTTP.
 
 
-@pytest.fixture(scope="session")
-def _served(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def _serving(folder: Path, **env: str) -> Any:
+    """Serve the portal, behind the proxy that ``FRONT`` names if it is set."""
+    if front := os.environ.get("FRONT"):
+        from tests.deploy.fronts import serving_behind
+
+        return serving_behind(front, folder, **env)
     from tests.support.server.portal import serving
 
-    with serving(tmp_path_factory.mktemp("portal")) as server:
+    return serving(folder, **env)
+
+
+@pytest.fixture(scope="session")
+def _served(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with _serving(tmp_path_factory.mktemp("portal")) as server:
         yield server
 
 
@@ -197,10 +206,8 @@ def portal_server(transactional_db: None, _served: Any) -> Any:
 @pytest.fixture
 def serve(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """``serve(REFRESH_GRACE_SECONDS="0") -> PortalServer``: one with settings of its own."""
-    from tests.support.server.portal import serving
-
     with ExitStack() as stack:
-        yield lambda **env: stack.enter_context(serving(tmp_path, **env))
+        yield lambda **env: stack.enter_context(_serving(tmp_path, **env))
 
 
 # --- A real browser.

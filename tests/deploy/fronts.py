@@ -2,16 +2,19 @@
 
 import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from tests.support.server.portal import ROOT, free_port
+from tests.support.server.portal import ROOT, PortalServer, free_port, serving
 from tests.support.services import installed, missing
 
 DEPLOY = ROOT / "deploy"
@@ -88,6 +91,10 @@ def replaced(text: str, *changes: tuple[str, str]) -> str:
     return text
 
 
+def rewrite(path: Path, *changes: tuple[str, str]) -> None:
+    path.write_text(replaced(path.read_text(), *changes))
+
+
 def nginx_files(folder: Path, *upstreams: str, http: int, https: int, prefix: str = "") -> Path:
     """Write deploy/nginx/token-portal.conf for this machine, with a server for each upstream.
 
@@ -150,18 +157,32 @@ def haproxy_file(folder: Path, *upstreams: str, http: int, https: int) -> Path:
 
 
 @contextmanager
-def nginx(folder: Path, *upstreams: str, prefix: str = "") -> Iterator[Front]:
+def nginx(folder: Path, *upstreams: str, prefix: str = "", tls: bool = True) -> Iterator[Front]:
+    """Run nginx. Without ``tls``, its port for HTTP serves instead of redirecting."""
     http, https = free_port(), free_port()
     path = nginx_files(folder, *upstreams, http=http, https=https, prefix=prefix)
+    if not tls:
+        rewrite(
+            folder / "token-portal.conf",
+            (f"listen 127.0.0.1:{http} default_server", f"listen 127.0.0.1:{https}"),
+            (f"listen 127.0.0.1:{https} ssl http2 ", f"listen 127.0.0.1:{http} "),
+        )
     command = [tool("nginx"), "-c", str(path), "-e", str(folder / "error.log")]
     with _running(command, folder, Front(http, https, folder / "portal.crt")) as front:
         yield front
 
 
 @contextmanager
-def haproxy(folder: Path, *upstreams: str) -> Iterator[Front]:
+def haproxy(folder: Path, *upstreams: str, tls: bool = True) -> Iterator[Front]:
+    """Run HAProxy. Without ``tls``, its port for HTTP serves instead of redirecting."""
     http, https = free_port(), free_port()
     path = haproxy_file(folder, *upstreams, http=http, https=https)
+    if not tls:
+        rewrite(
+            path,
+            ("http-request redirect scheme https code 301 unless { ssl_fc }", ""),
+            ("X-Forwarded-Proto https", "X-Forwarded-Proto http"),
+        )
     command = [tool("haproxy"), "-db", "-f", str(path)]
     with _running(command, folder, Front(http, https, folder / "portal.crt")) as front:
         yield front
@@ -176,7 +197,7 @@ def _running(command: list[str], folder: Path, front: Front) -> Iterator[Front]:
         until = time.monotonic() + 60
         while True:
             try:
-                front.call("GET", "/healthz", timeout=10)
+                front.call("GET", "/healthz", scheme="http", timeout=10)
                 break
             except requests.RequestException as error:
                 if process.poll() is not None or time.monotonic() > until:
@@ -186,3 +207,27 @@ def _running(command: list[str], folder: Path, front: Front) -> Iterator[Front]:
     finally:
         process.terminate()
         process.wait(timeout=60)
+
+
+@contextmanager
+def serving_behind(name: str, folder: Path, **overrides: str) -> Iterator[PortalServer]:
+    """Serve the portal behind a proxy, whose address is the server's ``url``.
+
+    ``name`` is "nginx" or "haproxy", with "-socket" or "-path" behind it for a portal on a unix
+    socket or under a path. The proxy speaks HTTP, so that every client of the tests can use it.
+    """
+    kind, _, way = name.partition("-")
+    prefix = "/tokens" if way == "path" else ""
+    settings = {"TRUSTED_PROXIES": f"{OPERATOR},unix", "SCRIPT_NAME": prefix, **overrides}
+    with tempfile.TemporaryDirectory(prefix="front-", dir=Path("/tmp")) as scratch:
+        place = Path(scratch)
+        place.chmod(0o755)  # nginx's workers run as another user
+        socket_path = place / "portal.sock" if way == "socket" else None
+        with serving(folder, socket_path=socket_path, **settings) as server:
+            upstream = server.url.removeprefix("http://")
+            if socket_path:
+                upstream = f"{'unix@' if kind == 'haproxy' else 'unix:'}{socket_path}"
+            kinds: dict[str, Any] = {"nginx": partial(nginx, prefix=prefix), "haproxy": haproxy}
+            with kinds[kind](place, upstream, tls=False) as front:
+                server.url = f"http://127.0.0.1:{front.http}{prefix}"
+                yield server

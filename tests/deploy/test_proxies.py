@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.fronts import CLIENT, OPERATOR, haproxy, nginx
+from tests.deploy.fronts import CLIENT, OPERATOR, haproxy, nginx, serving_behind
 from tests.support.server.portal import serving
 from tests.support.users import PASSWORD
 
@@ -273,3 +273,12 @@ def test_unknown_api_call_gets_json_under_a_path(transactional_db, under_a_path)
 def test_probe_under_a_path_is_not_redirected_to_https(transactional_db, portal_under_a_path, path):
     assert portal_under_a_path.call("GET", f"/tokens{path}").status_code == 200
     assert portal_under_a_path.call("GET", "/tokens/staff/login/").status_code == 301
+
+
+@pytest.mark.parametrize("name", ["nginx", "nginx-socket", "nginx-path", "haproxy-socket"])
+def test_front_for_other_suites_serves_over_http(name, transactional_db, tmp_path, alice):
+    with serving_behind(name, tmp_path) as server:
+        token = server.login("alice", PASSWORD)["access"]
+        answer = server.call("GET", "/api/restricted", token=token)
+    assert answer.status_code == 200
+    assert logged(server, answer.headers["X-Request-ID"]).startswith(f"{OPERATOR} ")

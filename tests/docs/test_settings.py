@@ -16,9 +16,10 @@ SETTING = re.compile(r"([A-Z][A-Z_]{3,})(?:=.*)?")
 # Variables of the tests, the README, gunicorn, libpq and the image; statements of SQL; a log level;
 # an option of a database. simplejwt's settings are known too.
 OTHERS = {
-    "PG_TEST_URL", "REDIS_TEST_URL", "TEST_EFFORT", "PASSWORD", "COMMIT", "INSERT", "UPDATE",
-    "DELETE", "HEAD", "TRUNCATE", "INFO", "SCRIPT_NAME", "PGOPTIONS", "BASE", "BUILD_PACKAGES",
-    "ATOMIC_REQUESTS", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", *DEFAULTS,
+    "PG_TEST_URL", "REDIS_TEST_URL", "TEST_EFFORT", "FRONT", "PASSWORD", "COMMIT", "INSERT",
+    "UPDATE", "DELETE", "HEAD", "TRUNCATE", "INFO", "SCRIPT_NAME", "PGOPTIONS", "BASE",
+    "BUILD_PACKAGES", "ATOMIC_REQUESTS", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_",
+    *DEFAULTS,
 }  # fmt: skip
 
 
