@@ -8,6 +8,8 @@ from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 
+from tokens.jwt.redaction import redact_text
+
 # A statement that changes a table waits for those that use it, and all later ones wait behind it.
 # A migration that changes three tables holds others up for less than a second.
 LOCK_TIMEOUT = "300ms"
@@ -17,6 +19,10 @@ PAUSE_SECONDS = 1.0
 
 class Command(migrate.Command):
     help = "Update the database's tables, without holding up a portal that uses them."
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Redact tokens in the arguments before a message can repeat them."""
+        super().run_from_argv([*argv[:2], *map(redact_text, argv[2:])])
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate with a short timeout for locks, and try again while a table is in use.
