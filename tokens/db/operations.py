@@ -55,7 +55,7 @@ def partitions_of(schema_editor: BaseDatabaseSchemaEditor, table: str) -> list[s
     with schema_editor.connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
-            " WHERE inhparent = %s::regclass ORDER BY 1",
+            " WHERE inhparent = to_regclass(%s) ORDER BY 1",
             [table],
         )
         return [name for (name,) in cursor.fetchall()]
