@@ -63,6 +63,14 @@ def test_by_session_and_by_jti(auditing, trail):
     assert shown(auditing.get(URL, {"jti": second.session.current.jti})) == ["login bob"]
 
 
+def test_session_and_token_of_one_login_are_told_apart(auditing, trail):
+    page = auditing.get(URL, {"session": trail[0].session.pk}).text
+    session, token = str(trail[0].session.pk), trail[0].session.current.jti
+    assert session[:8] == token[:8]
+    for name, key in (("session", session), ("token", token)):
+        assert f"{name} {key[:8]}…{key[-4:]}" in page
+
+
 def test_the_trail_of_an_account_that_is_gone_is_found_by_its_key(auditing, trail, alice):
     key = alice.pk
     alice.delete()

@@ -224,7 +224,7 @@ def _event_subject(event: Event, column: Column, viewer: Viewer) -> str:
 
 def _small_link(url: str, key: object, word: str) -> SafeString:
     link = '<div class="small"><a class="id" href="{}" title="{}">{} {}</a></div>'
-    return format_html(link, url, key, word, str(key)[:8])
+    return format_html(link, url, key, word, short_id(key))
 
 
 def _link_to_account(role: str, key: object, name: str) -> SafeString:
